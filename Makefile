@@ -1,0 +1,59 @@
+# The commands of the project; CI runs the same ones. `make` alone lists them.
+
+PORT ?= 8000
+STAGE ?= dev
+# Python 3.13 is what Lambda runs; any other from 3.11 on will do.
+PYTHON := $(shell for p in python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python) python3 python3.12 python3.11; do "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPATH := layers/orders/python
+export PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help run reset test lint format fuzz bench openapi migrate synth deploy destroy smoke lock
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-9s %s\n' "$$name" "$$does"; done
+
+run: .venv/run ## Start the whole service on 127.0.0.1:$PORT (DATABASE_URL=… for a PostgreSQL of your own, AUTH=on for tokens)
+	@exec $(BIN)/python -m local
+
+reset: ## Drop the laptop's data
+	rm -rf .local
+
+test: .venv/test ## Run every test
+	@$(BIN)/python -m tests.tools
+	$(BIN)/python -m pytest
+
+lint: .venv/test ## Check style, types, and that generated files are up to date
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m functions.openapi --check
+
+format: .venv/test ## Format the code
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+openapi: .venv/run ## Make openapi.json and the README's endpoint table from the handlers
+	$(BIN)/python -m functions.openapi
+
+migrate: .venv/run ## Bring the database at DATABASE_URL to the schema of this release
+	@$(BIN)/python -m local.migrate
+
+lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
+	$(BIN)/uv pip compile --group lambda -o layers/dependencies/requirements.txt $(LOCK)
+	$(BIN)/uv pip compile --group run -o requirements/run.txt $(LOCK)
+	$(BIN)/uv pip compile --group cdk -o requirements/cdk.txt $(LOCK)
+	$(BIN)/uv pip compile --group test -o requirements/test.txt $(LOCK)
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+.venv/bin/uv: requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+
+# Compiled at once: Python would otherwise compile in every function's cold start where it may not write.
+.venv/%: requirements/%.txt .venv/bin/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $<
+	@touch $@

@@ -1,0 +1,37 @@
+"""Installs the programs that the tests need and that are not on PyPI: PgBouncer, Chromium and its driver.
+
+`python -m tests.tools`, run by `make test`. Where it cannot install them it says what will be skipped; in CI that is a failure.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+# Program → Debian package.
+TOOLS = {"pgbouncer": "pgbouncer", "chromium": "chromium", "chromedriver": "chromium-driver"}
+
+
+def missing() -> dict[str, str]:
+    # Debian keeps servers out of an ordinary user's PATH.
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
+    return {tool: package for tool, package in TOOLS.items() if not shutil.which(tool, path=path)}
+
+
+def main() -> None:
+    if missing() and shutil.which("apt-get") and os.geteuid() == 0:
+        print(f"Installing {', '.join(missing().values())} for the tests")
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        # A started service would hold a port; the tests start their own.
+        for command in (
+            ["apt-get", "update", "-qq"],
+            ["apt-get", "install", "-qq", "--no-install-recommends", *missing().values()],
+        ):
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+    for tool, package in missing().items():
+        print(f"{tool} is not here (Debian package {package}): the tests that need it are skipped")
+    sys.exit(bool(missing()) and os.environ.get("CI") == "true")
+
+
+if __name__ == "__main__":
+    main()

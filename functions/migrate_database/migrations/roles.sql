@@ -1,0 +1,43 @@
+-- Run before the migrations, on every run, as the role that connects: the server's owner on the laptop, RDS's master user in
+-- the cloud. Only what the role that owns the schema (migrator) may not do itself stands here.
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['migrator', 'orders_app', 'orders_seeder', 'orders_auditor'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+            EXECUTE format('CREATE ROLE %I', role_name);
+        END IF;
+    END LOOP;
+    -- On RDS a member of rds_iam logs in with an IAM token, and only so.
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
+        GRANT rds_iam TO orders_app, orders_seeder, orders_auditor;
+    END IF;
+    -- RDS's master user is no superuser: to act as migrator it has to be a member.
+    IF NOT pg_has_role(current_user, 'migrator', 'MEMBER') THEN
+        EXECUTE format('GRANT migrator TO %I', current_user);
+    END IF;
+    EXECUTE format('GRANT CREATE, CONNECT ON DATABASE %I TO migrator', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO orders_app, orders_seeder, orders_auditor', current_database());
+END
+$$;
+
+ALTER ROLE orders_app LOGIN;
+ALTER ROLE orders_seeder LOGIN;
+ALTER ROLE orders_auditor LOGIN;
+
+-- Timeouts live on the roles: a SET at run time would pin the client to one connection of RDS Proxy.
+-- Each stays below the timeout of the function that uses the role, so that the function can still answer.
+ALTER ROLE orders_app SET statement_timeout = '5s';
+ALTER ROLE orders_app SET lock_timeout = '3s';
+ALTER ROLE orders_app SET idle_in_transaction_session_timeout = '10s';
+ALTER ROLE orders_seeder SET statement_timeout = '50s';
+ALTER ROLE orders_seeder SET idle_in_transaction_session_timeout = '10s';
+ALTER ROLE orders_auditor SET statement_timeout = '50s';
+ALTER ROLE orders_auditor SET idle_in_transaction_session_timeout = '10s';
+
+-- pg_trgm is a trusted extension; its operator class must be visible to everyone.
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+GRANT USAGE, CREATE ON SCHEMA public TO migrator;
+GRANT USAGE ON SCHEMA public TO orders_app, orders_seeder, orders_auditor;

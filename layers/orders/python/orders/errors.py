@@ -1,0 +1,131 @@
+"""What a client is told when a request cannot be answered: RFC 9457 problem documents.
+
+    Problem                     any refusal: status, type, title, detail, errors, headers
+    └── DatabaseUnavailable     503 with Retry-After
+
+A handler raises a Problem; the API edge (api.py) turns it, and what PostgreSQL refuses, into a response.
+"""
+
+import json
+from typing import Any
+
+from pg8000.exceptions import DatabaseError
+
+RETRY_AFTER_SECONDS = 1
+
+# status → (type, title). `type` is a relative reference that names the kind of problem and never changes.
+KINDS = {
+    400: ("malformed", "The request cannot be read"),
+    404: ("not-found", "There is no such thing"),
+    409: ("conflict", "The current state does not allow this"),
+    412: ("precondition-failed", "The document has changed"),
+    415: ("unsupported-media-type", "The body is not JSON"),
+    422: ("invalid", "The request is not valid"),
+    503: ("unavailable", "The service cannot answer right now"),
+}
+
+# What PostgreSQL refuses, and what that is to a client. A SQLSTATE that is not here is a defect of ours: 500, and a page.
+SQLSTATES: dict[str, tuple[int, str]] = {
+    "22003": (
+        422,
+        "A total would leave the range of 64-bit integers.",
+    ),  # numeric_value_out_of_range: a sum, inputs are bounded
+    "22021": (422, "A text holds a character that cannot be stored."),  # character_not_in_repertoire: NUL
+    "22P02": (422, "A value is not of its field's type."),  # invalid_text_representation
+    "22P05": (
+        422,
+        "A text holds a character that cannot be stored.",
+    ),  # untranslatable_character: NUL written as \\u0000
+    "23001": (409, "It is still referred to."),  # restrict_violation: PostgreSQL 18's name for 23503 on delete
+    "23503": (409, "It refers to something that does not exist, or is still referred to."),  # foreign_key_violation
+    "23505": (409, "It exists already."),  # unique_violation
+    "23514": (422, "A value is outside of its field's range."),  # check_violation
+    "25006": (503, "The database is read-only right now."),  # read_only_sql_transaction: in the middle of a failover
+    "40001": (503, "The database is busy."),  # serialization_failure, after the retries
+    "40P01": (503, "The database is busy."),  # deadlock_detected, after the retries
+    "53100": (503, "The database is full."),  # disk_full
+    "53200": (503, "The database is busy."),  # out_of_memory
+    "53300": (503, "The database is busy."),  # too_many_connections
+    "55P03": (503, "The database is busy."),  # lock_not_available: lock_timeout, after the retries
+    "57014": (503, "The database took too long."),  # query_canceled: statement_timeout
+    "57P01": (503, "The database is restarting."),  # admin_shutdown
+    "57P02": (503, "The database is restarting."),  # crash_shutdown
+    "57P03": (503, "The database is restarting."),  # cannot_connect_now
+}
+
+# Where the constraint says more than the SQLSTATE. Each name stands in the migrations.
+CONSTRAINTS = {
+    "customers_email_key": "A customer with this e-mail address exists already.",
+    "orders_customer_fkey": "The customer has orders, or was deleted at this moment.",
+}
+
+
+class Problem(Exception):
+    """A refusal that the client is told about.
+
+    errors: one entry a wrong input, `field` as a dotted path into the body, or the parameter's name.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: list[dict[str, str]] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
+
+    def body(self) -> str:
+        kind, title = KINDS[self.status]
+        document: dict[str, Any] = {
+            "type": f"/problems/{kind}",
+            "title": title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            document["errors"] = self.errors
+        return json.dumps(document)
+
+
+class DatabaseUnavailable(Problem):
+    """The database cannot be reached or did not answer in time; whether a change was made can be unknown."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def invalid(field: str, message: str) -> Problem:
+    return Problem(422, f"{field}: {message}", [{"field": field, "message": message}])
+
+
+def not_found(what: str, identifier: object) -> Problem:
+    return Problem(404, f"There is no {what} {identifier}.")
+
+
+def sqlstate(error: DatabaseError) -> str:
+    return _fields(error).get("C", "")
+
+
+def violated_constraint(error: DatabaseError) -> str:
+    """The name of the constraint that refused the statement, or nothing."""
+    return _fields(error).get("n", "")
+
+
+def from_database(error: DatabaseError) -> Problem | None:
+    """The problem that a refusal by PostgreSQL is to the client, or None where the defect is ours."""
+    if sqlstate(error) not in SQLSTATES:
+        return None
+    status, detail = SQLSTATES[sqlstate(error)]
+    if status == 503:
+        return DatabaseUnavailable(detail)
+    return Problem(status, CONSTRAINTS.get(violated_constraint(error), detail))
+
+
+def _fields(error: DatabaseError) -> dict[str, str]:
+    fields = error.args[0] if error.args else {}
+    return fields if isinstance(fields, dict) else {}

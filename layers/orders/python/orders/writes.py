@@ -1,0 +1,137 @@
+"""The two shapes of a write: creating under an idempotency key, and changing an order.
+
+Both are one statement in the usual case. Why something was refused is looked up only afterwards.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from aws_lambda_powertools.event_handler import Response
+from pg8000.exceptions import DatabaseError
+from pydantic import BaseModel
+
+from orders import database
+from orders.api import Request, body_hash, document, required_validators
+from orders.errors import DatabaseUnavailable, Problem, invalid, not_found
+
+MAX_KEY_LENGTH = 255
+# Each lost race means that somebody else's change went through, so this many in a row need that many other writers.
+CHANGE_ATTEMPTS = 100
+
+STORED_ANSWER = """
+SELECT request_hash, location, etag, body
+FROM idempotency_keys
+WHERE caller = :caller AND path = :path AND key = :key
+"""
+TRANSITION = database.load_sql(__file__, "transition_order.sql")
+ORDER = "SELECT status, allowed_actions(status), etag, document::text FROM order_documents WHERE id = :order_id"
+
+
+def create(
+    request: Request, sql: str, body: BaseModel, header: str | None, *, status: int = 201, **params: Any
+) -> Response[str] | None:
+    """201 (or status) with what the statement made, or the first answer again; None when the statement made nothing.
+
+    The statement gets caller, path, key and request_hash beside params, stores its answer in idempotency_keys where key is not
+    null, and returns one row: location, etag, body. A key that exists makes it fail as a whole.
+    """
+    key = _unquoted(header)
+    identity: dict[str, Any] = {"caller": request.caller or "", "path": request.path, "key": key}
+    request_hash = body_hash(body)
+    try:
+        rows = database.run(sql, repeatable=key is not None, **identity, request_hash=request_hash, **params)
+    except DatabaseError:
+        # The key may have been used before; what the statement ran into first does not matter then.
+        if key is None or not (stored := database.run(STORED_ANSWER, repeatable=True, **identity)):
+            raise
+        return _replay(stored[0], request_hash, status)
+    if rows:
+        location, etag, text = rows[0]
+        return document(text, status=status, etag=etag, Location=location)
+    if key is not None and (stored := database.run(STORED_ANSWER, repeatable=True, **identity)):
+        return _replay(stored[0], request_hash, status)
+    return None
+
+
+class OrderState(NamedTuple):
+    status: str
+    allowed_actions: list[str]
+    etag: str
+    body: str
+
+
+def change_order(
+    order_id: int,
+    if_match: str | None,
+    attempt: Callable[[], Response[str] | None],
+    explain: Callable[[OrderState], Response[str] | None],
+) -> Response[str]:
+    """Changes an order by one statement that expects the order as it was when the statement began.
+
+    attempt runs the statement and gives None when it changed nothing. Then explain gets the order as it is now: it answers,
+    raises a Problem, or returns None when nothing speaks against the change: another writer was faster, and it is tried again.
+    """
+    expected = required_validators(if_match)
+    for _ in range(CHANGE_ATTEMPTS):
+        if response := attempt():
+            return response
+        rows = database.run(ORDER, repeatable=True, order_id=order_id)
+        if not rows:
+            raise not_found("order", order_id)
+        order = OrderState(*rows[0])
+        if expected is not None and order.etag not in expected:
+            raise Problem(412, f"The order's ETag is {order.etag} now.")
+        if response := explain(order):
+            return response
+    raise DatabaseUnavailable("Too many others are changing this order.")
+
+
+def transition_order(request: Request, order_id: int, if_match: str | None, *, action: str, becomes: str) -> Response[str]:
+    """The order after the action; also when it had happened already. 409 when the order's status does not allow it."""
+
+    def attempt() -> Response[str] | None:
+        rows = database.run(
+            TRANSITION,
+            order_id=order_id,
+            action=action,
+            becomes=becomes,
+            if_match=required_validators(if_match),
+            actor=request.caller,
+            request_id=request.request_id,
+        )
+        return document(rows[0][1], etag=rows[0][0]) if rows else None
+
+    def explain(order: OrderState) -> Response[str] | None:
+        if order.status == becomes:
+            return document(order.body, etag=order.etag)
+        if action not in order.allowed_actions:
+            raise status_conflict(order)
+        return None
+
+    return change_order(order_id, if_match, attempt, explain)
+
+
+def status_conflict(order: OrderState) -> Problem:
+    return Problem(409, f"The order is {order.status}; allowed now: {', '.join(order.allowed_actions) or 'nothing'}.")
+
+
+def refuse_unless_pending(order: OrderState) -> None:
+    if order.status != "pending":
+        raise Problem(409, f"The order is {order.status}; its items can change only while it is pending.")
+
+
+def _unquoted(header: str | None) -> str | None:
+    """The key of an Idempotency-Key header; the IETF draft quotes it, most clients do not."""
+    if header is None:
+        return None
+    key = header[1:-1] if len(header) > 1 and header[0] == header[-1] == '"' else header
+    if not 1 <= len(key) <= MAX_KEY_LENGTH:
+        raise invalid("Idempotency-Key", f"must have 1 to {MAX_KEY_LENGTH} characters")
+    return key
+
+
+def _replay(stored: database.Row, request_hash: str, status: int) -> Response[str]:
+    stored_hash, location, etag, body = stored
+    if stored_hash != request_hash:
+        raise invalid("Idempotency-Key", "was used with another body")
+    return document(body, status=status, etag=etag, Location=location, **{"Idempotency-Replayed": "true"})

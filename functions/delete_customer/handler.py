@@ -1,0 +1,42 @@
+"""DELETE /api/customers/{customer_id}/"""
+
+from aws_lambda_powertools.event_handler import Response
+
+from orders import database
+from orders.api import Api, Id, IfMatch, required_validators
+from orders.errors import Problem, not_found
+
+app = Api()
+DELETE_CUSTOMER = database.load_sql(__file__, "delete_customer.sql")
+WHY_NOT = """
+SELECT customer_etag(c.xmin), EXISTS (SELECT FROM orders AS o WHERE o.customer_id = c.id)
+FROM customers AS c
+WHERE c.id = :customer_id
+"""
+
+
+@app.endpoint(
+    "DELETE",
+    "/api/customers/<customer_id>",
+    scopes=["customers/write"],
+    returns={204: None},
+    problems=[404, 409, 412],
+    tag="Customers",
+)
+def delete_customer(customer_id: Id, if_match: IfMatch = None) -> Response[str]:
+    """Delete a customer that has no orders."""
+    expected = required_validators(if_match)
+    if database.run(DELETE_CUSTOMER, customer_id=customer_id, if_match=expected):
+        return Response(204, body="")
+    rows = database.run(WHY_NOT, repeatable=True, customer_id=customer_id)
+    if not rows:
+        raise not_found("customer", customer_id)
+    [(etag, has_orders)] = rows
+    if expected is not None and etag not in expected:
+        raise Problem(412, f"The customer's ETag is {etag} now.")
+    if has_orders:
+        raise Problem(409, "The customer has orders; nothing was deleted.")
+    raise Problem(409, "The customer changed at this moment; nothing was deleted.")
+
+
+handler = app.handler

@@ -1,0 +1,28 @@
+"""POST /api/orders/{order_id}/deliver/"""
+
+from aws_lambda_powertools.event_handler import Response
+
+from orders.api import Api, Id, IfMatch
+from orders.models import Order
+from orders.writes import transition_order
+
+app = Api()
+
+
+@app.endpoint(
+    "POST",
+    "/api/orders/<order_id>/deliver",
+    scopes=["orders/write"],
+    returns={200: Order},
+    problems=[404, 409, 412],
+    tag="Orders",
+)
+def deliver_order(order_id: Id, if_match: IfMatch = None) -> Response[str]:
+    """Mark a shipped order as delivered.
+
+    Repeating it changes nothing and answers 200.
+    """
+    return transition_order(app.current_event, order_id, if_match, action="deliver", becomes="delivered")
+
+
+handler = app.handler

@@ -1,0 +1,92 @@
+"""What is deployed: one function a folder, its routes from openapi.json, and what differs from the defaults from function.toml.
+
+Both clouds read this, the one on the laptop (local/) and the one on AWS (cdk/).
+"""
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+ROOT = Path(__file__).parent.parent
+FUNCTIONS = Path(__file__).parent
+OPENAPI = ROOT / "openapi.json"
+
+
+@dataclass(frozen=True)
+class Route:
+    """path in API Gateway's form, without trailing slash. scopes: any one suffices; none means open to everyone."""
+
+    method: str
+    path: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Queue:
+    batch_size: int
+    max_receives: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    rate_minutes: int
+
+
+@dataclass(frozen=True)
+class Function:
+    """One folder of functions/. The fields with defaults are the keys of function.toml."""
+
+    name: str
+    folder: Path
+    routes: tuple[Route, ...]
+    trigger: Literal["http", "queue", "schedule", "deploy"] = "http"
+    timeout_seconds: int = 10
+    memory_mb: int = 512
+    database_user: str = "orders_app"
+    environment: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ("dev", "prod")
+    queue: Queue | None = field(default=None)
+    schedule: Schedule | None = field(default=None)
+
+
+def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[Function, ...]:
+    """All functions by name. Raises ValueError when a folder and openapi.json disagree."""
+    routes = _routes(json.loads(openapi.read_text(encoding="utf-8")))
+    functions = tuple(
+        _load(handler.parent, routes.pop(handler.parent.name, ())) for handler in sorted(folder.glob("*/handler.py"))
+    )
+    if routes:
+        raise ValueError(f"openapi.json names functions that have no folder: {', '.join(routes)}; run `make openapi`")
+    for function in functions:
+        if (function.trigger == "http") != bool(function.routes):
+            raise ValueError(
+                f"{function.name} has trigger {function.trigger!r} and {len(function.routes)} routes; run `make openapi`"
+            )
+    return functions
+
+
+def _load(folder: Path, routes: tuple[Route, ...]) -> Function:
+    settings: dict[str, Any] = {}
+    if (folder / "function.toml").exists():
+        settings = tomllib.loads((folder / "function.toml").read_text(encoding="utf-8"))
+    for name in ("environment", "stages"):
+        if name in settings:
+            settings[name] = tuple(settings[name])
+    if "queue" in settings:
+        settings["queue"] = Queue(**settings["queue"])
+    if "schedule" in settings:
+        settings["schedule"] = Schedule(**settings["schedule"])
+    return Function(name=folder.name, folder=folder, routes=routes, **settings)
+
+
+def _routes(openapi: dict[str, Any]) -> dict[str, tuple[Route, ...]]:
+    """Function name → its routes. The function's name is the operationId up to the first dot."""
+    found: dict[str, tuple[Route, ...]] = {}
+    for path, operations in openapi["paths"].items():
+        for method, operation in operations.items():
+            scopes = tuple(scope for requirement in operation["security"] for scope in requirement["oauth2"])
+            name = operation["operationId"].partition(".")[0]
+            found[name] = (*found.get(name, ()), Route(method.upper(), path, scopes))
+    return found

@@ -1,0 +1,34 @@
+"""GET /api/orders/{order_id}/events/"""
+
+from aws_lambda_powertools.event_handler import Response
+
+from orders import database
+from orders.api import Api, Cursor, Id, Limit, page, page_start
+from orders.errors import not_found
+from orders.models import OrderEventPage
+
+app = Api()
+LIST_ORDER_EVENTS = database.load_sql(__file__, "list_order_events.sql")
+
+
+@app.endpoint(
+    "GET",
+    "/api/orders/<order_id>/events",
+    scopes=["orders/read"],
+    returns={200: OrderEventPage},
+    problems=[404],
+    tag="Orders",
+)
+def list_order_events(order_id: Id, limit: Limit = 50, cursor: Cursor = None) -> Response[str]:
+    """List what happened to an order, oldest first.
+
+    `changes` holds the value before and after of everything that changed. Seeded orders begin without a history.
+    """
+    [after] = page_start(app.current_event, cursor, [0])
+    rows = database.run(LIST_ORDER_EVENTS, repeatable=True, order_id=order_id, after=after, rows=limit + 1)
+    if not rows:
+        raise not_found("order", order_id)
+    return page(app.current_event, [row for row in rows if row[0] is not None], limit)
+
+
+handler = app.handler

@@ -1,0 +1,163 @@
+"""Makes openapi.json, and the endpoint table of the README, from the routes that the handlers declare.
+
+`python -m functions.openapi` writes both; `--check` only tells whether they are up to date (exit status 1 when not).
+"""
+
+import importlib.util
+import json
+import os
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, cast
+
+from aws_lambda_powertools.event_handler.openapi.models import OAuth2, OAuthFlows
+
+from functions.inventory import FUNCTIONS, OPENAPI, ROOT
+from orders.models import MAX_BIGINT
+
+README = ROOT / "README.md"
+TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
+# What handlers read when they are imported; the values do not matter here.
+PLACEHOLDERS = {"SEED_QUEUE_URL": "-", "SEED_MAX_RECEIVES": "1", "AWS_DEFAULT_REGION": "eu-central-1"}
+# Powertools wants to know the scheme that routes name; its flows are filled in when all scopes are known.
+SECURITY_SCHEMES = {"oauth2": OAuth2(flows=OAuthFlows())}
+# A document answers with the id that other paths ask for: from these the links between operations are made.
+PATH_PARAMETERS = {"Order": "order_id", "Customer": "customer_id", "SeedRun": "run_id"}
+
+
+def build() -> dict[str, Any]:
+    """The contract: every handler's own schema, merged."""
+    merged: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Orders",
+            "version": tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"],
+            "description": "Customers, orders, items. Money is integer cents, times are RFC 3339 in UTC, errors are RFC 9457.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": {},
+        "components": {"schemas": {}, "securitySchemes": {"oauth2": {}}},
+    }
+    for schema in _schemas():
+        for path, operations in schema["paths"].items():
+            merged["paths"].setdefault(path, {}).update(operations)
+        merged["components"]["schemas"].update(schema.get("components", {}).get("schemas", {}))
+    merged["paths"] = dict(sorted(merged["paths"].items()))
+    _finish(merged)
+    return cast(dict[str, Any], _with_integers(merged))
+
+
+def load_handler(name: str) -> Any:
+    """The module of a function. In Lambda each is named `handler`; here, where all are loaded, each has a name of its own."""
+    os.environ.update({variable: value for variable, value in PLACEHOLDERS.items() if variable not in os.environ})
+    spec = importlib.util.spec_from_file_location(f"functions.{name}.handler", FUNCTIONS / name / "handler.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _schemas() -> list[dict[str, Any]]:
+    schemas = []
+    for file in sorted(FUNCTIONS.glob("*/handler.py")):
+        module = load_handler(file.parent.name)
+        if hasattr(module, "app"):
+            schemas.append(
+                json.loads(module.app.get_openapi_json_schema(title="Orders", version="0", security_schemes=SECURITY_SCHEMES))
+            )
+    return schemas
+
+
+def _finish(contract: dict[str, Any]) -> None:
+    """What no single handler can say: security, links between operations, and only the schemas that are used."""
+    scopes: set[str] = set()
+    for operations in contract["paths"].values():
+        for operation in operations.values():
+            operation.setdefault("security", [])
+            scopes.update(scope for requirement in operation["security"] for scope in requirement["oauth2"])
+            _link(operation, contract["paths"])
+            for parameter in operation.get("parameters", []):
+                _drop_null(parameter)
+    contract["components"]["securitySchemes"]["oauth2"] = {
+        "type": "oauth2",
+        "flows": {"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": dict.fromkeys(sorted(scopes), "")}},
+    }
+    _prune(contract)
+
+
+def _link(operation: dict[str, Any], paths: dict[str, Any]) -> None:
+    for response in operation["responses"].values():
+        reference = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+        parameter = PATH_PARAMETERS.get(reference.rpartition("/")[2])
+        links = {
+            target["operationId"]: {
+                "operationId": target["operationId"],
+                "parameters": {parameter: "$response.body#/id"},
+            }
+            for path, operations in paths.items()
+            for target in operations.values()
+            if re.findall(r"{(\w+)}", path) == [parameter]
+        }
+        if parameter and links:
+            response["links"] = links
+
+
+def _drop_null(parameter: dict[str, Any]) -> None:
+    """A parameter that may be left out is not one that may be null: there is no null in a query string or header."""
+    alternatives = parameter["schema"].pop("anyOf", [])
+    for schema in alternatives:
+        if schema != {"type": "null"}:
+            parameter["schema"].update(schema)
+
+
+def _with_integers(node: Any) -> Any:
+    """Powertools keeps every bound as a float, in which the largest bigint cannot be told from the number after it."""
+    if isinstance(node, dict):
+        return {key: _with_integers(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_with_integers(value) for value in node]
+    return min(int(node), MAX_BIGINT) if isinstance(node, float) else node
+
+
+def _prune(contract: dict[str, Any]) -> None:
+    schemas = contract["components"]["schemas"]
+    used: set[str] = set()
+    pending = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(contract["paths"])))
+    while pending:
+        used |= pending
+        pending = set(re.findall(r"#/components/schemas/(\w+)", json.dumps([schemas[name] for name in pending]))) - used
+    contract["components"]["schemas"] = {name: schemas[name] for name in sorted(used)}
+
+
+def endpoint_table(contract: dict[str, Any]) -> str:
+    lines = ["| call | does | scope |", "|---|---|---|"]
+    for path, operations in contract["paths"].items():
+        for method, operation in operations.items():
+            scopes = ", ".join(f"`{scope}`" for requirement in operation["security"] for scope in requirement["oauth2"])
+            slash = "" if path.endswith(".json") else "/"
+            lines.append(f"| `{method.upper()} {path}{slash}` | {operation['summary']} | {scopes or 'open'} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    contract = build()
+    readme = README.read_text(encoding="utf-8")
+    wanted: dict[Path, str] = {
+        OPENAPI: json.dumps(contract, indent=2) + "\n",
+        README: TABLE.sub(lambda match: match[1] + endpoint_table(contract) + match[2], readme),
+    }
+    outdated = [file for file, text in wanted.items() if not file.exists() or file.read_text(encoding="utf-8") != text]
+    if "--check" in sys.argv[1:]:
+        for file in outdated:
+            print(f"{file.name} is out of date; run `make openapi`")
+        sys.exit(bool(outdated))
+    for file in outdated:
+        file.write_text(wanted[file], encoding="utf-8")
+        print(f"wrote {file.name}")
+
+
+if __name__ == "__main__":
+    main()

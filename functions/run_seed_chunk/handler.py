@@ -1,0 +1,84 @@
+"""The queue's worker: turns the message of a run into one a chunk, and each of those into rows.
+
+Messages: {"run": id} and {"run": id, "chunk": number}. Both may arrive any number of times, in any order.
+"""
+
+import json
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from orders import database
+from orders.errors import Problem
+
+CHUNK = database.load_sql(__file__, "run_seed_chunk.sql")
+UNFINISHED_CHUNKS = "SELECT number FROM seed_chunks WHERE run_id = :run_id AND finished_at IS NULL ORDER BY number"
+FAIL_RUN = "UPDATE seed_runs SET failed_at = now(), error = :error WHERE id = :run_id AND failed_at IS NULL"
+QUEUE_URL = os.environ["SEED_QUEUE_URL"]
+MAX_RECEIVES = int(os.environ["SEED_MAX_RECEIVES"])
+SQS_BATCH = 10  # SQS's limit for SendMessageBatch
+SEND_ATTEMPTS = 4
+
+logger = Logger()
+sqs = boto3.client("sqs")
+
+
+class NotQueued(Exception):
+    """SQS refused messages again and again; the run's message comes back and the rest is sent then."""
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """The ids of the messages that failed, which SQS delivers again; the others are done."""
+    failed = []
+    for record in event["Records"]:
+        database.begin_invocation(context)
+        try:
+            work(json.loads(record["body"]))
+        except Exception as error:
+            logger.exception("A seed message failed", extra={"message_id": record["messageId"]})
+            failed.append({"itemIdentifier": record["messageId"]})
+            _give_up_after_last_receive(record, error)
+    return {"batchItemFailures": failed}
+
+
+def work(message: dict[str, Any]) -> None:
+    if "chunk" in message:
+        rows = database.run(CHUNK, repeatable=True, run_id=message["run"], number=message["chunk"])
+        logger.info("Seeded a chunk" if rows else "The chunk was seeded before", extra=message)
+        return
+    chunks = [row[0] for row in database.run(UNFINISHED_CHUNKS, repeatable=True, run_id=message["run"])]
+    for start in range(0, len(chunks), SQS_BATCH):
+        send([{"run": message["run"], "chunk": number} for number in chunks[start : start + SQS_BATCH]])
+    logger.info("Queued a seed run", extra={**message, "chunks": len(chunks)})
+
+
+def send(messages: list[dict[str, Any]]) -> None:
+    """Sends up to ten messages; what SQS refuses of them, and only that, is sent again."""
+    entries = [{"Id": str(number), "MessageBody": json.dumps(message)} for number, message in enumerate(messages)]
+    for _ in range(SEND_ATTEMPTS):
+        refused = {entry["Id"] for entry in sqs.send_message_batch(QueueUrl=QUEUE_URL, Entries=entries).get("Failed", [])}
+        entries = [entry for entry in entries if entry["Id"] in refused]
+        if not entries:
+            return
+    raise NotQueued(f"{len(entries)} messages")
+
+
+def _give_up_after_last_receive(record: dict[str, Any], error: Exception) -> None:
+    """Marks the run as failed when this message goes to the dead-letter queue now."""
+    receives = int(record["attributes"]["ApproximateReceiveCount"])
+    if receives < MAX_RECEIVES:
+        return
+    with single_metric(name="SeedChunkFailed", unit=MetricUnit.Count, value=1):
+        pass
+    reason = error.detail if isinstance(error, Problem) else "An internal error; the worker's log has it."
+    try:
+        message = json.loads(record["body"])
+        what = f"Chunk {message['chunk']}" if "chunk" in message else "Queueing the chunks"
+        database.run(FAIL_RUN, repeatable=True, run_id=message["run"], error=f"{what} failed {receives} times. {reason}")
+    except Exception:
+        # A message that is not ours, or no database: it is in the dead-letter queue either way, and its alarm is on.
+        logger.exception("The run could not be marked as failed", extra={"message_id": record["messageId"]})

@@ -1,0 +1,68 @@
+"""POST /api/dev/seed/"""
+
+import json
+import os
+from typing import Annotated
+
+import boto3
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from botocore.exceptions import BotoCoreError, ClientError
+
+from orders import database
+from orders.api import Api, IdempotencyKey
+from orders.errors import Problem, invalid
+from orders.models import NewSeedRun, SeedRun
+from orders.writes import create
+
+app = Api()
+START_SEED = database.load_sql(__file__, "start_seed.sql")
+FAIL_SEED = "UPDATE seed_runs SET failed_at = now(), error = :error WHERE id = :run_id AND failed_at IS NULL"
+QUEUE_URL = os.environ["SEED_QUEUE_URL"]
+MAX_ROWS = 50_000_000
+# About a fifth of a second of PostgreSQL's time: short enough to be repeated, long enough to be worth a message.
+ROWS_PER_CHUNK = 25_000
+
+DEFAULT_RUN = NewSeedRun()
+
+sqs = boto3.client("sqs")
+
+
+@app.endpoint("POST", "/api/dev/seed", scopes=["dev/seed"], returns={202: SeedRun}, problems=[400, 415], tag="Seeding")
+def start_seed(run: Annotated[NewSeedRun, Body()] = DEFAULT_RUN, idempotency_key: IdempotencyKey = None) -> Response[str]:
+    """Queue a seed run: that many customers, each with that many orders and items.
+
+    Follow `Location` for its progress. Not deployed to production.
+    """
+    rows_per_customer = 1 + run.orders_per_customer * (1 + run.items_per_order)
+    if run.orders_per_customer and not run.items_per_order:
+        raise invalid("items_per_order", "must be at least 1 where there are orders")
+    if run.customers * rows_per_customer > MAX_ROWS:
+        raise Problem(422, f"A run makes at most {MAX_ROWS:,} rows; this would make {run.customers * rows_per_customer:,}.")
+    created = create(
+        app.current_event,
+        START_SEED,
+        run,
+        idempotency_key,
+        status=202,
+        **run.model_dump(),
+        rows_per_customer=rows_per_customer,
+        customers_per_chunk=max(1, ROWS_PER_CHUNK // rows_per_customer),
+    )
+    assert created is not None, "an insert of one row either makes it or is refused"
+    _enqueue(json.loads(str(created.body))["id"], keyed=idempotency_key is not None)
+    return created
+
+
+def _enqueue(run_id: str, *, keyed: bool) -> None:
+    """One message, which the worker turns into one a chunk; a second one, after a replay, does no harm."""
+    try:
+        sqs.send_message(QueueUrl=QUEUE_URL, MessageBody=json.dumps({"run": run_id}))
+    except (BotoCoreError, ClientError) as error:
+        # Under a key the client sends the request again, and with it the message. Without, nobody ever would.
+        if not keyed:
+            database.run(FAIL_SEED, repeatable=True, run_id=run_id, error="The run could not be queued.")
+        raise Problem(503, "The run could not be queued.", headers={"Retry-After": "1"}) from error
+
+
+handler = app.handler

@@ -1,0 +1,27 @@
+WITH new_run AS (
+    INSERT INTO seed_runs AS r (customers, orders_per_customer, items_per_order)
+    VALUES (:customers, :orders_per_customer, :items_per_order)
+    RETURNING r AS r
+), new_chunk AS (
+    INSERT INTO seed_chunks AS c (run_id, number, first_customer, last_customer, row_count)
+    SELECT
+        (new_run.r).id,
+        1 + (first_customer - 1) / :customers_per_chunk::integer,
+        first_customer,
+        last_customer,
+        (1 + last_customer - first_customer) * :rows_per_customer::bigint
+    FROM new_run,
+        generate_series(1, (new_run.r).customers, :customers_per_chunk::integer) AS first_customer,
+        LATERAL (SELECT least(first_customer + :customers_per_chunk::integer - 1, (new_run.r).customers) AS last_customer) AS bounds
+    RETURNING c.row_count
+), answer AS (
+    SELECT
+        '/api/dev/seed/' || (r).id || '/' AS location,
+        NULL AS etag,
+        seed_run_json(r, (SELECT count(*) FROM new_chunk), 0, (SELECT sum(row_count) FROM new_chunk), 0, NULL)::text AS body
+    FROM new_run
+), remembered AS (
+    INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body)
+    SELECT :caller, :path, :key, :request_hash, location, etag, body FROM answer WHERE :key::text IS NOT NULL
+)
+SELECT location, etag, body FROM answer

@@ -1,0 +1,93 @@
+"""ETag, If-None-Match and If-Match."""
+
+import pytest
+
+from tests.harness import Clients, Database, Service, assert_problem
+
+
+@pytest.fixture
+def order(service: Service) -> str:
+    return f"/api/orders/{service.order(service.customer()['id'], (1, 1), (1, 2))['id']}/"
+
+
+def etag(service: Service, path: str) -> str:
+    return service.http("GET", path).headers["etag"]
+
+
+def test_a_client_that_has_the_document_gets_304(service: Service, order: str) -> None:
+    for path in (order, "/api/customers/%d/" % service.http("GET", order).json["customer"]["id"]):
+        current = etag(service, path)
+        for header in (current, f"W/{current}", f'"other", {current}', "*"):
+            answer = service.http("GET", path, headers={"If-None-Match": header})
+            assert (answer.status, answer.text, answer.headers["etag"]) == (304, "", current)
+        assert service.http("GET", path, headers={"If-None-Match": '"other"'}).status == 200
+
+
+def test_every_change_of_the_document_changes_its_etag(service: Service, db: Database, order: str) -> None:
+    document = service.http("GET", order).json
+    seen = [etag(service, order)]
+    for change in (
+        lambda: service.http("POST", f"{order}items/", {"sku": "A", "quantity": 1, "unit_price_cents": 0}),
+        lambda: service.http("PATCH", f"{order}items/{document['items'][0]['id']}/", {"quantity": 2}),
+        lambda: service.http("DELETE", f"{order}items/{document['items'][0]['id']}/"),
+        lambda: service.http("PATCH", f"/api/customers/{document['customer']['id']}/", {"name": "New"}),
+        lambda: db.sql("UPDATE order_items SET sku = 'B'"),
+        lambda: db.sql("INSERT INTO order_items (order_id, sku, quantity, unit_price_cents) SELECT id, 'F', 1, 0 FROM orders"),
+        lambda: service.act(document["id"], "pay"),
+    ):
+        change()
+        seen.append(etag(service, order))
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_answer_to_a_change_has_the_etag_of_the_next_read(service: Service, order: str) -> None:
+    item = service.http("GET", order).json["items"][0]["id"]
+    customer = "/api/customers/%d/" % service.http("GET", order).json["customer"]["id"]
+    for path, change in (
+        (order, lambda: service.http("POST", f"{order}items/", {"sku": "A", "quantity": 1, "unit_price_cents": 7})),
+        (order, lambda: service.http("PATCH", f"{order}items/{item}/", {"quantity": 2})),
+        (order, lambda: service.http("PATCH", f"{order}items/{item}/", {"quantity": 2})),
+        (order, lambda: service.http("DELETE", f"{order}items/{item}/")),
+        (order, lambda: service.http("POST", f"{order}pay/")),
+        (customer, lambda: service.http("PATCH", customer, {"name": "New"})),
+    ):
+        answer = change()
+        read = service.http("GET", path)
+        assert (answer.headers["etag"], answer.json) == (read.headers["etag"], read.json)
+
+
+def test_a_change_with_a_stale_etag_is_refused_and_changes_nothing(service: Service, order: str) -> None:
+    stale = etag(service, order)
+    item = f"{order}items/{service.http('GET', order).json['items'][0]['id']}/"
+    service.http("PATCH", item, {"quantity": 2})
+    before = service.http("GET", order).json
+    headers = {"If-Match": stale}
+    assert_problem(service.http("POST", f"{order}items/", {"sku": "A", "quantity": 1, "unit_price_cents": 1}, headers=headers), 412)
+    assert_problem(service.http("PATCH", item, {"quantity": 3}, headers=headers), 412)
+    assert_problem(service.http("DELETE", item, headers=headers), 412)
+    for action in ("pay", "ship", "deliver", "cancel"):
+        assert_problem(service.http("POST", f"{order}{action}/", headers=headers), 412)
+    assert service.http("GET", order).json == before
+
+
+def test_a_change_of_a_customer_with_a_stale_etag_is_refused(service: Service) -> None:
+    path = f"/api/customers/{service.customer()['id']}/"
+    stale = etag(service, path)
+    service.http("PATCH", path, {"name": "New"}, headers={"If-Match": stale})
+    assert_problem(service.http("PATCH", path, {"name": "Newer"}, headers={"If-Match": stale}), 412)
+    assert_problem(service.http("DELETE", path, headers={"If-Match": stale}), 412)
+    assert service.http("DELETE", path, headers={"If-Match": f'"x", {etag(service, path)}'}).status == 204
+
+
+@pytest.mark.parametrize("header", ["*", "{}", '"x", {}'])
+def test_a_change_with_the_current_etag_is_made(service: Service, order: str, header: str) -> None:
+    current = etag(service, order)
+    assert service.http("POST", f"{order}pay/", headers={"If-Match": header.format(current)}).status == 200
+
+
+def test_of_two_writers_with_one_etag_one_is_refused(service: Service, clients: Clients, order: str) -> None:
+    for action in ("PATCH", "PATCH", "PATCH"):
+        item = f"{order}items/{service.http('GET', order).json['items'][0]['id']}/"
+        headers = {"If-Match": etag(service, order)}
+        answers = clients.http([((action, item, {"quantity": n}), {"headers": headers}) for n in (2, 3)])
+        assert sorted(answer.status for answer in answers) == [200, 412]

@@ -1,0 +1,54 @@
+"""Customers: creating, reading, changing, deleting."""
+
+import pytest
+
+from tests.harness import Database, Service, assert_problem
+
+
+def test_a_customer_is_created_read_changed_and_deleted(service: Service) -> None:
+    answer = service.http("POST", "/api/customers/", {"email": "Alice@Example.com", "name": "Alice"})
+    customer = answer.json
+    assert answer.headers["location"] == f"/api/customers/{customer['id']}/"
+    path = answer.headers["location"]
+    assert service.http("GET", path).json == customer
+    changed = service.http("PATCH", path, {"name": "Alice Nguyen"})
+    assert (changed.status, changed.json) == (200, {**customer, "name": "Alice Nguyen"})
+    deleted = service.http("DELETE", path)
+    assert (deleted.status, deleted.text) == (204, "")
+    assert_problem(service.http("GET", path), 404)
+    assert_problem(service.http("PATCH", path, {"name": "Bob"}), 404)
+    assert_problem(service.http("DELETE", path), 404)
+
+
+@pytest.mark.parametrize("spelling", ["alice@example.com", "ALICE@example.COM"])
+def test_an_address_belongs_to_one_customer_in_any_letter_case(service: Service, spelling: str) -> None:
+    service.customer("alice@example.com")
+    problem = assert_problem(service.http("POST", "/api/customers/", {"email": spelling, "name": "Other"}), 409)
+    assert "e-mail" in problem["detail"]
+    bob = service.customer("bob@example.com")
+    assert_problem(service.http("PATCH", f"/api/customers/{bob['id']}/", {"email": spelling}), 409)
+
+
+def test_a_customer_with_orders_cannot_be_deleted(service: Service, db: Database) -> None:
+    customer = service.customer()
+    order = service.order(customer["id"], status="cancelled")
+    assert_problem(service.http("DELETE", f"/api/customers/{customer['id']}/"), 409)
+    assert db.value("SELECT count(*) FROM customers") == 1
+    assert service.http("GET", f"/api/orders/{order['id']}/").json == order
+
+
+def test_a_renamed_customer_shows_in_its_orders(service: Service) -> None:
+    customer = service.customer()
+    order = service.order(customer["id"])
+    service.http("PATCH", f"/api/customers/{customer['id']}/", {"email": "new@example.com"})
+    assert service.http("GET", f"/api/orders/{order['id']}/").json["customer"]["email"] == "new@example.com"
+
+
+@pytest.mark.parametrize("email", ["", "alice", "alice@", "@example.com", "a b@example.com", "alice@example", "ä@example.com", "a" * 250 + "@b.de"])
+def test_what_is_no_address_is_refused(service: Service, email: str) -> None:
+    assert_problem(service.http("POST", "/api/customers/", {"email": email, "name": "Alice"}), 422, "email")
+
+
+def test_a_change_has_to_name_a_field(service: Service) -> None:
+    assert_problem(service.http("PATCH", f"/api/customers/{service.customer()['id']}/", {}), 422, "body")
+    assert_problem(service.http("PATCH", "/api/customers/1/", {"name": None}), 422, "name")

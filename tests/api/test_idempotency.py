@@ -1,0 +1,93 @@
+"""Idempotency-Key: one effect, the same answer, also under concurrency and after a crash."""
+
+from typing import Any
+
+import pytest
+
+from tests.harness import Answer, Clients, Database, Service, assert_problem
+
+ITEM = {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 150}
+
+
+def post(service: Service, key: str, body: dict[str, Any], path: str = "/api/customers/", **options: Any) -> Answer:
+    return service.http("POST", path, body, headers={"Idempotency-Key": key}, **options)
+
+
+def alike(first: Answer, second: Answer) -> bool:
+    return (first.status, first.text, first.headers["location"]) == (second.status, second.text, second.headers["location"])
+
+
+def test_the_same_key_and_body_give_the_first_answer_again(service: Service, db: Database) -> None:
+    customer = service.customer()
+    for path, body in [
+        ("/api/customers/", {"email": "bob@example.com", "name": "Bob"}),
+        ("/api/orders/", {"customer_id": customer["id"], "items": [ITEM]}),
+        (f"/api/orders/{service.order(customer['id'])['id']}/items/", ITEM),
+        ("/api/dev/seed/", {"customers": 1}),
+    ]:
+        first, second = post(service, "key", body, path), post(service, "key", body, path.removesuffix("/"))
+        assert "idempotency-replayed" not in first.headers
+        assert second.headers["idempotency-replayed"] == "true"
+        assert alike(first, second)
+    counts = "SELECT (SELECT count(*) FROM customers), (SELECT count(*) FROM orders), (SELECT count(*) FROM order_items)"
+    assert db.sql(counts) == [[2, 2, 3]]
+
+
+def test_the_answer_stays_the_first_one_after_the_order_has_changed(service: Service) -> None:
+    body = {"customer_id": service.customer()["id"], "items": [ITEM]}
+    first = post(service, "key", body, "/api/orders/")
+    service.act(first.json["id"], "cancel")
+    assert alike(post(service, "key", body, "/api/orders/"), first)
+
+
+def test_the_key_may_be_quoted_and_the_body_spelt_differently(service: Service) -> None:
+    first = service.http("POST", "/api/customers/", '{"email": "a@b.de", "name": "A"}', headers={"Idempotency-Key": '"key"'})
+    second = service.http("POST", "/api/customers/", '{"name":"A",\n"email":"a@b.de"}', headers={"Idempotency-Key": "key"})
+    assert alike(first, second)
+
+
+def test_the_same_key_with_another_body_is_refused(service: Service, db: Database) -> None:
+    post(service, "key", {"email": "a@b.de", "name": "A"})
+    assert_problem(post(service, "key", {"email": "b@b.de", "name": "A"}), 422, "Idempotency-Key")
+    assert_problem(post(service, "key", {"email": "a@b.de", "name": "B"}), 422, "Idempotency-Key")
+    assert db.value("SELECT count(*) FROM customers") == 1
+
+
+def test_keys_of_other_callers_and_other_paths_are_independent(service: Service) -> None:
+    body = {"email": "a@b.de", "name": "A"}
+    assert post(service, "key", body, subject="ann").status == 201
+    assert_problem(post(service, "key", body, subject="bob"), 409)
+    assert post(service, "key", {"customers": 1}, "/api/dev/seed/", subject="ann").status == 202
+
+
+@pytest.mark.parametrize("key", ["", "a b", "ä", "k" * 256, '""'])
+def test_what_is_no_key_is_refused(service: Service, db: Database, key: str) -> None:
+    answer = post(service, key, {"email": "a@b.de", "name": "A"})
+    assert answer.status == 422, answer.text
+    assert db.value("SELECT count(*) FROM customers") == 0
+
+
+def test_a_key_of_255_characters_is_kept(service: Service) -> None:
+    assert alike(*(post(service, "k" * 255, {"email": "a@b.de", "name": "A"}) for _ in range(2)))
+
+
+def test_a_refused_request_leaves_its_key_unused(service: Service) -> None:
+    customer = service.customer()
+    assert_problem(post(service, "key", {"customer_id": 999, "items": [ITEM]}, "/api/orders/"), 422, "customer_id")
+    assert post(service, "key", {"customer_id": customer["id"], "items": [ITEM]}, "/api/orders/").status == 201
+
+
+def test_fifty_sends_at_once_make_one_order(service: Service, clients: Clients, db: Database) -> None:
+    body = {"customer_id": service.customer()["id"], "items": [ITEM, ITEM]}
+    answers = clients.http([(("POST", "/api/orders/", body), {"headers": {"Idempotency-Key": "key"}})] * 50)
+    assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
+    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
+    assert db.sql("SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM order_items)") == [[1, 2]]
+    assert db.value("SELECT count(*) FROM order_events") == 1
+
+
+def test_fifty_sends_at_once_make_one_customer(service: Service, clients: Clients, db: Database) -> None:
+    body = {"email": "a@b.de", "name": "A"}
+    answers = clients.http([(("POST", "/api/customers/", body), {"headers": {"Idempotency-Key": "key"}})] * 50)
+    assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
+    assert db.value("SELECT count(*) FROM customers") == 1

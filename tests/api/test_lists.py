@@ -1,0 +1,153 @@
+"""Lists: filters, pages and the summary."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.harness import Database, Service, assert_problem
+
+
+def results(service: Service, path: str, **query: Any) -> list[dict[str, Any]]:
+    answer = service.http("GET", path, query=query)
+    assert answer.status == 200, answer.text
+    found: list[dict[str, Any]] = answer.json["results"]
+    return found
+
+
+def walk(service: Service, path: str, **query: Any) -> list[list[dict[str, Any]]]:
+    """All pages, following `next`."""
+    pages = []
+    page = service.http("GET", path, query=query).json
+    while True:
+        pages.append(page["results"])
+        if page["next"] is None:
+            return pages
+        url = urlsplit(page["next"])
+        assert (url.scheme, url.netloc, url.path) == ("https", "orders.example.com", path)
+        page = service.http("GET", url.path, query=url.query).json
+
+
+@pytest.fixture
+def orders(service: Service) -> dict[str, dict[str, Any]]:
+    """Orders by the name of their customer and their status."""
+    made = {}
+    for name in ("alice", "bob"):
+        customer = service.customer(f"{name.capitalize()}.N_1@example.com", name)
+        for status in ("pending", "paid", "cancelled"):
+            made[f"{name} {status}"] = service.order(customer["id"], status=status)
+    return made
+
+
+def test_orders_come_newest_first(service: Service, orders: dict[str, dict[str, Any]]) -> None:
+    assert results(service, "/api/orders/") == list(reversed(orders.values()))
+
+
+@pytest.mark.parametrize("status", ["pending", "paid", "cancelled"])
+def test_orders_are_filtered_by_status(service: Service, orders: dict[str, dict[str, Any]], status: str) -> None:
+    assert results(service, "/api/orders/", status=status) == [orders[f"bob {status}"], orders[f"alice {status}"]]
+
+
+@pytest.mark.parametrize("needle", ["alice", "ALICE", "lic", "al", "a", "ce.n_1@exam"])
+def test_orders_are_filtered_by_part_of_the_address(service: Service, orders: dict[str, dict[str, Any]], needle: str) -> None:
+    found = [order["customer"]["name"] for order in results(service, "/api/orders/", email=needle)]
+    assert found.count("alice") == 3
+    assert found.count("bob") == (3 if needle in "bob.n_1@example.com" else 0)
+
+
+@pytest.mark.parametrize("needle", ["%", "a%e", "alice_n", "\\", "al\\ice", "'", "';--", "+", ","])
+def test_wildcards_in_the_address_are_literal(service: Service, orders: dict[str, dict[str, Any]], needle: str) -> None:
+    assert results(service, "/api/orders/", email=needle) == []
+    assert results(service, "/api/customers/", email=needle) == []
+
+
+def test_an_address_may_hold_what_means_something_elsewhere(service: Service) -> None:
+    odd = service.customer("a+b,c%_d'e@example.com")
+    for needle in ("a+b", "b,c", "%_", "d'e"):
+        assert results(service, "/api/customers/", email=needle) == [odd]
+
+
+def test_filters_combine(service: Service, orders: dict[str, dict[str, Any]]) -> None:
+    alice = orders["alice paid"]["customer"]["id"]
+    assert results(service, "/api/orders/", status="paid", email="alice") == [orders["alice paid"]]
+    assert results(service, "/api/orders/", customer_id=alice, status="paid") == [orders["alice paid"]]
+    assert results(service, "/api/orders/", customer_id=alice, email="bob") == []
+
+
+def test_an_unknown_status_is_refused_with_the_known_ones(service: Service) -> None:
+    problem = assert_problem(service.http("GET", "/api/orders/", query={"status": "payed"}), 422, "status")
+    for status in ("pending", "paid", "shipped", "delivered", "cancelled"):
+        assert status in problem["errors"][0]["message"]
+
+
+def test_customers_come_newest_first_and_by_part_of_the_address(service: Service) -> None:
+    made = [service.customer(f"{name}@example.com", name) for name in ("alice", "alina", "bob")]
+    assert results(service, "/api/customers/") == made[::-1]
+    assert results(service, "/api/customers/", email="ALI") == [made[1], made[0]]
+
+
+@pytest.mark.parametrize("query", [{}, {"status": "pending"}, {"email": "example"}, {"status": "pending", "email": "example"}])
+def test_pages_hold_every_order_once_while_others_are_made(service: Service, query: dict[str, str]) -> None:
+    customer = service.customer()
+    made = [service.order(customer["id"])["id"] for _ in range(7)]
+    first = service.http("GET", "/api/orders/", query={**query, "limit": 3}).json
+    newer = service.order(customer["id"])
+    service.act(made[3], "cancel") if "status" not in query else None
+    rest = service.http("GET", "/api/orders/", query=urlsplit(first["next"]).query).json
+    last = service.http("GET", "/api/orders/", query=urlsplit(rest["next"]).query).json
+    assert [len(page["results"]) for page in (first, rest, last)] == [3, 3, 1]
+    assert [order["id"] for page in (first, rest, last) for order in page["results"]] == made[::-1]
+    assert last["next"] is None
+    assert newer["id"] not in made
+
+
+def test_the_limit_is_fifty_unless_said_and_at_most_two_hundred(service: Service, db: Database) -> None:
+    db.sql("INSERT INTO customers (email, name) SELECT n || '@example.com', 'n' FROM generate_series(1, 201) AS n")
+    assert len(results(service, "/api/customers/")) == 50
+    assert len(results(service, "/api/customers/", limit=200)) == 200
+    assert [len(page) for page in walk(service, "/api/customers/", limit=100)] == [100, 100, 1]
+    assert [len(page) for page in walk(service, "/api/orders/summary/", limit=67)] == [67, 67, 67]
+    for limit in (0, 201, -1, "x", "1.0", "+5", ""):
+        assert_problem(service.http("GET", "/api/orders/", query={"limit": limit}), 422, "limit")
+
+
+def test_a_cursor_works_only_for_the_list_it_was_made_for(service: Service) -> None:
+    customer = service.customer()
+    for _ in range(3):
+        service.order(customer["id"])
+    cursor = service.http("GET", "/api/orders/", query={"limit": 1}).json["next"].partition("cursor=")[2]
+    assert service.http("GET", "/api/orders/", query={"cursor": cursor, "limit": 2}).status == 200
+    for path, query in [
+        ("/api/orders/", {"cursor": cursor, "status": "paid"}),
+        ("/api/customers/", {"cursor": cursor}),
+        ("/api/orders/", {"cursor": cursor[:-1]}),
+        ("/api/orders/", {"cursor": cursor[::-1]}),
+        ("/api/orders/", {"cursor": "x" + cursor[1:]}),
+        ("/api/orders/", {"cursor": ""}),
+        ("/api/orders/", {"cursor": "ü"}),
+    ]:
+        assert_problem(service.http("GET", path, query=query), 422, "cursor")
+
+
+def test_the_summary_has_the_biggest_spender_first_and_everybody_in_it(service: Service) -> None:
+    spender, idle, cancelled, small = (service.customer(f"{n}@example.com", n) for n in ("spender", "idle", "cancelled", "small"))
+    service.order(spender["id"], (2, 5000), (1, 1), status="paid")
+    service.order(spender["id"], (1, 100), status="cancelled")
+    service.order(cancelled["id"], (9, 9999), status="cancelled")
+    service.order(small["id"], (1, 50))
+    assert [
+        (row["customer_id"], row["name"], row["order_count"], row["item_count"], row["total_spent_cents"])
+        for row in results(service, "/api/orders/summary/")
+    ] == [
+        (spender["id"], "spender", 2, 3, 10001),
+        (small["id"], "small", 1, 1, 50),
+        (idle["id"], "idle", 0, 0, 0),
+        (cancelled["id"], "cancelled", 1, 1, 0),
+    ]
+
+
+def test_the_summary_shows_a_write_that_was_answered(service: Service) -> None:
+    order = service.order(service.customer()["id"], (1, 700))
+    assert results(service, "/api/orders/summary/")[0]["total_spent_cents"] == 700
+    service.act(order["id"], "cancel")
+    assert results(service, "/api/orders/summary/")[0]["total_spent_cents"] == 0

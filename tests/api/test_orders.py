@@ -1,0 +1,197 @@
+"""Orders: creating, reading, moving through their statuses, changing their items, and their history."""
+
+import pytest
+
+from tests.harness import Database, Service, assert_problem
+
+ITEM = {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 150}
+
+
+def test_a_new_order_is_pending_and_its_total_is_the_sum_of_its_items(service: Service) -> None:
+    customer = service.customer()
+    order = service.order(customer["id"], (2, 150), (3, 1000))
+    assert order["status"] == "pending"
+    assert order["allowed_actions"] == ["pay", "cancel"]
+    assert order["total_cents"] == 3300
+    assert [item["quantity"] for item in order["items"]] == [2, 3]
+    assert order["customer"] == {"id": customer["id"], "email": "alice@example.com", "name": "Alice"}
+    assert service.http("GET", f"/api/orders/{order['id']}/").json == order
+
+
+def test_creating_tells_where_the_order_is(service: Service) -> None:
+    answer = service.http("POST", "/api/orders/", {"customer_id": service.customer()["id"], "items": [ITEM]})
+    assert answer.headers["location"] == f"/api/orders/{answer.json['id']}/"
+    assert answer.headers["etag"] == service.http("GET", answer.headers["location"]).headers["etag"]
+
+
+def test_an_order_of_an_unknown_customer_is_refused(service: Service, db: Database) -> None:
+    assert_problem(service.http("POST", "/api/orders/", {"customer_id": 999, "items": [ITEM]}), 422, "customer_id")
+    assert db.value("SELECT count(*) FROM orders") == 0
+
+
+def test_five_hundred_items_fit_and_one_more_does_not(service: Service) -> None:
+    customer = service.customer()
+    assert len(service.order(customer["id"], *[(1, 1)] * 500)["items"]) == 500
+    answer = service.http("POST", "/api/orders/", {"customer_id": customer["id"], "items": [ITEM] * 501})
+    assert_problem(answer, 422, "items")
+
+
+@pytest.mark.parametrize("path", ["/api/orders/7/", "/api/orders/7/events/"])
+def test_an_unknown_order_is_not_found(service: Service, path: str) -> None:
+    assert_problem(service.http("GET", path), 404)
+
+
+def test_an_order_goes_from_pending_to_delivered(service: Service) -> None:
+    order = service.order(service.customer()["id"])
+    for action, status, allowed in [
+        ("pay", "paid", ["ship", "cancel"]),
+        ("ship", "shipped", ["deliver"]),
+        ("deliver", "delivered", []),
+    ]:
+        answer = service.act(order["id"], action)
+        assert (answer.status, answer.json["status"], answer.json["allowed_actions"]) == (200, status, allowed)
+
+
+LEGAL = {
+    "pay": {"pending": "paid"},
+    "ship": {"paid": "shipped"},
+    "deliver": {"shipped": "delivered"},
+    "cancel": {"pending": "cancelled", "paid": "cancelled"},
+}
+BECOMES = {"pay": "paid", "ship": "shipped", "deliver": "delivered", "cancel": "cancelled"}
+
+
+@pytest.mark.parametrize("action", LEGAL)
+@pytest.mark.parametrize("status", ["pending", "paid", "shipped", "delivered", "cancelled"])
+def test_every_transition_from_every_status(service: Service, db: Database, action: str, status: str) -> None:
+    order = service.order(service.customer()["id"], status=status)
+    events = db.value("SELECT count(*) FROM order_events")
+    answer = service.act(order["id"], action)
+    if status in LEGAL[action]:
+        assert (answer.status, answer.json["status"]) == (200, LEGAL[action][status])
+        assert db.value("SELECT count(*) FROM order_events") == events + 1
+        return
+    if status == BECOMES[action]:
+        assert (answer.status, answer.json) == (200, order)
+    else:
+        problem = assert_problem(answer, 409)
+        assert status in problem["detail"]
+        assert (", ".join(order["allowed_actions"]) or "nothing") in problem["detail"]
+    assert db.value("SELECT count(*) FROM order_events") == events
+    assert service.http("GET", f"/api/orders/{order['id']}/").json == order
+
+
+@pytest.mark.parametrize("action", LEGAL)
+def test_an_action_on_an_unknown_order_is_not_found(service: Service, action: str) -> None:
+    assert_problem(service.act(7, action), 404)
+
+
+@pytest.mark.parametrize("status", ["pending", "paid"])
+def test_cancelling_touches_nothing_but_the_order(service: Service, db: Database, status: str) -> None:
+    customer = service.customer()
+    other = service.order(customer["id"])
+    order = service.order(customer["id"], (2, 150), (1, 5), status=status)
+    untouched = """
+        SELECT json_build_array(
+            (SELECT json_agg(json_build_array(xmin, c) ORDER BY id) FROM customers AS c),
+            (SELECT json_agg(json_build_array(xmin, o) ORDER BY id) FROM orders AS o WHERE id <> :id),
+            (SELECT json_agg(json_build_array(xmin, i) ORDER BY id) FROM order_items AS i)
+        )::text
+    """
+    before = db.value(untouched, id=order["id"])
+    answer = service.act(order["id"], "cancel")
+    assert (answer.json["status"], answer.json["items"], answer.json["total_cents"]) == ("cancelled", order["items"], 305)
+    assert db.value(untouched, id=order["id"]) == before
+    assert service.http("GET", f"/api/orders/{other['id']}/").json == other
+
+
+def test_items_are_added_changed_and_removed_while_the_order_is_pending(service: Service) -> None:
+    order = service.order(service.customer()["id"], (2, 150))
+    path = f"/api/orders/{order['id']}/items/"
+    added = service.http("POST", path, {"sku": "CAP", "quantity": 1, "unit_price_cents": 999})
+    assert (added.status, added.json["total_cents"], len(added.json["items"])) == (201, 1299, 2)
+    changed = service.http("PATCH", f"{path}{added.json['items'][1]['id']}/", {"quantity": 3})
+    assert (changed.status, changed.json["total_cents"]) == (200, 3297)
+    assert changed.json["items"][1] == {**added.json["items"][1], "quantity": 3}
+    removed = service.http("DELETE", f"{path}{order['items'][0]['id']}/")
+    assert (removed.status, removed.json["total_cents"], len(removed.json["items"])) == (200, 2997, 1)
+    assert removed.json == service.http("GET", f"/api/orders/{order['id']}/").json
+
+
+def test_the_last_item_stays(service: Service) -> None:
+    order = service.order(service.customer()["id"])
+    assert_problem(service.http("DELETE", f"/api/orders/{order['id']}/items/{order['items'][0]['id']}/"), 409)
+
+
+@pytest.mark.parametrize("status", ["paid", "cancelled"])
+def test_items_stay_as_they_are_once_the_order_is_no_longer_pending(service: Service, status: str) -> None:
+    order = service.order(service.customer()["id"], (1, 1), (1, 2), status=status)
+    item = f"/api/orders/{order['id']}/items/{order['items'][0]['id']}/"
+    assert_problem(service.http("POST", f"/api/orders/{order['id']}/items/", ITEM), 409)
+    assert_problem(service.http("PATCH", item, {"quantity": 5}), 409)
+    assert_problem(service.http("DELETE", item), 409)
+    assert service.http("GET", f"/api/orders/{order['id']}/").json == order
+
+
+def test_an_item_is_found_only_within_its_own_order(service: Service) -> None:
+    customer = service.customer()
+    order, other = service.order(customer["id"], (1, 1), (1, 2)), service.order(customer["id"], (1, 3), (1, 4))
+    path = f"/api/orders/{order['id']}/items/{other['items'][0]['id']}/"
+    assert_problem(service.http("PATCH", path, {"quantity": 5}), 404)
+    assert_problem(service.http("DELETE", path), 404)
+    assert_problem(service.http("POST", "/api/orders/999/items/", ITEM), 404)
+
+
+def test_a_change_of_an_item_has_to_name_a_field(service: Service) -> None:
+    order = service.order(service.customer()["id"])
+    assert_problem(service.http("PATCH", f"/api/orders/{order['id']}/items/{order['items'][0]['id']}/", {}), 422, "body")
+
+
+def test_a_total_beyond_64_bits_is_refused(service: Service, db: Database) -> None:
+    customer = service.customer()
+    most = [{"sku": "X", "quantity": 1_000_000, "unit_price_cents": 1_000_000_000}] * 500
+    for _ in range(18):
+        assert service.http("POST", "/api/orders/", {"customer_id": customer["id"], "items": most}).status == 201
+    assert_problem(service.http("POST", "/api/orders/", {"customer_id": customer["id"], "items": most}), 422)
+    assert db.value("SELECT count(*) FROM orders") == 18
+
+
+def test_the_history_tells_who_did_what_in_which_request(service: Service) -> None:
+    customer = service.customer()
+    order = service.http("POST", "/api/orders/", {"customer_id": customer["id"], "items": [ITEM]}, subject="ann").json
+    path = f"/api/orders/{order['id']}"
+    item = service.http("POST", f"{path}/items/", {"sku": "CAP", "quantity": 1, "unit_price_cents": 5}, subject="bob").json["items"][1]
+    service.http("PATCH", f"{path}/items/{item['id']}/", {"unit_price_cents": 7})
+    service.http("DELETE", f"{path}/items/{item['id']}/")
+    service.act(order["id"], "pay", subject="ann")
+    service.act(order["id"], "pay", subject="ann")
+    service.act(order["id"], "deliver", subject="ann")
+    events = service.http("GET", f"{path}/events/").json["results"]
+    assert [(event["type"], event["actor"]) for event in events] == [
+        ("created", "ann"),
+        ("item_added", "bob"),
+        ("item_updated", None),
+        ("item_removed", None),
+        ("paid", "ann"),
+    ]
+    assert events[0]["changes"] == {"status": [None, "pending"], "total_cents": [None, 300]}
+    assert events[1]["changes"] == {"item": [None, item], "total_cents": [300, 305]}
+    assert events[2]["changes"] == {"item": [item, {**item, "unit_price_cents": 7}], "total_cents": [305, 307]}
+    assert events[3]["changes"] == {"item": [{**item, "unit_price_cents": 7}, None], "total_cents": [307, 300]}
+    assert events[4]["changes"] == {"status": ["pending", "paid"]}
+    assert len({event["request_id"] for event in events}) == 5
+
+
+def test_the_history_comes_in_pages(service: Service) -> None:
+    order = service.order(service.customer()["id"], status="delivered")
+    first = service.http("GET", f"/api/orders/{order['id']}/events/", query={"limit": 3}).json
+    second = service.http("GET", f"/api/orders/{order['id']}/events/", query=first["next"].partition("?")[2]).json
+    assert [event["type"] for event in first["results"] + second["results"]] == ["created", "paid", "shipped", "delivered"]
+    assert second["next"] is None
+
+
+def test_the_application_cannot_rewrite_history(db: Database, service: Service) -> None:
+    service.order(service.customer()["id"])
+    allowed = "SELECT has_table_privilege('orders_app', 'order_events', :right)"
+    assert db.value(allowed, right="INSERT")
+    assert not any(db.value(allowed, right=right) for right in ("UPDATE", "DELETE", "TRUNCATE"))

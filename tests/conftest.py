@@ -1,0 +1,78 @@
+"""One PostgreSQL and one SQS server for the whole run; every test begins with an empty database."""
+
+import os
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.harness import Clients, Database, Service
+from tests.servers import PostgresServer
+
+# Settings come from the fixtures alone, never from the developer's shell.
+os.environ.update(
+    {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_REGION": "eu-central-1",
+        "LOG_LEVEL": "INFO",
+        "POWERTOOLS_METRICS_NAMESPACE": "Orders",
+        "POWERTOOLS_SERVICE_NAME": "test",
+        "SEED_MAX_RECEIVES": "3",
+        "STAGE": "test",
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with PostgresServer(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqs() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    os.environ["AWS_ENDPOINT_URL_SQS"] = f"http://{host}:{port}"
+    os.environ["SEED_QUEUE_URL"] = boto3.client("sqs").create_queue(QueueName="orders-seed")["QueueUrl"]
+    yield os.environ["SEED_QUEUE_URL"]
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: PostgresServer, sqs: str) -> Iterator[Database]:
+    database = postgres.create_database("orders")
+    os.environ.update(database.environment)
+    Service().invoke("migrate_database", {})
+    yield database
+    database.connection.close()
+
+
+@pytest.fixture
+def db(migrated: Database) -> Database:
+    """The database behind `service`, empty, as its owner sees it."""
+    migrated.empty()
+    return migrated
+
+
+@pytest.fixture(scope="session")
+def functions(migrated: Database) -> Iterator[Service]:
+    service = Service()
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def service(functions: Service, db: Database) -> Service:
+    return functions
+
+
+@pytest.fixture(scope="session")
+def clients(migrated: Database) -> Iterator[Clients]:
+    clients = Clients(8)
+    yield clients
+    clients.pool.shutdown()

@@ -1,0 +1,277 @@
+"""Calls the real handlers, in this process, against a real PostgreSQL, each under its own database role."""
+
+import base64
+import itertools
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import boto3
+from functions.inventory import load_functions
+from functions.openapi import load_handler
+from orders import database
+
+ROLE_PASSWORD = "password-of-the-tests"
+PROBLEM_JSON = "application/problem+json"
+
+request_numbers = itertools.count(1)
+
+
+class LambdaContext:
+    """What Lambda tells a function about its invocation."""
+
+    function_name = "test"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:000000000000:function:test"
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+    def __init__(self, seconds: float = 30) -> None:
+        self.milliseconds = int(seconds * 1000)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Database:
+    """A database of its own, with the schema of this release; sql() acts as its owner."""
+
+    def __init__(self, host: str, port: int, owner: str, name: str) -> None:
+        self.host, self.port, self.owner, self.name = host, port, owner, name
+        self.connection = self.connect()
+
+    def connect(self, user: str | None = None) -> database.Connection:
+        password = ROLE_PASSWORD if user else "unused"
+        return database.Connection(
+            user=user or self.owner, password=password, host=self.host, port=self.port, database=self.name, ssl_context=False
+        )
+
+    def sql(self, statement: str, **params: Any) -> list[list[Any]]:
+        return self.connection.run(statement, **params)
+
+    def value(self, statement: str, **params: Any) -> Any:
+        return self.sql(statement, **params)[0][0]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "DATABASE_HOST": self.host,
+            "DATABASE_PORT": str(self.port),
+            "DATABASE_NAME": self.name,
+            "DATABASE_USER": self.owner,
+            "DATABASE_PASSWORD": ROLE_PASSWORD,
+            "DATABASE_ROLE_PASSWORD": ROLE_PASSWORD,
+            "DATABASE_TLS": "off",
+        }
+
+    def empty(self) -> None:
+        self.sql("TRUNCATE customers, orders, order_items, customer_totals, order_events, idempotency_keys, seed_runs, seed_chunks")
+
+
+class Service:
+    """The functions of the service. Each role keeps one connection, as each execution environment does."""
+
+    def __init__(self) -> None:
+        self.functions = {function.name: function for function in load_functions()}
+        self.modules: dict[str, Any] = {}
+        self.connections: dict[str, database.Connection | None] = {}
+
+    def module(self, function: str) -> Any:
+        if function not in self.modules:
+            self.modules[function] = load_handler(function)
+        return self.modules[function]
+
+    def invoke(self, function: str, event: Mapping[str, Any], context: LambdaContext | None = None) -> Any:
+        """What the handler answers to an event, with the database role that it has when deployed."""
+        handler = self.module(function).handler
+        with self.role(self.functions[function].database_user):
+            return handler(event, context or LambdaContext())
+
+    def close(self) -> None:
+        for connection in self.connections.values():
+            if connection is not None:
+                connection.abandon()
+        self.connections.clear()
+
+    @contextmanager
+    def role(self, user: str) -> Iterator[None]:
+        former = os.environ["DATABASE_USER"]
+        if user != "owner":
+            os.environ["DATABASE_USER"] = user
+        database._connection = self.connections.get(user)
+        try:
+            yield
+        finally:
+            self.connections[user] = database._connection
+            os.environ["DATABASE_USER"] = former
+
+    def http(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, Any] | str = "",
+        headers: Mapping[str, str] | None = None,
+        subject: str | None = None,
+        context: LambdaContext | None = None,
+    ) -> Answer:
+        """One HTTP request. body: text or bytes as they are, anything else as JSON. subject: of the token, if there is one."""
+        function = self.route(method, path)
+        answer = self.invoke(function, http_event(method, path, body, query, headers or {}, subject), context)
+        text = answer.get("body") or ""
+        if answer.get("isBase64Encoded"):
+            text = base64.b64decode(text).decode()
+        return Answer(answer["statusCode"], {name.lower(): value for name, value in answer["headers"].items()}, text)
+
+    def route(self, method: str, path: str) -> str:
+        """The function that API Gateway would choose: the route with the fewest variables wins."""
+        parts = path.strip("/").split("/")
+        candidates = [
+            (route.path.count("{"), function.name)
+            for function in self.functions.values()
+            for route in function.routes
+            if route.method == method and _matches(route.path.strip("/").split("/"), parts)
+        ]
+        return min(candidates)[1]
+
+    # The shortest way to what most tests need.
+
+    def customer(self, email: str = "alice@example.com", name: str = "Alice") -> dict[str, Any]:
+        return created(self.http("POST", "/api/customers/", {"email": email, "name": name}))
+
+    def order(self, customer_id: int, *items: tuple[int, int], status: str = "pending") -> dict[str, Any]:
+        """items: (quantity, unit price in cents) each."""
+        lines = [{"sku": f"SKU-{n}", "quantity": item[0], "unit_price_cents": item[1]} for n, item in enumerate(items or [(2, 150)])]
+        order = created(self.http("POST", "/api/orders/", {"customer_id": customer_id, "items": lines}))
+        for action in {"pending": [], "cancelled": ["cancel"]}.get(status, ["pay", "ship", "deliver"]):
+            if order["status"] == status:
+                break
+            order = self.act(order["id"], action).json
+        return order
+
+    def act(self, order_id: int, action: str, **options: Any) -> Answer:
+        return self.http("POST", f"/api/orders/{order_id}/{action}/", **options)
+
+    def seed(self, **numbers: int) -> str:
+        """Starts a seed run, lets the worker do all of it, and returns its path."""
+        answer = self.http("POST", "/api/dev/seed/", numbers)
+        assert answer.status == 202, answer.text
+        self.work_off_queue()
+        return answer.headers["location"]
+
+    def work_off_queue(self) -> None:
+        while event := receive():
+            failures = self.invoke("run_seed_chunk", event)["batchItemFailures"]
+            assert failures == [], failures
+            delete(event)
+
+
+def http_event(
+    method: str, path: str, body: Any, query: Mapping[str, Any] | str, headers: Mapping[str, str], subject: str | None
+) -> dict[str, Any]:
+    """An event of an HTTP API, payload format 2.0."""
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": query if isinstance(query, str) else urlencode(query, doseq=True),
+        "headers": {"host": "orders.example.com", "x-forwarded-proto": "https", **{n.lower(): v for n, v in headers.items()}},
+        "requestContext": {
+            "domainName": "orders.example.com",
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "test"},
+            "requestId": f"request-{next(request_numbers)}",
+            "stage": "$default",
+        },
+        "isBase64Encoded": isinstance(body, bytes),
+    }
+    if body is not None:
+        event["headers"].setdefault("content-type", "application/json")
+        event["body"] = base64.b64encode(body).decode() if isinstance(body, bytes) else body if isinstance(body, str) else json.dumps(body)
+    if subject is not None:
+        event["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": subject}, "scopes": []}}
+    return event
+
+
+def assert_problem(answer: Answer, status: int, *fields: str) -> dict[str, Any]:
+    """The one form of every refusal; fields: what `errors` has to name."""
+    assert answer.status == status, answer.text
+    assert answer.headers["content-type"] == PROBLEM_JSON
+    problem: dict[str, Any] = answer.json
+    assert problem.keys() - {"errors"} == {"type", "title", "status", "detail"}
+    assert problem["status"] == status
+    assert [error["field"] for error in problem.get("errors", [])] == list(fields)
+    for secret in ("SELECT", "Traceback", "relation", "127.0.0.1", "pg8000"):
+        assert secret not in answer.text
+    return problem
+
+
+def receive() -> dict[str, Any] | None:
+    """Up to ten messages of the seed queue as the event that Lambda makes of them, or None when it is empty."""
+    sqs = boto3.client("sqs")
+    messages = sqs.receive_message(
+        QueueUrl=os.environ["SEED_QUEUE_URL"], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+    ).get("Messages", [])
+    records = [
+        {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+            "eventSource": "aws:sqs",
+        }
+        for message in messages
+    ]
+    return {"Records": records} if records else None
+
+
+def delete(event: dict[str, Any]) -> None:
+    for record in event["Records"]:
+        boto3.client("sqs").delete_message(QueueUrl=os.environ["SEED_QUEUE_URL"], ReceiptHandle=record["receiptHandle"])
+
+
+_service: Service | None = None
+
+
+def _in_worker(request: tuple[Any, ...], options: dict[str, Any]) -> Answer:
+    global _service
+    _service = _service or Service()
+    return _service.http(*request, **options)
+
+
+class Clients:
+    """Requests at the same time, each from a process of its own with a database connection of its own."""
+
+    def __init__(self, processes: int) -> None:
+        self.pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+
+    def http(self, requests: list[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[Answer]:
+        """Each request as positional and keyword arguments of Service.http; the answers in the same order."""
+        futures = [self.pool.submit(_in_worker, *request) for request in requests]
+        return [future.result() for future in futures]
+
+
+def _matches(pattern: list[str], parts: list[str]) -> bool:
+    return len(pattern) == len(parts) and all(p.startswith("{") or p == part for p, part in zip(pattern, parts, strict=True))
+
+
+def created(answer: Answer) -> dict[str, Any]:
+    assert answer.status == 201, answer.text
+    document: dict[str, Any] = answer.json
+    return document

@@ -1,0 +1,127 @@
+"""The laptop cloud: the whole order service on this machine, without Docker and without an AWS account.
+
+Settings, all optional, as environment variables:
+
+  PORT=8000            the gateway's port on 127.0.0.1
+  DATABASE_URL=…       postgresql://owner:password@host:port/database, instead of the embedded server
+  AUTH=on              tokens are required as in the cloud; a local issuer prints two
+  JWT_ISSUER=…         an issuer elsewhere instead (with JWT_AUDIENCE)
+  CORS_ORIGINS=…       origins that browsers may call from, separated by commas
+  QUEUE_CHAOS=…        what the queue does to messages: duplicate, delay, reorder, separated by commas
+  LOG_LEVEL=INFO       DEBUG also shows metrics
+  LOCAL_FOLDER=.local  where data, keys and logs are kept
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from local.cloud import CannotStart, Cloud, Settings
+from local.console import Console
+from local.postgres import PostgresFailed
+from local.sqs import Chaos
+
+SCOPES = ["orders/read", "orders/write", "customers/read", "customers/write", "dev/seed"]
+
+
+def settings() -> Settings:
+    """From the environment. Raises CannotStart for a value that makes no sense."""
+    environment = os.environ
+    defaults = Settings()
+    if (port := environment.get("PORT", "8000")) and not port.isdigit():
+        raise CannotStart(f"PORT has to be a number, not {port!r}")
+    if environment.get("AUTH", "off") not in ("on", "off"):
+        raise CannotStart(f"AUTH has to be on or off, not {environment['AUTH']!r}")
+    try:
+        chaos = Chaos.parse(environment.get("QUEUE_CHAOS", ""))
+    except ValueError as reason:
+        raise CannotStart(str(reason)) from reason
+    return Settings(
+        folder=Path(environment.get("LOCAL_FOLDER", defaults.folder)).resolve(),
+        port=int(port),
+        database_url=environment.get("DATABASE_URL") or None,
+        auth=environment.get("AUTH") == "on",
+        jwt_issuer=environment.get("JWT_ISSUER") or None,
+        jwt_audience=environment.get("JWT_AUDIENCE", defaults.jwt_audience),
+        cors_origins=tuple(origin.strip() for origin in environment.get("CORS_ORIGINS", "").split(",") if origin.strip()),
+        chaos=chaos,
+        log_level=environment.get("LOG_LEVEL", defaults.log_level),
+    )
+
+
+async def serve(cloud: Cloud) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    starting = asyncio.create_task(_start_and_announce(cloud))
+    stopping = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+        else:
+            starting.cancel()
+        await stopping
+        cloud.console.say("\nStopping")
+    finally:
+        stopping.cancel()
+        await cloud.stop()
+
+
+async def _start_and_announce(cloud: Cloud) -> None:
+    await cloud.start()
+    cloud.console.say(ready_message(cloud))
+
+
+def ready_message(cloud: Cloud) -> str:
+    header = '-H "Authorization: Bearer $TOKEN" ' if cloud.issuer else ""
+    lines = [
+        "",
+        f"  The order service is ready:  {cloud.url}",
+        f"  Documentation:               {cloud.url}/api/docs/",
+        f"  Database:                    {cloud.database.address}",
+        "",
+        "  Try:",
+        f"    curl {header}-X POST {cloud.url}/api/dev/seed/",
+        f"    curl {header}'{cloud.url}/api/orders/?status=paid&email=alice'",
+        f"    curl {header}{cloud.url}/api/orders/summary/",
+        "",
+    ]
+    if cloud.issuer:
+        read_only = [scope for scope in SCOPES if scope.endswith("/read")]
+        lines += [f"  TOKEN={cloud.issuer.token(SCOPES)}", "", f"  Read only: {cloud.issuer.token(read_only)}", ""]
+    return "\n".join([*lines, "  Changed files are picked up by the next request. Ctrl-C stops everything.", ""])
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Two clouds must not share a folder of data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as reason:
+            raise CannotStart(f"The laptop cloud already runs in {folder}") from reason
+        yield
+
+
+def main() -> None:
+    if sys.argv[1:]:
+        print(__doc__)
+        return
+    console = Console(debug=os.environ.get("LOG_LEVEL") == "DEBUG")
+    try:
+        chosen = settings()
+        with only_one(chosen.folder):
+            asyncio.run(serve(Cloud(chosen, console)))
+    except (CannotStart, PostgresFailed) as reason:
+        sys.exit(str(reason))
+
+
+if __name__ == "__main__":
+    main()

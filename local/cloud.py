@@ -1,0 +1,261 @@
+"""The laptop cloud: database, functions, queue and gateway, started in order and stopped in the opposite one."""
+
+import asyncio
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from functions.inventory import FUNCTIONS, OPENAPI, ROOT, Function, load_functions
+from local.auth import AUDIENCE, Authorizer, Issuer, fetch_keys
+from local.console import Console
+from local.gateway import Gateway, refuse_unprotected
+from local.postgres import EmbeddedPostgres, PostgresFailed, Server
+from local.runtime import LambdaFunction, Launch, lambda_environment
+from local.sqs import Chaos, Poller, QueueServer
+from local.watch import changed, snapshot
+
+LAYER = ROOT / "layers" / "orders" / "python"
+# Where AWS's native client does not exist (macOS, Windows) its bootstrap runs on ours.
+RUNTIME_CLIENT = Path(__file__).parent / "runtime_client"
+TICK_SECONDS = 0.5
+OPEN_ROUTES = frozenset({"/api/health", "/api/docs", "/api/openapi.json"})
+UNFINISHED_RUNS = "SELECT id::text FROM unfinished_seed_runs"
+
+
+class CannotStart(Exception):
+    """The message is for the person at the terminal."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the cloud is started; `python -m local --help` says where each comes from."""
+
+    folder: Path = ROOT / ".local"
+    port: int = 8000
+    database_url: str | None = None
+    auth: bool = False
+    jwt_issuer: str | None = None
+    jwt_audience: str = AUDIENCE
+    cors_origins: tuple[str, ...] = ()
+    chaos: Chaos = field(default_factory=Chaos)
+    log_level: str = "INFO"
+    # Replaced by the tests of deployed code, which start what CDK packed instead of what stands in functions/.
+    launch: Callable[[Function, dict[str, str]], Launch] | None = None
+
+
+class Cloud:
+    def __init__(self, settings: Settings, console: Console) -> None:
+        self.settings = settings
+        self.console = console
+        self.functions: dict[str, LambdaFunction] = {}
+        self.role_password = secrets.token_urlsafe(24)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.embedded: EmbeddedPostgres | None = None
+        self.poller: Poller | None = None
+        self.queue: QueueServer | None = None
+        self.web: uvicorn.Server | None = None
+        self.issuer: Issuer | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Raises CannotStart or PostgresFailed; what was started by then has to be stopped."""
+        self.settings.folder.mkdir(parents=True, exist_ok=True)
+        listening = _listen(self.settings.port)
+        self.port: int = listening.getsockname()[1]
+        self.gateway = Gateway(self.console, self._authorizer(), self.settings.cors_origins)
+        if self.issuer is not None:
+            self.gateway.documents = self.issuer.documents()
+        self.database = await asyncio.to_thread(self._start_database)
+        self._load_functions()
+        worker = self.functions["run_seed_chunk"]
+        self.queue = await asyncio.to_thread(QueueServer, worker.function)
+        await self._migrate()
+        await asyncio.to_thread(self._resend_unfinished_runs)
+        self.poller = Poller(self.queue, worker, self.console, self.settings.chaos)
+        self.poller.start()
+        await self._serve(listening)
+        self.tasks += [asyncio.create_task(task()) for task in (self._watch, self._supervise, *self._schedules())]
+
+    async def stop(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self.web is not None:
+            self.web.should_exit = True
+            await self.serving
+        if self.poller is not None:
+            await self.poller.stop()
+        await asyncio.gather(*(function.stop() for function in self.functions.values()))
+        if self.queue is not None:
+            await asyncio.to_thread(self.queue.stop)
+        if self.embedded is not None:
+            await asyncio.to_thread(self.embedded.stop)
+
+    def _authorizer(self) -> Authorizer | None:
+        if not self.settings.auth:
+            return None
+        try:
+            refuse_unprotected(load_functions(), OPEN_ROUTES)
+            if self.settings.jwt_issuer:
+                return Authorizer(self.settings.jwt_issuer, self.settings.jwt_audience, fetch_keys(self.settings.jwt_issuer))
+        except (ValueError, OSError, KeyError) as reason:
+            raise CannotStart(f"Authorization cannot be set up: {reason}") from reason
+        self.issuer = Issuer(self.settings.folder, self.url)
+        return Authorizer(self.issuer.url, AUDIENCE, self.issuer.key_set())
+
+    def _start_database(self) -> Server:
+        if self.settings.database_url:
+            return Server.from_url(self.settings.database_url)
+        self.embedded = EmbeddedPostgres(self.settings.folder / "postgres")
+        return self.embedded.start()
+
+    def _load_functions(self) -> None:
+        """Adds what is new, replaces what has other settings, drops what is gone."""
+        launch = self.settings.launch or _launch_from_source
+        for function in load_functions():
+            known = self.functions.get(function.name)
+            if known is None:
+                self.functions[function.name] = LambdaFunction(
+                    function, lambda wanted: launch(wanted, self._variables(wanted)), self.console
+                )
+            else:
+                known.function = function
+        self.gateway.set_functions(self.functions.values())
+
+    def _variables(self, function: Function) -> dict[str, str]:
+        """What CDK sets on a deployed function, with the laptop's values."""
+        variables = {
+            **self.database.environment,
+            "STAGE": "local",
+            "LOG_LEVEL": self.settings.log_level,
+            "POWERTOOLS_SERVICE_NAME": function.name,
+            "POWERTOOLS_METRICS_NAMESPACE": "Orders",
+        }
+        if function.trigger == "deploy":
+            return {**variables, "DATABASE_ROLE_PASSWORD": self.role_password}
+        variables |= {"DATABASE_USER": function.database_user, "DATABASE_PASSWORD": self.role_password}
+        if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
+            variables |= {"SEED_QUEUE_URL": self.queue.url, "AWS_ENDPOINT_URL_SQS": self.queue.endpoint}
+        if "SEED_MAX_RECEIVES" in function.environment and function.queue is not None:
+            variables["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
+        return variables
+
+    async def _migrate(self) -> None:
+        migration = self.functions["migrate_database"]
+        result = await migration.invoke({})
+        await migration.stop()  # it will not be needed again soon, and holds the owner's password
+        if result.failed:
+            raise CannotStart(f"The database could not be migrated: {result.json.get('errorMessage')}")
+        for name in result.json["applied"]:
+            self.console.line("migrate_database", f"ran {name}")
+
+    def _resend_unfinished_runs(self) -> None:
+        """Stands in for the durability of SQS: moto forgets its messages when it ends. Sent twice, they do no harm."""
+        assert self.queue is not None
+        connection = self.database.connect()
+        for [run] in connection.run(UNFINISHED_RUNS):
+            self.queue.client.send_message(QueueUrl=self.queue.url, MessageBody=f'{{"run": "{run}"}}')
+            self.console.line("queue", f"seed run {run} goes on")
+        connection.close()
+
+    async def _serve(self, listening: socket.socket) -> None:
+        config = uvicorn.Config(
+            self.gateway, log_level="warning", access_log=False, lifespan="off", server_header=False, ws="none"
+        )
+        self.web = uvicorn.Server(config)
+        # Signals are handled once for everything, not by the web server.
+        self.serving = asyncio.create_task(self.web._serve([listening]))
+        while not self.web.started:
+            if self.serving.done():
+                self.serving.result()
+                raise CannotStart("The gateway did not start")
+            await asyncio.sleep(0.01)
+
+    async def _supervise(self) -> None:
+        """Brings PostgreSQL back when it ends, and lets idle environments go."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            if self.embedded is not None and self.embedded.ended():
+                self.console.problem("postgres", "The server ended; starting it again")
+                with suppress(PostgresFailed):
+                    await asyncio.to_thread(self.embedded.restart)
+            for function in self.functions.values():
+                await function.retire_idle()
+
+    async def _watch(self) -> None:
+        folders = [FUNCTIONS, LAYER, OPENAPI]
+        before = await asyncio.to_thread(snapshot, folders)
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            after = await asyncio.to_thread(snapshot, folders)
+            if files := changed(before, after):
+                await self._apply_changes(files)
+            before = after
+
+    async def _apply_changes(self, files: set[Path]) -> None:
+        try:
+            self._load_functions()
+        except (ValueError, TypeError) as reason:
+            self.console.problem("local", str(reason))
+            return
+        shared = any(LAYER in file.parents for file in files)
+        for name, function in self.functions.items():
+            if shared or any(function.function.folder in file.parents for file in files):
+                await function.recycle()
+                self.console.line(name, "changed; the next request runs the new code") if not shared else None
+        if shared:
+            self.console.line("layers/orders", "changed; the next requests run the new code")
+        if any("migrations" in file.parts for file in files):
+            try:
+                await self._migrate()
+            except CannotStart as reason:
+                self.console.problem("migrate_database", str(reason))
+
+    def _schedules(self) -> list[Callable[[], Any]]:
+        async def run(function: LambdaFunction, seconds: float) -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                await function.invoke({"source": "aws.scheduler"})
+
+        return [
+            lambda function=function: run(function, function.function.schedule.rate_minutes * 60)  # type: ignore[misc]
+            for function in self.functions.values()
+            if function.function.schedule is not None
+        ]
+
+
+def _launch_from_source(function: Function, variables: dict[str, str]) -> Launch:
+    """The function's folder as it stands, with the layer on the path and third-party packages from this interpreter."""
+    paths = [LAYER] if sys.platform == "linux" else [LAYER, RUNTIME_CLIENT]
+    environment = {
+        **lambda_environment(function, function.folder),
+        # Bytecode beside neither the sources nor in every cold start.
+        "PYTHONPYCACHEPREFIX": str(ROOT / ".local" / "bytecode"),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        **variables,
+    }
+    return Launch([sys.executable, "-m", "awslambdaric", "handler.handler"], function.folder, environment)
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+    except OSError as reason:
+        listening.close()
+        raise CannotStart(
+            f"Port {port} is taken. Stop what listens there, or choose another: PORT={port + 1} make run"
+        ) from reason
+    return listening

@@ -1,0 +1,196 @@
+"""The HTTP API: routes requests to functions as API Gateway does, and answers itself as API Gateway does."""
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from functions.inventory import Function, Route
+from local.auth import Authorizer
+from local.console import Console
+from local.events import HttpRequest, HttpResponse, http_event, http_response, message
+from local.runtime import LambdaFunction
+
+# The service's quotas.
+MAX_BODY_BYTES = 10 * 1024 * 1024
+MAX_HEAD_BYTES = 10_240
+CORS_METHODS = "GET,POST,PATCH,DELETE,OPTIONS"
+CORS_HEADERS = "authorization,content-type,idempotency-key,if-match,if-none-match"
+CORS_EXPOSED = "etag,location,idempotency-replayed,retry-after"
+CORS_MAX_AGE_SECONDS = "300"
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class BodyTooLarge(Exception):
+    """The request's body is over the service's quota."""
+
+
+@dataclass(frozen=True)
+class Match:
+    function: LambdaFunction
+    route: Route
+    route_key: str
+    path_parameters: dict[str, str]
+
+
+class Gateway:
+    """An ASGI application. Functions and routes can be replaced while it runs."""
+
+    def __init__(self, console: Console, authorizer: Authorizer | None, cors_origins: Iterable[str]) -> None:
+        self.console = console
+        self.authorizer = authorizer
+        self.cors_origins = frozenset(cors_origins)
+        self.routes: list[tuple[Route, list[str], LambdaFunction]] = []
+        self.documents: dict[str, Any] = {}
+
+    def set_functions(self, functions: Iterable[LambdaFunction]) -> None:
+        """Fewer variables win: /orders/summary before /orders/{order_id}."""
+        routes = [
+            (route, route.path.strip("/").split("/"), function) for function in functions for route in function.function.routes
+        ]
+        self.routes = sorted(routes, key=lambda known: known[0].path.count("{"))
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        try:
+            request = await _read(scope, receive)
+            response = await self.answer(request, request_id)
+            origin = request.header("origin")
+        except BodyTooLarge:
+            response, origin = message(413, "Request Entity Too Large"), None
+        headers = [*response.headers, *self._cors(origin), ("apigw-requestid", request_id)]
+        if response.status not in (204, 304):
+            headers.append(("content-length", str(len(response.body))))
+        encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+        await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
+
+    async def answer(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        if (
+            sum(len(name) + len(value) for name, value in request.headers) + len(request.raw_path) + len(request.query)
+            > MAX_HEAD_BYTES
+        ):
+            return message(431, "Request Header Fields Too Large")
+        if request.method == "GET" and request.raw_path in self.documents:
+            body = json.dumps(self.documents[request.raw_path]).encode()
+            return HttpResponse(200, [("content-type", "application/json")], body)
+        if self._is_preflight(request):
+            return self._preflight(request)
+        match = self.match(request.method, request.raw_path)
+        if match is None:
+            return message(404, "Not Found")
+        authorizer: dict[str, Any] | None = None
+        if self.authorizer is not None and match.route.scopes:
+            verdict = self.authorizer.authorize(request.header("authorization"), match.route.scopes)
+            if isinstance(verdict, HttpResponse):
+                return verdict
+            authorizer = verdict
+        return await self._invoke(
+            match, request, http_event(request, match.route_key, match.path_parameters, request_id, authorizer)
+        )
+
+    def match(self, method: str, raw_path: str) -> Match | None:
+        """The route of a path; with something behind it, its twin `<path>/{proxy+}`, which also takes a trailing slash."""
+        parts = [unquote(part) for part in raw_path.removeprefix("/").split("/")]
+        for exact in (True, False):
+            for route, pattern, function in self.routes:
+                fits = len(parts) == len(pattern) if exact else len(parts) > len(pattern)
+                if route.method != method or not fits:
+                    continue
+                variables = _variables(pattern, parts)
+                if variables is None:
+                    continue
+                if exact:
+                    return Match(function, route, f"{method} {route.path}", variables)
+                proxy = "/".join(parts[len(pattern) :])
+                return Match(function, route, f"{method} {route.path}/{{proxy+}}", {**variables, "proxy": proxy})
+        return None
+
+    async def _invoke(self, match: Match, request: HttpRequest, event: dict[str, Any]) -> HttpResponse:
+        name, start = match.function.function.name, time.perf_counter()
+        result = await match.function.invoke(event)
+        try:
+            if result.failed:
+                unavailable = result.json.get("errorType") == "Sandbox.Timedout"
+                response = message(503, "Service Unavailable") if unavailable else message(500, "Internal Server Error")
+            else:
+                response = http_response(result.json)
+        except (ValueError, TypeError, AttributeError) as reason:
+            self.console.problem(name, f"The answer is not one that API Gateway understands: {reason}")
+            response = message(500, "Internal Server Error")
+        query = f"?{request.query}" if request.query else ""
+        self.console.request(
+            name, request.method, request.raw_path + query, response.status, (time.perf_counter() - start) * 1000
+        )
+        return response
+
+    def _is_preflight(self, request: HttpRequest) -> bool:
+        return (
+            bool(self.cors_origins)
+            and request.method == "OPTIONS"
+            and request.header("access-control-request-method") is not None
+        )
+
+    def _preflight(self, request: HttpRequest) -> HttpResponse:
+        if request.header("origin") not in self.cors_origins:
+            return HttpResponse(204)
+        return HttpResponse(
+            204,
+            [
+                ("access-control-allow-methods", CORS_METHODS),
+                ("access-control-allow-headers", CORS_HEADERS),
+                ("access-control-max-age", CORS_MAX_AGE_SECONDS),
+            ],
+        )
+
+    def _cors(self, origin: str | None) -> list[tuple[str, str]]:
+        if origin is None or origin not in self.cors_origins:
+            return []
+        return [("access-control-allow-origin", origin), ("access-control-expose-headers", CORS_EXPOSED), ("vary", "origin")]
+
+
+def refuse_unprotected(functions: Iterable[Function], open_routes: frozenset[str]) -> None:
+    """Raises ValueError for a route that would be open without being meant to be."""
+    for function in functions:
+        for route in function.routes:
+            if not route.scopes and route.path not in open_routes:
+                raise ValueError(f"{route.method} {route.path} has no scopes and is not on the list of open routes")
+
+
+def _variables(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
+    found = {}
+    for expected, part in zip(pattern, parts, strict=False):
+        if expected.startswith("{") and part:
+            found[expected[1:-1]] = part
+        elif expected != part:
+            return None
+    return found
+
+
+async def _read(scope: dict[str, Any], receive: Receive) -> HttpRequest:
+    body = bytearray()
+    while True:
+        part = await receive()
+        body += part.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge
+        if not part.get("more_body"):
+            break
+    raw_path = scope.get("raw_path") or scope["path"].encode()
+    return HttpRequest(
+        method=scope["method"],
+        raw_path=raw_path.decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
+        body=bytes(body),
+        source_ip=scope["client"][0] if scope.get("client") else "127.0.0.1",
+        protocol=f"HTTP/{scope['http_version']}",
+    )

@@ -1,0 +1,166 @@
+"""The seed queue: moto's SQS server, and a poller with the semantics of Lambda's event source mapping.
+
+Messages are delivered at least once, in no particular order. moto's queue never repeats or reorders one, so the poller can be
+told to (`Chaos`).
+"""
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+from functions.inventory import Function
+from local.console import Console
+from local.runtime import ACCOUNT, REGION, LambdaFunction, Result
+
+QUEUE, DEAD_LETTER_QUEUE = "orders-seed", "orders-seed-dlq"
+# How many batches are with the worker at once; one per core of a small laptop.
+CONCURRENT_BATCHES = 2
+# Long polling: moto looks again every 10 ms within it, and a stop waits for its end.
+WAIT_SECONDS = 1
+# What failed comes back after this long instead of after the visibility timeout: nobody at a laptop wants to wait.
+RETRY_SECONDS = 2
+DELAY_SECONDS = 1.0
+DUPLICATES = 2
+
+
+@dataclass(frozen=True)
+class Chaos:
+    """What the queue may do to messages, as SQS does now and then."""
+
+    duplicate: bool = False
+    delay: bool = False
+    reorder: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> "Chaos":
+        """From words separated by commas. Raises ValueError on an unknown one."""
+        words = {word.strip() for word in text.split(",") if word.strip()}
+        if unknown := words - {"duplicate", "delay", "reorder"}:
+            raise ValueError(f"QUEUE_CHAOS knows duplicate, delay and reorder, not {', '.join(sorted(unknown))}")
+        return cls(**dict.fromkeys(words, True))
+
+
+class QueueServer:
+    """SQS with the seed queue and its dead-letter queue."""
+
+    def __init__(self, worker: Function) -> None:
+        assert worker.queue is not None
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        self.server.start()
+        host, port = self.server.get_host_and_port()
+        self.endpoint = f"http://{host}:{port}"
+        self.client = sqs_client(self.endpoint)
+        dead = self.client.create_queue(QueueName=DEAD_LETTER_QUEUE)["QueueUrl"]
+        arn = self.client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        redrive = f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{worker.queue.max_receives}}}'
+        # Six times the worker's timeout on AWS; here once, so that what a killed worker had comes back soon.
+        attributes = {"VisibilityTimeout": str(worker.timeout_seconds), "RedrivePolicy": redrive}
+        self.url = self.client.create_queue(QueueName=QUEUE, Attributes=attributes)["QueueUrl"]
+        self.dead_letter_url = dead
+
+    def stop(self) -> None:
+        self.server.stop()
+
+
+class Poller:
+    """Hands batches of messages to the worker and deletes those that it did not report as failed."""
+
+    def __init__(self, queue: QueueServer, worker: LambdaFunction, console: Console, chaos: Chaos) -> None:
+        assert worker.function.queue is not None
+        self.client, self.url = queue.client, queue.url
+        self.worker = worker
+        self.batch_size = worker.function.queue.batch_size
+        self.console = console
+        self.chaos = chaos
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self.tasks = [asyncio.create_task(self._poll()) for _ in range(CONCURRENT_BATCHES)]
+
+    async def stop(self) -> None:
+        """At once, as a crash would: what is in flight comes back when it is visible again."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def _poll(self) -> None:
+        while True:
+            try:
+                messages = await asyncio.to_thread(self._receive)
+                if messages:
+                    await self._deliver(messages)
+            except Exception as reason:
+                self.console.problem("queue", f"{type(reason).__name__}: {reason}")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _deliver(self, messages: list[dict[str, Any]]) -> None:
+        if self.chaos.delay:
+            await asyncio.sleep(random.uniform(0, DELAY_SECONDS))  # noqa: S311 - no secret
+        if self.chaos.reorder:
+            random.shuffle(messages)
+        event = {"Records": [_record(message) for message in messages]}
+        deliveries = DUPLICATES if self.chaos.duplicate else 1
+        results = await asyncio.gather(*(self.worker.invoke(event) for _ in range(deliveries)))
+        failed = failed_messages(results[0], [message["MessageId"] for message in messages])
+        await asyncio.to_thread(self._settle, messages, failed)
+
+    def _receive(self) -> list[dict[str, Any]]:
+        answer = self.client.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=self.batch_size,
+            WaitTimeSeconds=WAIT_SECONDS,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        return [dict(message) for message in answer.get("Messages", [])]
+
+    def _settle(self, messages: list[dict[str, Any]], failed: set[str]) -> None:
+        for message in messages:
+            handle = message["ReceiptHandle"]
+            if message["MessageId"] in failed:
+                self.client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=handle, VisibilityTimeout=RETRY_SECONDS)
+            else:
+                self.client.delete_message(QueueUrl=self.url, ReceiptHandle=handle)
+
+
+def failed_messages(result: Result, ids: list[str]) -> set[str]:
+    """The ids that come back. Anything but a well-formed partial response means all of them, as with Lambda."""
+    if result.failed:
+        return set(ids)
+    try:
+        reported = [failure["itemIdentifier"] for failure in (result.json or {}).get("batchItemFailures") or []]
+    except (AttributeError, KeyError, TypeError):
+        return set(ids)
+    return set(reported) if set(reported) <= set(ids) else set(ids)
+
+
+def sqs_client(endpoint: str) -> Any:
+    return boto3.client(
+        "sqs",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - moto asks for one and does not look at it
+        config=Config(retries={"max_attempts": 2}, max_pool_connections=CONCURRENT_BATCHES + 2),
+    )
+
+
+def _record(message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": message.get("MessageAttributes", {}),
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{QUEUE}",
+        "awsRegion": REGION,
+    }

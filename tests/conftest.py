@@ -7,8 +7,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from local.postgres import EmbeddedPostgres
 from tests.harness import Clients, Database, Service
-from tests.servers import PostgresServer
 
 # Settings come from the fixtures alone, never from the developer's shell.
 os.environ.update(
@@ -27,9 +27,11 @@ os.environ.update(
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    with PostgresServer(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), fsync="off")
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +46,8 @@ def sqs() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: PostgresServer, sqs: str) -> Iterator[Database]:
-    database = postgres.create_database("orders")
+def migrated(postgres: EmbeddedPostgres, sqs: str) -> Iterator[Database]:
+    database = Database.create(postgres.server, "tests")
     os.environ.update(database.environment)
     Service().invoke("migrate_database", {})
     yield database

@@ -8,13 +8,15 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 import boto3
+
 from functions.inventory import load_functions
 from functions.openapi import load_handler
+from local.postgres import Server
 from orders import database
 
 ROLE_PASSWORD = "password-of-the-tests"
@@ -50,17 +52,22 @@ class Answer:
 
 
 class Database:
-    """A database of its own, with the schema of this release; sql() acts as its owner."""
+    """A database of its own on a server; sql() acts as its owner."""
 
-    def __init__(self, host: str, port: int, owner: str, name: str) -> None:
-        self.host, self.port, self.owner, self.name = host, port, owner, name
-        self.connection = self.connect()
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.connection = server.connect(timeout=30)
 
-    def connect(self, user: str | None = None) -> database.Connection:
-        password = ROLE_PASSWORD if user else "unused"
-        return database.Connection(
-            user=user or self.owner, password=password, host=self.host, port=self.port, database=self.name, ssl_context=False
-        )
+    @classmethod
+    def create(cls, server: Server, name: str) -> "Database":
+        connection = server.connect("postgres")
+        connection.run(f"CREATE DATABASE {name}")
+        connection.close()
+        return cls(replace(server, database=name))
+
+    def connect(self, user: str) -> database.Connection:
+        """As one of the roles that the functions have."""
+        return replace(self.server, user=user, password=ROLE_PASSWORD).connect()
 
     def sql(self, statement: str, **params: Any) -> list[list[Any]]:
         return self.connection.run(statement, **params)
@@ -70,18 +77,11 @@ class Database:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {
-            "DATABASE_HOST": self.host,
-            "DATABASE_PORT": str(self.port),
-            "DATABASE_NAME": self.name,
-            "DATABASE_USER": self.owner,
-            "DATABASE_PASSWORD": ROLE_PASSWORD,
-            "DATABASE_ROLE_PASSWORD": ROLE_PASSWORD,
-            "DATABASE_TLS": "off",
-        }
+        return {**self.server.environment, "DATABASE_ROLE_PASSWORD": ROLE_PASSWORD}
 
     def empty(self) -> None:
-        self.sql("TRUNCATE customers, orders, order_items, customer_totals, order_events, idempotency_keys, seed_runs, seed_chunks")
+        tables = "customers, orders, order_items, customer_totals, order_events, idempotency_keys, seed_runs, seed_chunks"
+        self.sql(f"TRUNCATE {tables}")
 
 
 class Service:
@@ -111,15 +111,15 @@ class Service:
 
     @contextmanager
     def role(self, user: str) -> Iterator[None]:
-        former = os.environ["DATABASE_USER"]
+        former = {name: os.environ[name] for name in ("DATABASE_USER", "DATABASE_PASSWORD")}
         if user != "owner":
-            os.environ["DATABASE_USER"] = user
+            os.environ |= {"DATABASE_USER": user, "DATABASE_PASSWORD": ROLE_PASSWORD}
         database._connection = self.connections.get(user)
         try:
             yield
         finally:
             self.connections[user] = database._connection
-            os.environ["DATABASE_USER"] = former
+            os.environ |= former
 
     def http(
         self,
@@ -134,7 +134,9 @@ class Service:
     ) -> Answer:
         """One HTTP request. body: text or bytes as they are, anything else as JSON. subject: of the token, if there is one."""
         function = self.route(method, path)
-        answer = self.invoke(function, http_event(method, path, body, query, headers or {}, subject), context)
+        answer = self.invoke(
+            function, http_event(method, path, body, query=query, headers=headers or {}, subject=subject), context
+        )
         text = answer.get("body") or ""
         if answer.get("isBase64Encoded"):
             text = base64.b64decode(text).decode()
@@ -158,7 +160,9 @@ class Service:
 
     def order(self, customer_id: int, *items: tuple[int, int], status: str = "pending") -> dict[str, Any]:
         """items: (quantity, unit price in cents) each."""
-        lines = [{"sku": f"SKU-{n}", "quantity": item[0], "unit_price_cents": item[1]} for n, item in enumerate(items or [(2, 150)])]
+        lines = [
+            {"sku": f"SKU-{n}", "quantity": item[0], "unit_price_cents": item[1]} for n, item in enumerate(items or [(2, 150)])
+        ]
         order = created(self.http("POST", "/api/orders/", {"customer_id": customer_id, "items": lines}))
         for action in {"pending": [], "cancelled": ["cancel"]}.get(status, ["pay", "ship", "deliver"]):
             if order["status"] == status:
@@ -184,7 +188,7 @@ class Service:
 
 
 def http_event(
-    method: str, path: str, body: Any, query: Mapping[str, Any] | str, headers: Mapping[str, str], subject: str | None
+    method: str, path: str, body: Any, *, query: Mapping[str, Any] | str, headers: Mapping[str, str], subject: str | None
 ) -> dict[str, Any]:
     """An event of an HTTP API, payload format 2.0."""
     event: dict[str, Any] = {
@@ -203,7 +207,9 @@ def http_event(
     }
     if body is not None:
         event["headers"].setdefault("content-type", "application/json")
-        event["body"] = base64.b64encode(body).decode() if isinstance(body, bytes) else body if isinstance(body, str) else json.dumps(body)
+        event["body"] = (
+            base64.b64encode(body).decode() if isinstance(body, bytes) else body if isinstance(body, str) else json.dumps(body)
+        )
     if subject is not None:
         event["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": subject}, "scopes": []}}
     return event

@@ -6,8 +6,8 @@ The triggers keep totals right whoever writes; this is the proof of it, and the 
 from collections.abc import Iterator
 from typing import Any
 
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orders import database
@@ -41,6 +41,7 @@ SELECT count(*) FROM failed
 """
 
 logger = Logger()
+metrics = Metrics()
 
 
 class AuditIncomplete(Exception):
@@ -59,8 +60,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         "purged_keys": purged,
         "failed_runs": stale,
     }
-    _report("TotalsDrift", sum(repaired.values()))
-    _report("AuditCompleted", 1)
+    metrics.add_metric("TotalsDrift", MetricUnit.Count, sum(repaired.values()))
+    metrics.add_metric("AuditCompleted", MetricUnit.Count, 1)
+    metrics.flush_metrics()
     logger.info("Audited the totals", extra=result)
     return result
 
@@ -79,8 +81,3 @@ def _repair(table: str, context: LambdaContext) -> int:
 def _ranges(highest: int) -> Iterator[tuple[int, int]]:
     for first in range(1, highest + 1, RANGE):
         yield first, first + RANGE - 1
-
-
-def _report(metric: str, value: int) -> None:
-    with single_metric(name=metric, unit=MetricUnit.Count, value=value):
-        pass

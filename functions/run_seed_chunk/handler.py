@@ -8,8 +8,8 @@ import os
 from typing import Any
 
 import boto3
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orders import database
@@ -24,6 +24,7 @@ SQS_BATCH = 10  # SQS's limit for SendMessageBatch
 SEND_ATTEMPTS = 4
 
 logger = Logger()
+metrics = Metrics()
 sqs = boto3.client("sqs")
 
 
@@ -72,8 +73,8 @@ def _give_up_after_last_receive(record: dict[str, Any], error: Exception) -> Non
     receives = int(record["attributes"]["ApproximateReceiveCount"])
     if receives < MAX_RECEIVES:
         return
-    with single_metric(name="SeedChunkFailed", unit=MetricUnit.Count, value=1):
-        pass
+    metrics.add_metric("SeedChunkFailed", MetricUnit.Count, 1)
+    metrics.flush_metrics()
     reason = error.detail if isinstance(error, Problem) else "An internal error; the worker's log has it."
     try:
         message = json.loads(record["body"])

@@ -20,7 +20,7 @@ WITH claimed AS (
     SELECT lower(first_name) || '.' || lower(last_name) || '.' || ordinal || '@' || run_id || '.example.com', first_name || ' ' || last_name
     FROM claimed, words, generate_series(first_customer, last_customer) AS ordinal,
         -- Steps that share no divisor with the lists' lengths visit every pair of names.
-        LATERAL (SELECT first_names[1 + ordinal * 7 % 25] AS first_name, last_names[1 + ordinal * 5 % 19] AS last_name) AS named
+        LATERAL (SELECT first_names[1 + (ordinal - 1) * 7 % 25] AS first_name, last_names[1 + (ordinal - 1) * 5 % 19] AS last_name) AS named
     RETURNING id
 ), new_order AS (
     INSERT INTO orders (customer_id, status, item_count, total_cents)

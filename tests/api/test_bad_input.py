@@ -19,13 +19,26 @@ def nothing_is_written(db: Database) -> Any:
 
 @pytest.mark.parametrize(
     "body",
-    ["{", "nope", '{"email": "a@b.de",}', '{"a": NaN}', '{"a": Infinity}', '{"a": 1, "a": 2}', "\ufeff{}", "{} x", b"\xff\xfe", "[" * 100_000],
+    [
+        "{",
+        "nope",
+        '{"email": "a@b.de",}',
+        '{"a": NaN}',
+        '{"a": Infinity}',
+        '{"a": 1, "a": 2}',
+        "\ufeff{}",
+        "{} x",
+        b"\xff\xfe",
+        "[" * 100_000,
+    ],
 )
 def test_a_body_that_is_not_json_is_malformed(service: Service, body: str | bytes) -> None:
     assert_problem(service.http("POST", "/api/customers/", body), 400)
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "image/png"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "image/png"]
+)
 def test_a_body_of_another_type_is_refused(service: Service, content_type: str) -> None:
     assert_problem(service.http("POST", "/api/customers/", "a=1", headers={"content-type": content_type}), 415)
 
@@ -36,7 +49,11 @@ def test_a_body_that_is_no_object_is_invalid(service: Service, body: str) -> Non
 
 
 def test_every_wrong_field_is_named(service: Service) -> None:
-    body = {"customer_id": "1", "items": [{"sku": "", "quantity": 0, "unit_price_cents": -1, "id": 5}, {"sku": "A"}], "status": "paid"}
+    body = {
+        "customer_id": "1",
+        "items": [{"sku": "", "quantity": 0, "unit_price_cents": -1, "id": 5}, {"sku": "A"}],
+        "status": "paid",
+    }
     assert_problem(
         service.http("POST", "/api/orders/", body),
         422,
@@ -51,7 +68,9 @@ def test_every_wrong_field_is_named(service: Service) -> None:
     )
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "1.0", "1.5", '"1"', "true", "null", "9223372036854775808", "1e3", "[]", "{}", "1" * 5000])
+@pytest.mark.parametrize(
+    "number", ["0", "-1", "1.0", "1.5", '"1"', "true", "null", "9223372036854775808", "1e3", "[]", "{}", "1" * 5000]
+)
 def test_a_number_has_to_be_a_whole_number_within_its_range(service: Service, number: str) -> None:
     body = f'{{"customer_id": 1, "items": [{{"sku": "A", "quantity": {number}, "unit_price_cents": 1}}]}}'
     assert service.http("POST", "/api/orders/", body).status in ((400, 422) if len(number) > 4000 else (422,))
@@ -65,15 +84,17 @@ def test_a_text_that_cannot_be_kept_is_refused(service: Service, text: str) -> N
 
 
 def test_what_is_only_unusual_is_kept(service: Service, db: Database) -> None:
-    for name in ("😀" * 200, "نور", "‮evil", "O'Brien; DROP TABLE customers", "null", "Null", "\\"):
+    for name in ("😀" * 200, "نور", "\u202eevil", "O'Brien; DROP TABLE customers", "null", "Null", "\\"):
         assert service.http("POST", "/api/customers/", {"email": "a@b.de", "name": name}).json["name"] == name
         db.empty()
 
 
-@pytest.mark.parametrize("path", ["/api/orders/", "/api/customers/", "/api/orders/summary/", "/api/orders/1/", "/api/health/", "/api/dev/seed/"])
+@pytest.mark.parametrize(
+    "path", ["/api/orders/", "/api/customers/", "/api/orders/summary/", "/api/orders/1/", "/api/health/", "/api/dev/seed/"]
+)
 def test_an_unknown_parameter_is_refused_by_name(service: Service, path: str) -> None:
-    method, body = ("POST", {}) if path == "/api/dev/seed/" else ("GET", None)
-    assert_problem(service.http(method, path, body, query="stauts=paid"), 422, "stauts")
+    method = "POST" if path == "/api/dev/seed/" else "GET"
+    assert_problem(service.http(method, path, query="stauts=paid"), 422, "stauts")
 
 
 @pytest.mark.parametrize("query", ["status=paid&status=pending", "limit=1&limit=2", "email=a&email=b"])
@@ -86,7 +107,9 @@ def test_a_parameter_that_cannot_be_read_is_refused(service: Service, query: str
     assert service.http("GET", "/api/orders/", query=query).status in (400, 422)
 
 
-@pytest.mark.parametrize("identifier", ["0", "-1", "9223372036854775808", "99999999999999999999", "abc", "1.0", "1e1", "+1", "１"])
+@pytest.mark.parametrize(
+    "identifier", ["0", "-1", "9223372036854775808", "99999999999999999999", "abc", "1.0", "1e1", "+1", "１"]
+)
 @pytest.mark.parametrize("path", ["/api/orders/{}/", "/api/orders/{}/events/", "/api/customers/{}/"])
 def test_an_identifier_is_a_positive_64_bit_number(service: Service, path: str, identifier: str) -> None:
     assert service.http("GET", path.format(identifier)).status in ((404, 422) if identifier == "１" else (422,))

@@ -1,8 +1,10 @@
 """ETag, If-None-Match and If-Match."""
 
+from collections.abc import Callable
+
 import pytest
 
-from tests.harness import Clients, Database, Service, assert_problem
+from tests.harness import Answer, Clients, Database, Service, assert_problem
 
 
 @pytest.fixture
@@ -10,12 +12,16 @@ def order(service: Service) -> str:
     return f"/api/orders/{service.order(service.customer()['id'], (1, 1), (1, 2))['id']}/"
 
 
+def customer_of(service: Service, order: str) -> str:
+    return f"/api/customers/{service.http('GET', order).json['customer']['id']}/"
+
+
 def etag(service: Service, path: str) -> str:
     return service.http("GET", path).headers["etag"]
 
 
 def test_a_client_that_has_the_document_gets_304(service: Service, order: str) -> None:
-    for path in (order, "/api/customers/%d/" % service.http("GET", order).json["customer"]["id"]):
+    for path in (order, customer_of(service, order)):
         current = etag(service, path)
         for header in (current, f"W/{current}", f'"other", {current}', "*"):
             answer = service.http("GET", path, headers={"If-None-Match": header})
@@ -42,15 +48,16 @@ def test_every_change_of_the_document_changes_its_etag(service: Service, db: Dat
 
 def test_the_answer_to_a_change_has_the_etag_of_the_next_read(service: Service, order: str) -> None:
     item = service.http("GET", order).json["items"][0]["id"]
-    customer = "/api/customers/%d/" % service.http("GET", order).json["customer"]["id"]
-    for path, change in (
+    customer = customer_of(service, order)
+    changes: list[tuple[str, Callable[[], Answer]]] = [
         (order, lambda: service.http("POST", f"{order}items/", {"sku": "A", "quantity": 1, "unit_price_cents": 7})),
         (order, lambda: service.http("PATCH", f"{order}items/{item}/", {"quantity": 2})),
         (order, lambda: service.http("PATCH", f"{order}items/{item}/", {"quantity": 2})),
         (order, lambda: service.http("DELETE", f"{order}items/{item}/")),
         (order, lambda: service.http("POST", f"{order}pay/")),
         (customer, lambda: service.http("PATCH", customer, {"name": "New"})),
-    ):
+    ]
+    for path, change in changes:
         answer = change()
         read = service.http("GET", path)
         assert (answer.headers["etag"], answer.json) == (read.headers["etag"], read.json)
@@ -62,7 +69,9 @@ def test_a_change_with_a_stale_etag_is_refused_and_changes_nothing(service: Serv
     service.http("PATCH", item, {"quantity": 2})
     before = service.http("GET", order).json
     headers = {"If-Match": stale}
-    assert_problem(service.http("POST", f"{order}items/", {"sku": "A", "quantity": 1, "unit_price_cents": 1}, headers=headers), 412)
+    assert_problem(
+        service.http("POST", f"{order}items/", {"sku": "A", "quantity": 1, "unit_price_cents": 1}, headers=headers), 412
+    )
     assert_problem(service.http("PATCH", item, {"quantity": 3}, headers=headers), 412)
     assert_problem(service.http("DELETE", item, headers=headers), 412)
     for action in ("pay", "ship", "deliver", "cancel"):

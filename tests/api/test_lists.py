@@ -130,7 +130,9 @@ def test_a_cursor_works_only_for_the_list_it_was_made_for(service: Service) -> N
 
 
 def test_the_summary_has_the_biggest_spender_first_and_everybody_in_it(service: Service) -> None:
-    spender, idle, cancelled, small = (service.customer(f"{n}@example.com", n) for n in ("spender", "idle", "cancelled", "small"))
+    spender, idle, cancelled, small = (
+        service.customer(f"{n}@example.com", n) for n in ("spender", "idle", "cancelled", "small")
+    )
     service.order(spender["id"], (2, 5000), (1, 1), status="paid")
     service.order(spender["id"], (1, 100), status="cancelled")
     service.order(cancelled["id"], (9, 9999), status="cancelled")

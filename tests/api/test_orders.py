@@ -160,7 +160,9 @@ def test_the_history_tells_who_did_what_in_which_request(service: Service) -> No
     customer = service.customer()
     order = service.http("POST", "/api/orders/", {"customer_id": customer["id"], "items": [ITEM]}, subject="ann").json
     path = f"/api/orders/{order['id']}"
-    item = service.http("POST", f"{path}/items/", {"sku": "CAP", "quantity": 1, "unit_price_cents": 5}, subject="bob").json["items"][1]
+    item = service.http("POST", f"{path}/items/", {"sku": "CAP", "quantity": 1, "unit_price_cents": 5}, subject="bob").json[
+        "items"
+    ][1]
     service.http("PATCH", f"{path}/items/{item['id']}/", {"unit_price_cents": 7})
     service.http("DELETE", f"{path}/items/{item['id']}/")
     service.act(order["id"], "pay", subject="ann")

@@ -1,12 +1,16 @@
 """What the tests put between a function and PostgreSQL: a transaction pooler, and a proxy that can be told to misbehave."""
 
 import os
+import select
 import shutil
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from local.postgres import Server, accepts_connections, free_port, without_root
 
@@ -52,3 +56,69 @@ class PgBouncer:
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait()
+
+
+class Proxy:
+    """A TCP proxy before PostgreSQL that counts round trips and fails on demand.
+
+    A round trip is a turn of the conversation: the client speaks, then the server does.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.target = (server.host, server.port)
+        self.round_trips = 0
+        # What happens to the server's next bytes: forwarded, dropped in silence, or the connection is cut instead.
+        self.answers: Literal["forward", "swallow", "cut"] = "forward"
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Ends every connection, in both directions."""
+        for known in self.sockets:
+            with suppress(OSError):
+                known.shutdown(socket.SHUT_RDWR)
+            known.close()
+        self.sockets.clear()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                server = socket.create_connection(self.target)
+                for known in (client, server):
+                    known.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.sockets += [client, server]
+                threading.Thread(target=self._converse, args=(client, server), daemon=True).start()
+
+    def _converse(self, client: socket.socket, server: socket.socket) -> None:
+        clients_turn = True
+        with suppress(OSError, ValueError):
+            while True:
+                readable, _, _ = select.select([client, server], [], [])
+                source = client if client in readable else server
+                data = source.recv(65536)
+                if not data:
+                    break
+                if source is client:
+                    clients_turn = True
+                    server.sendall(data)
+                    continue
+                if clients_turn:
+                    clients_turn = False
+                    self.round_trips += 1
+                if self.answers == "cut":
+                    break
+                if self.answers == "forward":
+                    client.sendall(data)
+        for known in (client, server):
+            with suppress(OSError):
+                known.shutdown(socket.SHUT_RDWR)

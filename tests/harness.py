@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,7 +33,7 @@ class LambdaContext:
     invoked_function_arn = "arn:aws:lambda:eu-central-1:000000000000:function:test"
     aws_request_id = "00000000-0000-0000-0000-000000000000"
 
-    def __init__(self, seconds: float = 30) -> None:
+    def __init__(self, seconds: float) -> None:
         self.milliseconds = int(seconds * 1000)
 
     def get_remaining_time_in_millis(self) -> int:
@@ -101,7 +101,7 @@ class Service:
         """What the handler answers to an event, with the database role that it has when deployed."""
         handler = self.module(function).handler
         with self.role(self.functions[function].database_user):
-            return handler(event, context or LambdaContext())
+            return handler(event, context or LambdaContext(self.functions[function].timeout_seconds))
 
     def close(self) -> None:
         for connection in self.connections.values():
@@ -269,8 +269,10 @@ class Clients:
 
     def http(self, requests: list[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[Answer]:
         """Each request as positional and keyword arguments of Service.http; the answers in the same order."""
-        futures = [self.pool.submit(_in_worker, *request) for request in requests]
-        return [future.result() for future in futures]
+        return [future.result() for future in [self.submit(request) for request in requests]]
+
+    def submit(self, request: tuple[tuple[Any, ...], dict[str, Any]]) -> Future[Answer]:
+        return self.pool.submit(_in_worker, *request)
 
 
 def _matches(pattern: list[str], parts: list[str]) -> bool:

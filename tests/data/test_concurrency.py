@@ -1,0 +1,86 @@
+"""Several clients at once, each from a process of its own."""
+
+import pytest
+
+from tests.harness import Clients, Database, Service
+
+ROUNDS = 60
+
+
+def test_fifty_cancels_at_once_cancel_once(service: Service, clients: Clients, db: Database) -> None:
+    order = service.order(service.customer()["id"])
+    before = db.value("SELECT xmin::text FROM customers")
+    answers = clients.http([(("POST", f"/api/orders/{order['id']}/cancel/"), {})] * 50)
+    assert {answer.status for answer in answers} == {200}
+    assert {answer.json["status"] for answer in answers} == {"cancelled"}
+    assert db.value("SELECT count(*) FROM order_events WHERE type = 'cancelled'") == 1
+    assert db.value("SELECT xmin::text FROM customers") == before
+
+
+def test_of_cancel_and_ship_exactly_one_wins(service: Service, clients: Clients) -> None:
+    customer = service.customer()
+    orders = [service.order(customer["id"], status="paid")["id"] for _ in range(ROUNDS)]
+    answers = clients.http([(("POST", f"/api/orders/{order}/{action}/"), {}) for order in orders for action in ("cancel", "ship")])
+    for cancel, ship in zip(answers[::2], answers[1::2], strict=True):
+        assert sorted([cancel.status, ship.status]) == [200, 409]
+
+
+def test_thirty_items_added_at_once_are_all_there(service: Service, clients: Clients) -> None:
+    order = service.order(service.customer()["id"], (1, 1))
+    item = {"sku": "A", "quantity": 1, "unit_price_cents": 10}
+    answers = clients.http([(("POST", f"/api/orders/{order['id']}/items/", item), {})] * 30)
+    assert {answer.status for answer in answers} == {201}
+    # Each answer shows a state that existed: its items add up to its total.
+    for answer in answers:
+        assert answer.json["total_cents"] == sum(i["quantity"] * i["unit_price_cents"] for i in answer.json["items"])
+    assert sorted(len(answer.json["items"]) for answer in answers) == list(range(2, 32))
+    assert service.http("GET", f"/api/orders/{order['id']}/").json["total_cents"] == 301
+
+
+def test_items_and_transitions_at_once_never_show_a_torn_order(service: Service, clients: Clients) -> None:
+    customer = service.customer()
+    item = {"sku": "A", "quantity": 2, "unit_price_cents": 10}
+    orders = [service.order(customer["id"])["id"] for _ in range(20)]
+    requests = [
+        request
+        for order in orders
+        for request in [
+            (("POST", f"/api/orders/{order}/items/", item), {}),
+            (("POST", f"/api/orders/{order}/pay/"), {}),
+            (("POST", f"/api/orders/{order}/items/", item), {}),
+        ]
+    ]
+    for answer in clients.http(requests):
+        assert answer.status in (200, 201, 409)
+        if answer.status != 409:
+            assert answer.json["total_cents"] == sum(i["quantity"] * i["unit_price_cents"] for i in answer.json["items"])
+
+
+def test_a_customer_edited_or_deleted_while_orders_are_cancelled(service: Service, clients: Clients, db: Database) -> None:
+    customer = service.customer()
+    orders = [service.order(customer["id"])["id"] for _ in range(ROUNDS)]
+    path = f"/api/customers/{customer['id']}/"
+    requests = [(("POST", f"/api/orders/{order}/cancel/"), {}) for order in orders]
+    requests += [(("PATCH", path, {"name": f"Name {n}"}), {}) for n in range(ROUNDS)] + [(("DELETE", path), {})] * ROUNDS
+    requests = [requests[i * ROUNDS + n] for n in range(ROUNDS) for i in range(3)]
+    answers = clients.http(requests)
+    assert [answer.status for answer in answers] == [200, 200, 409] * ROUNDS
+    assert db.value("SELECT count(*) FROM orders JOIN customers ON customers.id = customer_id WHERE status = 'cancelled'") == ROUNDS
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_an_order_made_while_its_customer_is_deleted(service: Service, clients: Clients, db: Database, round_: int) -> None:
+    customers = [service.customer(f"c{n}@example.com")["id"] for n in range(20)]
+    item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
+    requests = [
+        request
+        for customer in customers
+        for request in [
+            (("POST", "/api/orders/", {"customer_id": customer, "items": [item]}), {}),
+            (("DELETE", f"/api/customers/{customer}/"), {}),
+        ]
+    ]
+    answers = clients.http(requests)
+    for create, delete in zip(answers[::2], answers[1::2], strict=True):
+        assert (create.status, delete.status) in [(201, 409), (422, 204), (409, 204)]
+    assert db.value("SELECT count(*) FROM customers") == db.value("SELECT count(*) FROM orders")

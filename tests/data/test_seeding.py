@@ -1,0 +1,235 @@
+"""Seeding: exactly the promised rows, whatever the queue and the worker do."""
+
+import json
+import re
+import threading
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.harness import Database, Service, delete, receive
+
+ROWS = "SELECT (SELECT count(*) FROM customers) + (SELECT count(*) FROM orders) + (SELECT count(*) FROM order_items)"
+
+
+def record(body: Any, receives: int = 1, message_id: str = "m") -> dict[str, Any]:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return {"messageId": message_id, "body": text, "attributes": {"ApproximateReceiveCount": str(receives)}}
+
+
+def start(service: Service, **numbers: int) -> str:
+    """A queued run whose messages are taken off the queue; its id."""
+    run: str = service.http("POST", "/api/dev/seed/", numbers).json["id"]
+    while event := receive():
+        delete(event)
+    return run
+
+
+def status(service: Service, run: str) -> dict[str, Any]:
+    document: dict[str, Any] = service.http("GET", f"/api/dev/seed/{run}/").json
+    return document
+
+
+@pytest.mark.parametrize(("numbers", "rows"), [({}, 210), ({"customers": 3, "orders_per_customer": 0}, 3), ({"customers": 700, "items_per_order": 9}, 35_700)])
+def test_a_run_makes_exactly_the_promised_rows(service: Service, db: Database, numbers: dict[str, int], rows: int) -> None:
+    run = service.http("GET", service.seed(**numbers)).json
+    assert (run["status"], run["rows_total"], run["rows_done"]) == ("succeeded", rows, rows)
+    assert run["chunks_done"] == run["chunks_total"]
+    assert run["finished_at"] >= run["created_at"]
+    assert run["error"] is None
+    assert db.value(ROWS) == rows
+
+
+def test_seeded_data_looks_real(service: Service) -> None:
+    path = service.seed(customers=30)
+    run = path.split("/")[-2]
+    orders = service.http("GET", "/api/orders/", query={"limit": 200}).json["results"]
+    assert {order["status"] for order in orders} == {"pending", "paid", "shipped", "delivered", "cancelled"}
+    for order in orders:
+        email, name = order["customer"]["email"], order["customer"]["name"]
+        assert re.fullmatch(rf"[a-z]+\.[a-z]+\.\d+@{run}\.example\.com", email)
+        assert email.split(".")[:2] == name.lower().split()
+        assert all(item["unit_price_cents"] > 0 for item in order["items"])
+    assert service.http("GET", "/api/orders/", query={"status": "paid", "email": "alice"}).json["results"] != []
+
+
+def test_a_chunk_is_one_statement(service: Service, db: Database) -> None:
+    run = start(service, customers=50)
+    calls = "SELECT coalesce(sum(calls), 0)::integer FROM pg_stat_statements AS s JOIN pg_roles AS r ON r.oid = s.userid WHERE rolname = 'orders_seeder'"
+    db.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    db.sql("SELECT pg_stat_statements_reset()")
+    service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
+    # track = top: what the triggers run within the statement is the server's own business.
+    assert db.value(calls) == 1
+    assert status(service, run)["status"] == "succeeded"
+
+
+def test_a_message_delivered_again_makes_nothing(service: Service, db: Database) -> None:
+    run = start(service)
+    for _ in range(3):
+        answer = service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})] * 2})
+        assert answer == {"batchItemFailures": []}
+    assert db.value(ROWS) == 210
+
+
+def test_a_run_announced_again_does_no_harm(service: Service, db: Database) -> None:
+    run = start(service, customers=2000, orders_per_customer=4)
+    for _ in range(3):
+        service.invoke("run_seed_chunk", {"Records": [record({"run": run})]})
+    service.work_off_queue()
+    service.invoke("run_seed_chunk", {"Records": [record({"run": run})]})
+    assert receive() is None
+    assert status(service, run)["chunks_total"] > 1
+    assert db.value(ROWS) == status(service, run)["rows_total"] == 34_000
+
+
+def test_one_chunk_with_two_workers_at_once_is_made_once(service: Service, db: Database) -> None:
+    run = start(service, customers=1000)
+    chunk = service.module("run_seed_chunk").CHUNK
+    rows: list[Any] = []
+
+    def work() -> None:
+        connection = db.connect("orders_seeder")
+        rows.append(connection.run(chunk, run_id=run, number=1))
+        connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(map(len, rows)) == [0, 0, 0, 1]
+    assert db.value(ROWS) == 21_000
+
+
+def test_a_worker_that_dies_half_way_leaves_nothing(service: Service, db: Database) -> None:
+    run = start(service, customers=1000)
+    chunk = service.module("run_seed_chunk").CHUNK
+    connection = db.connect("orders_seeder")
+    connection.run("BEGIN")
+    assert connection.run(chunk, run_id=run, number=1) != []
+    connection.abandon()
+    assert db.value(ROWS) == 0
+    assert status(service, run)["status"] == "queued"
+    service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
+    assert db.value(ROWS) == 21_000
+
+
+def test_six_runs_at_once_all_succeed(service: Service, db: Database) -> None:
+    runs = [service.http("POST", "/api/dev/seed/", {"customers": 300}).json["id"] for _ in range(6)]
+    events = []
+    while event := receive():
+        events.append(event)
+    announced = [record for event in events for record in event["Records"]]
+    service.invoke("run_seed_chunk", {"Records": announced})
+    errors: list[BaseException] = []
+    chunk = service.module("run_seed_chunk").CHUNK
+
+    def work(run: str) -> None:
+        try:
+            connection = db.connect("orders_seeder")
+            connection.run(chunk, run_id=run, number=1)
+            connection.close()
+        except BaseException as error:
+            errors.append(error)
+
+    workers = [threading.Thread(target=work, args=(run,)) for run in runs]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for event in events:
+        delete(event)
+    service.work_off_queue()
+    assert errors == []
+    assert [status(service, run)["status"] for run in runs] == ["succeeded"] * 6
+    assert db.value(ROWS) == 6 * 300 * 21
+
+
+def test_one_poisoned_message_does_not_hold_up_the_others(service: Service, db: Database) -> None:
+    run = start(service)
+    records = [record("not json", message_id="poison"), record({"run": run, "chunk": 1}, message_id="good")]
+    assert service.invoke("run_seed_chunk", {"Records": records}) == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
+    assert db.value(ROWS) == 210
+
+
+def test_a_chunk_that_keeps_failing_ends_its_run_with_a_reason(service: Service, db: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    run = start(service)
+    db.sql("ALTER TABLE order_items ADD CONSTRAINT sabotage CHECK (quantity > 100) NOT VALID")
+    try:
+        for receives in (1, 2, 3):
+            assert status(service, run)["status"] == "queued"
+            answer = service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1}, receives)]})
+            assert answer["batchItemFailures"] == [{"itemIdentifier": "m"}]
+    finally:
+        db.sql("ALTER TABLE order_items DROP CONSTRAINT sabotage")
+    failed = status(service, run)
+    assert failed["status"] == "failed"
+    assert failed["error"].startswith("Chunk 1 failed 3 times.")
+    assert failed["finished_at"] is not None
+    assert '"SeedChunkFailed":[1.0]' in capsys.readouterr().out
+    assert db.value(ROWS) == 0
+    # What is still in the queue of a failed run makes nothing any more.
+    service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
+    assert db.value(ROWS) == 0
+
+
+def test_a_run_that_cannot_be_queued_is_refused_and_marked(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = service.module("start_seed")
+    monkeypatch.setattr(module, "QUEUE_URL", module.QUEUE_URL + "-of-nobody")
+    assert service.http("POST", "/api/dev/seed/", {}).status == 503
+    assert db.sql("SELECT error FROM seed_runs") == [["The run could not be queued."]]
+
+
+def test_a_keyed_run_that_could_not_be_queued_is_queued_by_the_retry(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = service.module("start_seed")
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "QUEUE_URL", module.QUEUE_URL + "-of-nobody")
+        assert service.http("POST", "/api/dev/seed/", {}, headers={"Idempotency-Key": "key"}).status == 503
+    assert service.http("POST", "/api/dev/seed/", {}, headers={"Idempotency-Key": "key"}).status == 202
+    service.work_off_queue()
+    assert db.value(ROWS) == 210
+
+
+def test_messages_that_sqs_refuses_are_sent_again_and_only_those(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQS refuses two of ten, then throttles one of them, then takes it."""
+    module = service.module("run_seed_chunk")
+    sent: list[list[str]] = []
+    refusals = [{"3", "7"}, {"7"}, set()]
+    real = boto3.client("sqs")
+
+    class Throttled:
+        def send_message_batch(self, **request: Any) -> dict[str, Any]:
+            refused = refusals[len(sent)]
+            sent.append([entry["Id"] for entry in request["Entries"]])
+            taken = [entry for entry in request["Entries"] if entry["Id"] not in refused]
+            answer: dict[str, Any] = dict(real.send_message_batch(QueueUrl=request["QueueUrl"], Entries=taken)) if taken else {}
+            failed = [{"Id": identifier, "Code": "RequestThrottled", "SenderFault": False} for identifier in refused]
+            return {**answer, "Failed": failed}
+
+    monkeypatch.setattr(module, "sqs", Throttled())
+    module.send([{"run": "r", "chunk": number} for number in range(10)])
+    assert sent == [[str(n) for n in range(10)], ["3", "7"], ["7"]]
+    arrived = []
+    while event := receive():
+        arrived += [json.loads(record["body"])["chunk"] for record in event["Records"]]
+        delete(event)
+    assert sorted(arrived) == list(range(10))
+
+
+def test_a_run_that_nobody_finished_is_given_up_by_the_audit(service: Service, db: Database) -> None:
+    run = start(service)
+    assert service.invoke("audit_totals", {})["failed_runs"] == 0
+    db.sql("UPDATE seed_runs SET created_at = now() - interval '25 hours'")
+    assert service.invoke("audit_totals", {})["failed_runs"] == 1
+    assert status(service, run)["status"] == "failed"
+
+
+def test_the_audit_forgets_keys_after_two_days(service: Service, db: Database) -> None:
+    for key in ("old", "new"):
+        service.http("POST", "/api/customers/", {"email": f"{key}@b.de", "name": "A"}, headers={"Idempotency-Key": key})
+    db.sql("UPDATE idempotency_keys SET created_at = now() - interval '49 hours' WHERE key = 'old'")
+    db.sql("UPDATE idempotency_keys SET created_at = now() - interval '47 hours' WHERE key = 'new'")
+    assert service.invoke("audit_totals", {})["purged_keys"] == 1
+    assert db.sql("SELECT key FROM idempotency_keys") == [["new"]]

@@ -20,7 +20,9 @@ def test_fifty_cancels_at_once_cancel_once(service: Service, clients: Clients, d
 def test_of_cancel_and_ship_exactly_one_wins(service: Service, clients: Clients) -> None:
     customer = service.customer()
     orders = [service.order(customer["id"], status="paid")["id"] for _ in range(ROUNDS)]
-    answers = clients.http([(("POST", f"/api/orders/{order}/{action}/"), {}) for order in orders for action in ("cancel", "ship")])
+    answers = clients.http(
+        [(("POST", f"/api/orders/{order}/{action}/"), {}) for order in orders for action in ("cancel", "ship")]
+    )
     for cancel, ship in zip(answers[::2], answers[1::2], strict=True):
         assert sorted([cancel.status, ship.status]) == [200, 409]
 
@@ -65,7 +67,10 @@ def test_a_customer_edited_or_deleted_while_orders_are_cancelled(service: Servic
     requests = [requests[i * ROUNDS + n] for n in range(ROUNDS) for i in range(3)]
     answers = clients.http(requests)
     assert [answer.status for answer in answers] == [200, 200, 409] * ROUNDS
-    assert db.value("SELECT count(*) FROM orders JOIN customers ON customers.id = customer_id WHERE status = 'cancelled'") == ROUNDS
+    assert (
+        db.value("SELECT count(*) FROM orders JOIN customers ON customers.id = customer_id WHERE status = 'cancelled'")
+        == ROUNDS
+    )
 
 
 @pytest.mark.parametrize("round_", range(3))

@@ -84,7 +84,9 @@ def test_a_text_that_cannot_be_encoded_is_refused_before_anything_is_sent(proxy:
 @pytest.mark.parametrize("value", ["null", "NULL", "it's", 'say "hi"', "back\\slash", "{}", "ünï", "", "😀"])
 def test_values_arrive_as_they_are(connection: Connection, value: str) -> None:
     assert connection.run("SELECT :value::text", value=value) == [[value]]
-    assert connection.run("SELECT :values::text[]", values=[f'"{value}"'.replace("\\", "")])[0][0] == [f'"{value}"'.replace("\\", "")]
+    assert connection.run("SELECT :values::text[]", values=[f'"{value}"'.replace("\\", "")])[0][0] == [
+        f'"{value}"'.replace("\\", "")
+    ]
 
 
 def test_a_silent_server_is_a_lost_connection(proxy: Proxy, connection: Connection) -> None:

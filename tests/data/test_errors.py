@@ -45,5 +45,8 @@ def test_what_is_not_in_the_table_is_our_defect(db: Database) -> None:
 
 
 def test_every_constraint_with_a_text_of_its_own_exists(db: Database) -> None:
-    names = {row[0] for row in db.sql("SELECT conname::text FROM pg_constraint UNION SELECT indexrelid::regclass::text FROM pg_index")}
+    names = {
+        row[0]
+        for row in db.sql("SELECT conname::text FROM pg_constraint UNION SELECT indexrelid::regclass::text FROM pg_index")
+    }
     assert names >= CONSTRAINTS.keys()

@@ -50,7 +50,9 @@ def assert_unavailable(answer: Answer) -> None:
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_a_server_that_restarts_while_idle_is_noticed_before_anything_is_sent(own_server: tuple[Service, EmbeddedPostgres]) -> None:
+def test_a_server_that_restarts_while_idle_is_noticed_before_anything_is_sent(
+    own_server: tuple[Service, EmbeddedPostgres],
+) -> None:
     service, server = own_server
     customer = service.customer()
     server.stop()

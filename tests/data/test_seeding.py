@@ -31,7 +31,10 @@ def status(service: Service, run: str) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize(("numbers", "rows"), [({}, 210), ({"customers": 3, "orders_per_customer": 0}, 3), ({"customers": 700, "items_per_order": 9}, 35_700)])
+@pytest.mark.parametrize(
+    ("numbers", "rows"),
+    [({}, 210), ({"customers": 3, "orders_per_customer": 0}, 3), ({"customers": 700, "items_per_order": 9}, 35_700)],
+)
 def test_a_run_makes_exactly_the_promised_rows(service: Service, db: Database, numbers: dict[str, int], rows: int) -> None:
     run = service.http("GET", service.seed(**numbers)).json
     assert (run["status"], run["rows_total"], run["rows_done"]) == ("succeeded", rows, rows)
@@ -154,7 +157,9 @@ def test_one_poisoned_message_does_not_hold_up_the_others(service: Service, db: 
     assert db.value(ROWS) == 210
 
 
-def test_a_chunk_that_keeps_failing_ends_its_run_with_a_reason(service: Service, db: Database, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_chunk_that_keeps_failing_ends_its_run_with_a_reason(
+    service: Service, db: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = start(service)
     db.sql("ALTER TABLE order_items ADD CONSTRAINT sabotage CHECK (quantity > 100) NOT VALID")
     try:
@@ -175,14 +180,18 @@ def test_a_chunk_that_keeps_failing_ends_its_run_with_a_reason(service: Service,
     assert db.value(ROWS) == 0
 
 
-def test_a_run_that_cannot_be_queued_is_refused_and_marked(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_be_queued_is_refused_and_marked(
+    service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = service.module("start_seed")
     monkeypatch.setattr(module, "QUEUE_URL", module.QUEUE_URL + "-of-nobody")
     assert service.http("POST", "/api/dev/seed/", {}).status == 503
     assert db.sql("SELECT error FROM seed_runs") == [["The run could not be queued."]]
 
 
-def test_a_keyed_run_that_could_not_be_queued_is_queued_by_the_retry(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keyed_run_that_could_not_be_queued_is_queued_by_the_retry(
+    service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = service.module("start_seed")
     with monkeypatch.context() as broken:
         broken.setattr(module, "QUEUE_URL", module.QUEUE_URL + "-of-nobody")

@@ -29,7 +29,10 @@ HAVING t.customer_id IS NULL
 
 def assert_totals_are_right(db: Database) -> None:
     # One statement, so that both are looked at in one state of the database.
-    assert db.sql(f"SELECT 'order', id FROM ({WRONG_ORDERS}) AS o UNION ALL SELECT 'customer', id FROM ({WRONG_CUSTOMERS}) AS c") == []
+    assert (
+        db.sql(f"SELECT 'order', id FROM ({WRONG_ORDERS}) AS o UNION ALL SELECT 'customer', id FROM ({WRONG_CUSTOMERS}) AS c")
+        == []
+    )
 
 
 RAW = [
@@ -63,7 +66,9 @@ def api_step(service: Service, number: int) -> None:
     item = {"sku": "API", "quantity": number % 7 + 1, "unit_price_cents": number}
     order = orders[number % len(orders)] if orders else None
     path = f"/api/orders/{order['id']}" if order else ""
-    changes: list[tuple[Any, ...]] = [("POST", "/api/orders/", {"customer_id": customers[number % len(customers)]["id"], "items": [item]})]
+    changes: list[tuple[Any, ...]] = [
+        ("POST", "/api/orders/", {"customer_id": customers[number % len(customers)]["id"], "items": [item]})
+    ]
     if order and order["items"]:
         first = f"{path}/items/{order['items'][0]['id']}/"
         changes += [("POST", f"{path}/items/", item), ("PATCH", first, {"quantity": item["quantity"]}), ("DELETE", first)]

@@ -9,9 +9,11 @@ import hmac
 import os
 import random
 import select
+import socket
 import ssl
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
@@ -197,8 +199,14 @@ class Connection(Pg8000Connection):  # type: ignore[misc]  # pg8000 has no type 
     def abandon(self) -> None:
         """Drops the connection without a word: it is no longer known what the server would understand."""
         self.lost = True
-        if self._usock is not None:
-            self._usock.close()
+        if self._usock is None:
+            return
+        # Shut down first: closing the buffer would send what is left in it.
+        with suppress(OSError):
+            self._usock.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._sock.close()
+        self._usock.close()
 
 
 def iam_token(host: str, port: int, user: str, region: str, now: datetime) -> str:

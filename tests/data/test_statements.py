@@ -1,0 +1,118 @@
+"""What each endpoint costs the database: statements a request, and plans that do not read whole tables."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from orders import database
+from tests.harness import Answer, Database, Service
+
+CALLS = """
+SELECT coalesce(sum(calls), 0)::integer
+FROM pg_stat_statements AS s JOIN pg_roles AS r ON r.oid = s.userid
+WHERE rolname IN ('orders_app', 'orders_seeder') AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+ITEM = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
+Call = Callable[[Service, dict[str, Any]], Answer]
+
+# One statement where things go as they should; why something was refused is looked up in a second one.
+REQUESTS: dict[str, tuple[int, Call]] = {
+    "health": (1, lambda s, o: s.http("GET", "/api/health/")),
+    "list orders": (1, lambda s, o: s.http("GET", "/api/orders/")),
+    "list orders by both filters": (1, lambda s, o: s.http("GET", "/api/orders/", query={"status": "paid", "email": "alice"})),
+    "get an order": (1, lambda s, o: s.http("GET", f"/api/orders/{o['id']}/")),
+    "summary": (1, lambda s, o: s.http("GET", "/api/orders/summary/")),
+    "history": (1, lambda s, o: s.http("GET", f"/api/orders/{o['id']}/events/")),
+    "create an order": (
+        1,
+        lambda s, o: s.http("POST", "/api/orders/", {"customer_id": o["customer"]["id"], "items": [ITEM] * 100}),
+    ),
+    "create an order under a key": (
+        1,
+        lambda s, o: s.http(
+            "POST", "/api/orders/", {"customer_id": o["customer"]["id"], "items": [ITEM]}, headers={"Idempotency-Key": "k"}
+        ),
+    ),
+    "cancel": (1, lambda s, o: s.act(o["id"], "cancel")),
+    "cancel with a condition": (1, lambda s, o: s.act(o["id"], "cancel", headers={"If-Match": "*"})),
+    "pay": (1, lambda s, o: s.act(o["id"], "pay")),
+    "an illegal transition": (2, lambda s, o: s.act(o["id"], "deliver")),
+    "add an item": (1, lambda s, o: s.http("POST", f"/api/orders/{o['id']}/items/", ITEM)),
+    "change an item": (1, lambda s, o: s.http("PATCH", f"/api/orders/{o['id']}/items/{o['items'][0]['id']}/", {"quantity": 9})),
+    "remove an item": (1, lambda s, o: s.http("DELETE", f"/api/orders/{o['id']}/items/{o['items'][0]['id']}/")),
+    "list customers": (1, lambda s, o: s.http("GET", "/api/customers/")),
+    "get a customer": (1, lambda s, o: s.http("GET", f"/api/customers/{o['customer']['id']}/")),
+    "create a customer": (1, lambda s, o: s.http("POST", "/api/customers/", {"email": "n@b.de", "name": "N"})),
+    "change a customer": (1, lambda s, o: s.http("PATCH", f"/api/customers/{o['customer']['id']}/", {"name": "N"})),
+    "start a seed run": (1, lambda s, o: s.http("POST", "/api/dev/seed/", {})),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_statements_a_request(service: Service, db: Database, name: str) -> None:
+    statements, request = REQUESTS[name]
+    order = service.order(service.customer()["id"], (1, 1), (2, 2))
+    db.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    db.sql("SELECT pg_stat_statements_reset()")
+    assert request(service, order).status < 500
+    assert db.value(CALLS) == statements
+
+
+@pytest.fixture(scope="module")
+def seeded(functions: Service, migrated: Database) -> Iterator[Database]:
+    """220,000 rows, so that reading a whole table is clearly not the cheapest way."""
+    migrated.empty()
+    functions.seed(customers=20_000, orders_per_customer=5, items_per_order=1)
+    migrated.sql("INSERT INTO order_events (order_id, type, request_id, changes) SELECT id, 'paid', 'r', '{}' FROM orders")
+    migrated.sql("ANALYZE")
+    yield migrated
+    migrated.empty()
+
+
+READS = [
+    ("/api/orders/", {}),
+    ("/api/orders/", {"status": "paid"}),
+    ("/api/orders/", {"customer_id": 77}),
+    ("/api/orders/", {"email": "alice"}),
+    ("/api/orders/", {"email": "alice.nguyen.1@"}),
+    ("/api/orders/", {"email": "nobody-has-this"}),
+    ("/api/orders/", {"email": "alice", "status": "paid"}),
+    ("/api/orders/", {"email": "alice.nguyen.1@", "status": "paid"}),
+    ("/api/orders/", {"email": "alice.nguyen.1@", "status": "paid", "customer_id": 5}),
+    ("/api/orders/5/", {}),
+    ("/api/orders/5/events/", {}),
+    ("/api/orders/summary/", {}),
+    ("/api/customers/", {}),
+    ("/api/customers/", {"email": "alice"}),
+    ("/api/customers/", {"email": "alice.nguyen.1@"}),
+    ("/api/customers/5/", {}),
+]
+
+
+@pytest.mark.parametrize(("path", "query"), READS, ids=str)
+def test_no_read_scans_a_whole_table(
+    functions: Service, seeded: Database, monkeypatch: pytest.MonkeyPatch, path: str, query: dict[str, Any]
+) -> None:
+    plans = []
+    run = database.run
+
+    def explained(sql: str, **options: Any) -> Any:
+        settings = {name: options.pop(name) for name in ("repeatable", "named") if name in options}
+        # As unnamed statements are planned: with their values. A generic plan is asked for where the statement is named.
+        if settings.get("named", True):
+            plans.append(seeded.connection.run(f"EXPLAIN (GENERIC_PLAN) {_numbered(sql)}"))
+        else:
+            plans.append(seeded.connection.run(f"EXPLAIN {sql}", named=False, **options))
+        return run(sql, **settings, **options)
+
+    monkeypatch.setattr(database, "run", explained)
+    assert functions.http("GET", path, query=query).status in (200, 404)
+    text = "\n".join(row[0] for plan in plans for row in plan)
+    assert plans
+    for table in ("customers", "orders", "order_items", "customer_totals", "order_events"):
+        assert f"Seq Scan on {table}" not in text, text
+
+
+def _numbered(sql: str) -> str:
+    return database._prepare(sql)[1].decode()

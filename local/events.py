@@ -108,7 +108,9 @@ def http_response(answer: Any) -> HttpResponse:
         headers.pop("content-type")
     pairs = [*headers.items(), *(("set-cookie", str(cookie)) for cookie in answer.get("cookies") or [])]
     text = answer.get("body") or ""
-    return HttpResponse(status, pairs, base64.b64decode(text) if answer.get("isBase64Encoded") else str(text).encode())
+    return HttpResponse(
+        status, pairs, base64.b64decode(text, validate=True) if answer.get("isBase64Encoded") else str(text).encode()
+    )
 
 
 def _query_parameters(query: str) -> dict[str, str]:

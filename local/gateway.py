@@ -50,11 +50,11 @@ class Gateway:
         self.documents: dict[str, Any] = {}
 
     def set_functions(self, functions: Iterable[LambdaFunction]) -> None:
-        """Fewer variables win: /orders/summary before /orders/{order_id}."""
+        """The most specific first: /orders/summary before /orders/{order_id}, and either before /orders with more behind it."""
         routes = [
             (route, route.path.strip("/").split("/"), function) for function in functions for route in function.function.routes
         ]
-        self.routes = sorted(routes, key=lambda known: known[0].path.count("{"))
+        self.routes = sorted(routes, key=lambda known: (-len(known[1]), known[0].path.count("{")))
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -107,7 +107,7 @@ class Environment:
 
     @property
     def alive(self) -> bool:
-        return self.pid is not None and not self.stopping and self.init_error is None
+        return self.pid is not None and not self.stopping and self.init_error is None and not _has_exited(self.pid)
 
     async def start(self, launch: Launch) -> None:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -227,6 +227,16 @@ class Environment:
         else:
             invocation.finish(Result(body, failed=False))
         return accepted
+
+
+def _has_exited(pid: int) -> bool:
+    """Looks at the process itself: asyncio hears of its end a little later, and a request may come in between."""
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader) -> tuple[h11.Request | None, bytes]:

@@ -18,6 +18,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pg8000.exceptions import DatabaseError
 from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from orders import database
 from orders.errors import KINDS, Problem, from_database, invalid, sqlstate
@@ -40,7 +41,7 @@ PATTERN_MESSAGES = {
 def _digits(value: object) -> object:
     """pydantic also takes "+1", "1.0", "1_0" and " 1 " for a number in a text."""
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise ValueError("must be a whole number in decimal digits")
+        raise PydanticCustomError("digits", "must be a whole number in decimal digits")
     return value
 
 

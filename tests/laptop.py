@@ -1,0 +1,125 @@
+"""The laptop cloud as a developer starts it: a process of its own, spoken to over HTTP."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import psutil
+
+from functions.inventory import ROOT
+from tests.servers import wait_until
+
+START_SECONDS = 60
+STOP_SECONDS = 15
+READY = re.compile(r"ready:\s+(http://\S+)")
+
+
+class Laptop:
+    """`python -m local` with a data folder and a port of its own. root: the checkout to run, this one unless said."""
+
+    def __init__(self, folder: Path, root: Path = ROOT, **environment: str) -> None:
+        self.folder = folder
+        self.lines: list[str] = []
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("DATABASE_", "AWS_", "SEED_", "POWERTOOLS_"))
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "local"],
+            cwd=root,
+            env={**inherited, "PYTHONPATH": "layers/orders/python", "PORT": "0", "LOCAL_FOLDER": str(folder), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        wait_until(
+            lambda: READY.search(self.output) or self.process.poll() is not None, "The laptop cloud's start", START_SECONDS
+        )
+        ready = READY.search(self.output)
+        assert ready, self.output
+        self.url = ready[1]
+        self.http = httpx.Client(base_url=self.url, timeout=40)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        self.close()
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(STOP_SECONDS)
+
+    def close(self) -> None:
+        self.http.close()
+        self.reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """What the cloud has started and still runs, whose command or function name has one of the words."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                text = " ".join(process.cmdline()) + process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "")
+            except psutil.Error:
+                continue
+            if not words or any(word in text for word in words):
+                found.append(process)
+        return found
+
+    def post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        return self.http.post(path, json=body, headers=headers)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.http.get(path, **options)
+
+    def seed(self, **numbers: int) -> str:
+        answer = self.post("/api/dev/seed/", numbers)
+        assert answer.status_code == 202, answer.text
+        return answer.headers["location"]
+
+    def finished(self, run: str, seconds: float = 90) -> dict[str, Any]:
+        """The run, once it is over."""
+        last: dict[str, Any] = {}
+
+        def over() -> bool:
+            answer = self.get(run)
+            # While the database is down the run cannot be read; that is not its end.
+            last.update(answer.json() if answer.status_code == 200 else {})
+            return last.get("status") in ("succeeded", "failed")
+
+        wait_until(over, f"The end of {run}", seconds)
+        return last
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(iter(self.process.stdout.readline, ""))
+
+
+def row_count(laptop: Laptop) -> int:
+    """Customers, orders and items, counted through the API."""
+    rows, path = 0, "/api/orders/summary/?limit=200"
+    while path:
+        page = json.loads(laptop.get(path).text)
+        rows += sum(1 + row["order_count"] + row["item_count"] for row in page["results"])
+        path = page["next"]
+    return rows

@@ -1,0 +1,206 @@
+"""`make run` as a developer lives with it: two commands, a busy port, edits, crashes, ctrl-C."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from functions.inventory import ROOT, Route, load_functions
+from tests.laptop import Laptop, row_count
+from tests.servers import wait_until
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    with Laptop(tmp_path_factory.mktemp("laptop")) as laptop:
+        yield laptop
+
+
+def test_it_starts_with_nothing_warm_and_says_where_it_is(laptop: Laptop) -> None:
+    assert laptop.processes("awslambdaric") == []
+    assert laptop.output.count("curl") == 3
+    assert "postgresql://" in laptop.output
+    assert laptop.get("/api/health/").json() == {"status": "ok"}
+    assert len(laptop.processes("get_health")) == 1
+
+
+def test_seeded_data_is_listed_and_summarized(laptop: Laptop) -> None:
+    run = laptop.finished(laptop.seed())
+    assert (run["status"], run["rows_done"], row_count(laptop)) == ("succeeded", 210, 210)
+    orders = laptop.get("/api/orders/?status=paid&email=alice").json()["results"]
+    assert orders
+    assert all(order["status"] == "paid" and "alice" in order["customer"]["email"] for order in orders)
+    summary = laptop.get("/api/orders/summary/").json()["results"]
+    spent = [row["total_spent_cents"] for row in summary]
+    assert spent == sorted(spent, reverse=True)
+
+
+ROUTES = [route for function in load_functions() for route in function.routes]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_path_answers_with_and_without_its_trailing_slash(laptop: Laptop, route: Route) -> None:
+    path = route.path.replace("{run_id}", "00000000-0000-0000-0000-000000000000")
+    path = path.replace("{order_id}", "0").replace("{customer_id}", "0").replace("{item_id}", "0")
+    body = "{" if route.method in ("POST", "PATCH") else None
+    answers = [laptop.http.request(route.method, spelling, content=body) for spelling in (path, f"{path}/")]
+    assert answers[0].status_code == answers[1].status_code != 500
+    assert answers[0].text == answers[1].text != '{"message":"Not Found"}'
+    assert laptop.http.request(route.method, f"{path}/no/such/thing/here").json() == {"message": "Not Found"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/"), ("GET", "/api/order/"), ("PUT", "/api/orders/"), ("HEAD", "/api/health/"), ("OPTIONS", "/api/orders/")],
+)
+def test_what_has_no_route_is_not_found_in_api_gateways_form(laptop: Laptop, method: str, path: str) -> None:
+    answer = laptop.http.request(method, path)
+    assert answer.status_code == 404
+    assert method == "HEAD" or answer.json() == {"message": "Not Found"}
+
+
+def test_too_large_a_request_is_refused_in_api_gateways_form(laptop: Laptop) -> None:
+    assert laptop.http.post("/api/customers/", content=b"x" * (10 * 1024 * 1024 + 1)).json() == {
+        "message": "Request Entity Too Large"
+    }
+    assert laptop.get("/api/orders/", headers={"x-long": "x" * 10_240}).status_code == 431
+    assert laptop.http.post("/api/customers/", content=b'{"name": "' + b"x" * 5_900_000 + b'"}').status_code == 422
+
+
+def test_next_can_be_fetched_as_it_is(laptop: Laptop) -> None:
+    page = laptop.get("/api/orders/?limit=1").json()
+    assert laptop.get(page["next"]).json()["results"] != page["results"]
+
+
+def test_an_idle_cloud_is_small(laptop: Laptop) -> None:
+    """Proportional set size of everything, with several functions warm."""
+    processes = [psutil.Process(laptop.process.pid), *laptop.processes()]
+    megabytes = sum(process.memory_full_info().pss for process in processes if process.is_running()) / 2**20
+    cold = sum(p.memory_full_info().pss for p in processes if "awslambdaric" not in " ".join(p.cmdline())) / 2**20
+    print(f"{megabytes:.0f} MB with {len(laptop.processes('awslambdaric'))} functions warm, {cold:.0f} MB without")
+    assert cold < 400
+
+
+def test_a_second_one_on_the_same_port_or_folder_says_so_in_one_line(laptop: Laptop, tmp_path: Path) -> None:
+    port = laptop.url.rpartition(":")[2]
+    for environment, words in (
+        ({"PORT": port, "LOCAL_FOLDER": str(tmp_path)}, f"Port {port} is taken"),
+        ({"PORT": "0", "LOCAL_FOLDER": str(laptop.folder)}, "already runs"),
+    ):
+        second = subprocess.run(
+            [sys.executable, "-m", "local"],
+            cwd=ROOT,
+            env={"PYTHONPATH": "layers/orders/python", **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert second.returncode == 1
+        assert words in second.stderr
+        assert len((second.stdout + second.stderr).strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("PORT", "x"), ("AUTH", "yes"), ("QUEUE_CHAOS", "explode"), ("DATABASE_URL", "mysql://x")]
+)
+def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, variable: str, value: str) -> None:
+    environment = {"PYTHONPATH": "layers/orders/python", "PORT": "0", "LOCAL_FOLDER": str(tmp_path), variable: value}
+    answer = subprocess.run(
+        [sys.executable, "-m", "local"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 1
+    assert variable in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_a_killed_function_is_replaced(laptop: Laptop) -> None:
+    laptop.get("/api/health/")
+    killed = laptop.processes("get_health")
+    for process in killed:
+        process.kill()
+    wait_until(lambda: not any(map(is_alive, killed)), "The function's end")
+    assert laptop.get("/api/health/").status_code == 200
+
+
+def test_killing_workers_and_database_in_the_middle_of_a_seed_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    with Laptop(tmp_path) as laptop:
+        run = laptop.seed(customers=6000, orders_per_customer=10, items_per_order=3)
+        wait_until(lambda: laptop.get(run).json()["rows_done"] > 0, "The first chunk")
+        for worker in laptop.processes("run_seed_chunk"):
+            worker.kill()
+        wait_until(lambda: laptop.get(run).json()["rows_done"] > 60_000, "More chunks")
+        [server] = [process for process in laptop.processes("bin/postgres") if "-D" in process.cmdline()]
+        server.kill()
+        finished = laptop.finished(run)
+        assert (finished["status"], finished["rows_done"]) == ("succeeded", 246_000)
+        # Twice: the first call may still meet a connection that died with the server.
+        assert row_count(laptop) == 246_000
+
+
+def test_the_whole_cloud_killed_in_the_middle_of_a_seed_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    with Laptop(tmp_path) as laptop:
+        run = laptop.seed(customers=6000, orders_per_customer=10, items_per_order=3)
+        wait_until(lambda: laptop.get(run).json()["rows_done"] > 0, "The first chunk")
+        started = laptop.processes()
+        laptop.stop(signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, started)), "The end of what a killed cloud had started")
+    with Laptop(tmp_path) as laptop:
+        assert laptop.finished(run)["rows_done"] == 246_000
+        assert row_count(laptop) == 246_000
+
+
+def test_a_queue_that_repeats_delays_and_reorders_changes_nothing(tmp_path: Path) -> None:
+    with Laptop(tmp_path, QUEUE_CHAOS="duplicate,delay,reorder") as laptop:
+        runs = [laptop.seed(customers=1000) for _ in range(3)]
+        assert [laptop.finished(run)["status"] for run in runs] == ["succeeded"] * 3
+        assert row_count(laptop) == 3 * 21_000
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_leaves_no_process_behind_and_data_stays(tmp_path: Path, how: signal.Signals) -> None:
+    with Laptop(tmp_path) as laptop:
+        customer = laptop.post("/api/customers/", {"email": "a@b.de", "name": "A"}).json()
+        started = laptop.processes()
+        assert len(started) > 2
+        assert laptop.stop(how) == 0
+        assert not any(map(is_alive, started))
+    with Laptop(tmp_path) as laptop:
+        assert laptop.get(f"/api/customers/{customer['id']}/").json() == customer
+
+
+def test_a_changed_file_is_picked_up_by_the_next_request(tmp_path: Path) -> None:
+    """In a copy of the project, as a developer works: edit, save, curl."""
+    root = tmp_path / "project"
+    for name in ("functions", "layers", "local"):
+        shutil.copytree(ROOT / name, root / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "openapi.json", root)
+    handler = root / "functions" / "get_health" / "handler.py"
+    with Laptop(tmp_path / "data", root) as laptop:
+        assert laptop.get("/api/health/").json() == {"status": "ok"}
+        handler.write_text(handler.read_text().replace('"ok"', '"changed"'))
+        wait_until(lambda: laptop.get("/api/health/").json() == {"status": "changed"}, "The handler's change")
+        models = root / "layers" / "orders" / "python" / "orders" / "errors.py"
+        models.write_text(models.read_text().replace("There is no such thing", "Nothing is there"))
+        wait_until(lambda: laptop.get("/api/orders/5/").json()["title"] == "Nothing is there", "The layer's change")
+        handler.write_text(handler.read_text().replace("return document", "raise RuntimeError('broken'); return document"))
+        wait_until(lambda: laptop.get("/api/health/").status_code == 500, "The defect")
+        assert laptop.get("/api/health/").json() == {"message": "Internal Server Error"}
+        wait_until(lambda: "RuntimeError: broken" in laptop.output and "handler.py" in laptop.output, "The traceback")
+
+
+def test_a_database_of_ones_own_is_used_instead(tmp_path: Path, laptop: Laptop) -> None:
+    port = next(line for line in laptop.lines if "postgresql://" in line).partition("@127.0.0.1:")[2].split("/")[0]
+    password = (laptop.folder / "postgres" / "password").read_text()
+    url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+    with Laptop(tmp_path, DATABASE_URL=url) as other:
+        assert other.get("/api/health/").status_code == 200
+        assert [process for process in other.processes("bin/postgres")] == []
+
+
+def is_alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -1,0 +1,160 @@
+"""The poller: Lambda's semantics of an SQS event source, against moto's SQS server."""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.inventory import Function, Queue
+from local import sqs
+from local.console import Console
+from local.runtime import LambdaFunction, Result
+from local.sqs import Chaos, Poller, QueueServer, failed_messages
+
+WORKER = Function(
+    name="worker", folder=Path(), routes=(), trigger="queue", timeout_seconds=2, queue=Queue(batch_size=5, max_receives=3)
+)
+
+
+class RecordingWorker(LambdaFunction):
+    """A worker in this process: what it was given, and an answer for each batch."""
+
+    def __init__(self, answer: Callable[[list[str]], Any]) -> None:
+        super().__init__(WORKER, lambda _: pytest.fail("no process is needed"), Console(io.StringIO()))
+        self.answer = answer
+        self.batches: list[list[str]] = []
+        self.records: list[dict[str, Any]] = []
+
+    async def invoke(self, event: Any) -> Result:
+        self.records += event["Records"]
+        bodies = [record["body"] for record in event["Records"]]
+        self.batches.append(bodies)
+        failing = self.answer(bodies)
+        if isinstance(failing, Result):
+            return failing
+        ids = [{"itemIdentifier": record["messageId"]} for record in event["Records"] if record["body"] in failing]
+        return Result(json.dumps({"batchItemFailures": ids}).encode(), failed=False)
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueServer]:
+    monkeypatch.setattr(sqs, "RETRY_SECONDS", 0)
+    server = QueueServer(WORKER)
+    yield server
+    # moto's queues belong to the process, not to the server.
+    server.client.delete_queue(QueueUrl=server.url)
+    server.client.delete_queue(QueueUrl=server.dead_letter_url)
+    server.stop()
+
+
+def deliver(
+    queue: QueueServer, worker: RecordingWorker, bodies: list[str], until: Callable[[], bool], chaos: Chaos = Chaos()
+) -> None:
+    async def scenario() -> None:
+        poller = Poller(queue, worker, Console(io.StringIO()), chaos)
+        poller.start()
+        for body in bodies:
+            await asyncio.to_thread(queue.client.send_message, QueueUrl=queue.url, MessageBody=body)
+        async with asyncio.timeout(30):
+            while not until():
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        await poller.stop()
+
+    asyncio.run(scenario())
+
+
+def waiting(queue: QueueServer, url: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = queue.client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(map(int, attributes.values()))
+
+
+def test_messages_are_delivered_in_batches_and_deleted(queue: QueueServer) -> None:
+    worker = RecordingWorker(lambda bodies: [])
+    bodies = [str(n) for n in range(12)]
+    deliver(queue, worker, bodies, lambda: len(worker.records) >= 12)
+    assert sorted(record["body"] for record in worker.records) == sorted(bodies)
+    assert max(map(len, worker.batches)) <= 5
+    assert waiting(queue, queue.url) == 0
+    record = worker.records[0]
+    assert record["eventSource"] == "aws:sqs"
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+
+
+def test_only_what_failed_comes_back_and_ends_in_the_dead_letter_queue(queue: QueueServer) -> None:
+    worker = RecordingWorker(lambda bodies: ["poison"])
+    deliver(queue, worker, ["good", "poison", "fine"], lambda: waiting(queue, queue.dead_letter_url) == 1)
+    delivered = [record["body"] for record in worker.records]
+    assert (delivered.count("good"), delivered.count("fine"), delivered.count("poison")) == (1, 1, 3)
+    assert [r["attributes"]["ApproximateReceiveCount"] for r in worker.records if r["body"] == "poison"] == ["1", "2", "3"]
+    assert waiting(queue, queue.url) == 0
+
+
+def test_a_batch_whose_worker_fails_comes_back_whole(queue: QueueServer) -> None:
+    failures = iter([True])
+    worker = RecordingWorker(lambda bodies: Result(b"{}", failed=True) if next(failures, False) else [])
+    deliver(queue, worker, ["a"], lambda: len(worker.records) >= 2)
+    assert [record["body"] for record in worker.records] == ["a", "a"]
+    assert waiting(queue, queue.url) == 0
+
+
+def test_a_poller_that_is_killed_in_flight_leaves_its_messages_to_the_next(queue: QueueServer) -> None:
+    class Stuck(RecordingWorker):
+        async def invoke(self, event: Any) -> Result:
+            await super().invoke(event)
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    stuck = Stuck(lambda bodies: [])
+
+    async def killed() -> None:
+        poller = Poller(queue, stuck, Console(io.StringIO()), Chaos())
+        poller.start()
+        await asyncio.to_thread(queue.client.send_message, QueueUrl=queue.url, MessageBody="a")
+        while not stuck.records:
+            await asyncio.sleep(0.05)
+        await poller.stop()
+
+    asyncio.run(killed())
+    assert waiting(queue, queue.url) == 1
+    worker = RecordingWorker(lambda bodies: [])
+    deliver(queue, worker, [], lambda: len(worker.records) == 1)
+    assert worker.records[0]["attributes"]["ApproximateReceiveCount"] == "2"
+
+
+def test_the_queue_can_be_told_to_repeat_and_reorder(queue: QueueServer) -> None:
+    worker = RecordingWorker(lambda bodies: [])
+    deliver(queue, worker, ["a", "b"], lambda: len(worker.records) >= 4, Chaos(duplicate=True, delay=True, reorder=True))
+    assert sorted(record["body"] for record in worker.records) == ["a", "a", "b", "b"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "failed"),
+    [
+        (None, set()),
+        ({}, set()),
+        ({"batchItemFailures": []}, set()),
+        ({"batchItemFailures": None}, set()),
+        ({"batchItemFailures": [{"itemIdentifier": "a"}]}, {"a"}),
+        ({"batchItemFailures": [{"itemIdentifier": "unknown"}]}, {"a", "b"}),
+        ({"batchItemFailures": [{"itemIdentifier": None}]}, {"a", "b"}),
+        ({"batchItemFailures": [{"wrong": "a"}]}, {"a", "b"}),
+        ({"batchItemFailures": "a"}, {"a", "b"}),
+        ([1], {"a", "b"}),
+    ],
+)
+def test_what_a_partial_response_means(payload: Any, failed: set[str]) -> None:
+    assert failed_messages(Result(json.dumps(payload).encode(), failed=False), ["a", "b"]) == failed
+    assert failed_messages(Result(json.dumps(payload).encode(), failed=True), ["a", "b"]) == {"a", "b"}
+
+
+def test_chaos_is_chosen_by_words() -> None:
+    assert Chaos.parse("") == Chaos()
+    assert Chaos.parse("delay, reorder") == Chaos(delay=True, reorder=True)
+    with pytest.raises(ValueError, match="explode"):
+        Chaos.parse("duplicate,explode")

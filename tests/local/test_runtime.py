@@ -1,0 +1,181 @@
+"""Execution environments under AWS's runtime client: starting, scaling, failing and being replaced, as in Lambda."""
+
+import asyncio
+import io
+import json
+import sys
+import textwrap
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.inventory import Function
+from local.cloud import RUNTIME_CLIENT
+from local.console import Console
+from local.runtime import MAX_ENVIRONMENTS, LambdaFunction, Launch, Result, lambda_environment
+
+ECHO = "def handler(event, context):\n    return {'event': event, 'id': context.aws_request_id}\n"
+
+
+class Bench:
+    """One function made of a piece of source, and what the terminal showed."""
+
+    def __init__(self, folder: Path, source: str, *, timeout: int = 5, path: str = "") -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / "handler.py").write_text(textwrap.dedent(source))
+        self.screen = io.StringIO()
+        self.path = path
+        function = Function(name="bench", folder=folder, routes=(), timeout_seconds=timeout)
+        self.function = LambdaFunction(function, self.launch, Console(self.screen))
+
+    def launch(self, function: Function) -> Launch:
+        environment = {**lambda_environment(function, function.folder), "PYTHONPATH": self.path}
+        return Launch([sys.executable, "-m", "awslambdaric", "handler.handler"], function.folder, environment)
+
+    def run(self, scenario: Callable[[LambdaFunction], Awaitable[Any]]) -> Any:
+        async def whole() -> Any:
+            try:
+                return await scenario(self.function)
+            finally:
+                await self.function.stop()
+
+        return asyncio.run(whole())
+
+    def invoke(self, event: Any = None) -> Result:
+        result: Result = self.run(lambda function: function.invoke(event))
+        return result
+
+
+def test_an_event_goes_in_and_the_answer_comes_out(tmp_path: Path) -> None:
+    event = {"text": "ünï 😀", "nested": [1, None, True]}
+    result = Bench(tmp_path, ECHO).invoke(event)
+    assert not result.failed
+    assert result.json["event"] == event
+    assert len(result.json["id"]) == 36
+
+
+def test_the_runtime_client_of_the_standard_library_does_the_same(tmp_path: Path) -> None:
+    """What runs where awslambdaric has no wheel; forced here by its place on the path."""
+    source = ECHO + "import runtime_client\nassert runtime_client.__file__.endswith('runtime_client.py')\n"
+    assert Bench(tmp_path, source, path=str(RUNTIME_CLIENT)).invoke({"a": "ü"}).json["event"] == {"a": "ü"}
+    failing = Bench(tmp_path, "def handler(event, context):\n    raise ValueError('ünï')\n", path=str(RUNTIME_CLIENT)).invoke()
+    assert (failing.failed, failing.json["errorType"], failing.json["errorMessage"]) == (True, "ValueError", "ünï")
+
+
+def test_an_exception_is_an_error_with_its_traceback_on_the_terminal(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "def handler(event, context):\n    raise ValueError('told you')\n")
+    result = bench.invoke()
+    assert (result.failed, result.json["errorType"]) == (True, "ValueError")
+    assert "told you" in bench.screen.getvalue()
+    assert "raise ValueError('told you')" in bench.screen.getvalue()
+
+
+def test_one_environment_serves_one_after_the_other(tmp_path: Path) -> None:
+    source = "import os\ndef handler(event, context):\n    return os.getpid()\n"
+
+    async def scenario(function: LambdaFunction) -> list[Any]:
+        return [(await function.invoke(None)).json for _ in range(3)]
+
+    assert len(set(Bench(tmp_path, source).run(scenario))) == 1
+
+
+def test_more_at_once_get_more_environments_up_to_a_few(tmp_path: Path) -> None:
+    source = "import os, time\ndef handler(event, context):\n    time.sleep(0.5)\n    return os.getpid()\n"
+
+    async def scenario(function: LambdaFunction) -> list[Any]:
+        results = await asyncio.gather(*(function.invoke(None) for _ in range(MAX_ENVIRONMENTS + 3)))
+        return [result.json for result in results]
+
+    answers = Bench(tmp_path, source).run(scenario)
+    assert len(answers) == MAX_ENVIRONMENTS + 3
+    assert len(set(answers)) == MAX_ENVIRONMENTS
+
+
+@pytest.mark.parametrize("how", ["os._exit(3)", "os.kill(os.getpid(), 9)", "os.abort()"])
+def test_a_process_that_ends_is_an_error_and_is_replaced(tmp_path: Path, how: str) -> None:
+    bench = Bench(
+        tmp_path, f"import os\ndef handler(event, context):\n    if event == 'die':\n        {how}\n    return 'alive'\n"
+    )
+
+    async def scenario(function: LambdaFunction) -> tuple[Result, Result]:
+        return await function.invoke("die"), await function.invoke(None)
+
+    died, alive = bench.run(scenario)
+    assert (died.failed, died.json["errorType"]) == (True, "Runtime.ExitError")
+    assert alive.json == "alive"
+    assert "The process ended" in bench.screen.getvalue()
+
+
+def test_a_function_that_takes_too_long_is_killed_and_replaced(tmp_path: Path) -> None:
+    source = """
+        import time
+        def handler(event, context):
+            left = context.get_remaining_time_in_millis()
+            time.sleep(event)
+            return left
+    """
+
+    async def scenario(function: LambdaFunction) -> tuple[Result, Result]:
+        return await function.invoke(60), await function.invoke(0)
+
+    slow, quick = Bench(tmp_path, source, timeout=1).run(scenario)
+    assert (slow.failed, slow.json["errorType"]) == (True, "Sandbox.Timedout")
+    assert "Task timed out after 1.00 seconds" in slow.json["errorMessage"]
+    assert 0 < quick.json <= 1000
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("import nothing_of_this_name\n", "Runtime.ImportModuleError"),
+        ("def other(): pass\n", "Runtime.HandlerNotFound"),
+        ("1 / 0\n", "ZeroDivisionError"),
+        ("def handler(:\n", "Runtime.UserCodeSyntaxError"),
+    ],
+)
+def test_a_function_that_cannot_be_loaded_is_an_error_until_it_is_mended(tmp_path: Path, source: str, kind: str) -> None:
+    bench = Bench(tmp_path, source)
+
+    async def scenario(function: LambdaFunction) -> tuple[Result, Result, Result]:
+        first, second = await function.invoke(None), await function.invoke(None)
+        (tmp_path / "handler.py").write_text(ECHO)
+        await function.recycle()
+        return first, second, await function.invoke("mended")
+
+    first, second, mended = bench.run(scenario)
+    assert (first.failed, first.json["errorType"]) == (second.failed, second.json["errorType"]) == (True, kind)
+    assert mended.json["event"] == "mended"
+
+
+def test_a_change_lets_running_work_finish(tmp_path: Path) -> None:
+    source = "import time\ndef handler(event, context):\n    time.sleep(0.5)\n    return 'old'\n"
+
+    async def scenario(function: LambdaFunction) -> tuple[Any, Any]:
+        running = asyncio.create_task(function.invoke(None))
+        await asyncio.sleep(0.4)
+        (tmp_path / "handler.py").write_text("def handler(event, context):\n    return 'new'\n")
+        await function.recycle()
+        return (await function.invoke(None)).json, (await running).json
+
+    assert Bench(tmp_path, source).run(scenario) == ("new", "old")
+
+
+def test_an_answer_over_six_megabytes_is_refused(tmp_path: Path) -> None:
+    result = Bench(tmp_path, "def handler(event, context):\n    return 'x' * event\n").invoke(7_000_000)
+    assert (result.failed, result.json["errorType"]) == (True, "Function.ResponseSizeTooLarge")
+
+
+def test_log_records_are_one_tidy_line_and_metrics_none(tmp_path: Path) -> None:
+    lines = [
+        {"level": "INFO", "message": "Queued", "timestamp": "t", "location": "l", "service": "s", "chunks": 5},
+        {"level": "DEBUG", "message": "noise"},
+        {"_aws": {"CloudWatchMetrics": []}, "TotalsDrift": [0]},
+        {"level": "ERROR", "message": "Failed", "exception": "Traceback (most recent call last):\n  here"},
+    ]
+    source = f"def handler(event, context):\n    for line in {[json.dumps(line) for line in lines]!r}:\n        print(line)\n    print('plain')\n"
+    bench = Bench(tmp_path, source)
+    bench.invoke()
+    shown = [line.partition("│ ")[2] for line in bench.screen.getvalue().splitlines()]
+    assert shown == ["INFO Queued chunks=5", "ERROR Failed", "Traceback (most recent call last):", "  here", "plain"]

@@ -23,8 +23,13 @@ TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /end
 PLACEHOLDERS = {"SEED_QUEUE_URL": "-", "SEED_MAX_RECEIVES": "1", "AWS_DEFAULT_REGION": "eu-central-1"}
 # Powertools wants to know the scheme that routes name; its flows are filled in when all scopes are known.
 SECURITY_SCHEMES = {"oauth2": OAuth2(flows=OAuthFlows())}
-# A document answers with the id that other paths ask for: from these the links between operations are made.
-PATH_PARAMETERS = {"Order": "order_id", "Customer": "customer_id", "SeedRun": "run_id"}
+GATEWAY_MESSAGE = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
+# A document holds what other paths ask for: from these the links between operations are made.
+PATH_PARAMETERS = {
+    "Order": {"order_id": "$response.body#/id", "item_id": "$response.body#/items/0/id"},
+    "Customer": {"customer_id": "$response.body#/id"},
+    "SeedRun": {"run_id": "$response.body#/id"},
+}
 
 
 def build() -> dict[str, Any]:
@@ -45,6 +50,7 @@ def build() -> dict[str, Any]:
             merged["paths"].setdefault(path, {}).update(operations)
         merged["components"]["schemas"].update(schema.get("components", {}).get("schemas", {}))
     merged["paths"] = dict(sorted(merged["paths"].items()))
+    merged["components"]["schemas"]["GatewayMessage"] = GATEWAY_MESSAGE
     _finish(merged)
     return cast(dict[str, Any], _with_integers(merged))
 
@@ -81,6 +87,7 @@ def _finish(contract: dict[str, Any]) -> None:
             _link(operation, contract["paths"])
             for parameter in operation.get("parameters", []):
                 _drop_null(parameter)
+            _add_what_the_gateway_answers(operation)
     contract["components"]["securitySchemes"]["oauth2"] = {
         "type": "oauth2",
         "flows": {"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": dict.fromkeys(sorted(scopes), "")}},
@@ -91,18 +98,23 @@ def _finish(contract: dict[str, Any]) -> None:
 def _link(operation: dict[str, Any], paths: dict[str, Any]) -> None:
     for response in operation["responses"].values():
         reference = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
-        parameter = PATH_PARAMETERS.get(reference.rpartition("/")[2])
+        known = PATH_PARAMETERS.get(reference.rpartition("/")[2], {})
         links = {
-            target["operationId"]: {
-                "operationId": target["operationId"],
-                "parameters": {parameter: "$response.body#/id"},
-            }
+            target["operationId"]: {"operationId": target["operationId"], "parameters": {name: known[name] for name in names}}
             for path, operations in paths.items()
             for target in operations.values()
-            if re.findall(r"{(\w+)}", path) == [parameter]
+            if (names := re.findall(r"{(\w+)}", path)) and set(names) <= known.keys()
         }
-        if parameter and links:
+        if links:
             response["links"] = links
+
+
+def _add_what_the_gateway_answers(operation: dict[str, Any]) -> None:
+    """401, 403, 413, 429 and the like never reach a function; nor does a path that fits no route."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/GatewayMessage"}}}
+    operation["responses"]["default"] = {"description": "API Gateway's own answer", "content": content}
+    if "404" in operation["responses"]:
+        operation["responses"]["404"]["content"] |= content
 
 
 def _drop_null(parameter: dict[str, Any]) -> None:

@@ -15,13 +15,13 @@ SWAGGER_UI = Path(str(swagger_ui.__file__)).parent
 CACHE = {"Cache-Control": "public, max-age=300"}
 
 
-@app.endpoint("GET", "/api/docs", scopes=[], returns={200: None}, tag="Service")
+@app.endpoint("GET", "/api/docs", scopes=[], returns={200: "text/html"}, tag="Service")
 def get_docs() -> Response[str]:
     """Interactive documentation: a page with everything it needs in it."""
     return Response(200, "text/html; charset=utf-8", _page(), CACHE, compress=True)
 
 
-@app.endpoint("GET", "/api/openapi.json", scopes=[], returns={200: None}, tag="Service", operation_id="get_docs.openapi")
+@app.endpoint("GET", "/api/openapi.json", scopes=[], returns={200: JSON}, tag="Service", operation_id="get_docs.openapi")
 def get_openapi() -> Response[str]:
     """This contract as OpenAPI."""
     return Response(200, JSON, OPENAPI.read_text(encoding="utf-8"), CACHE, compress=True)

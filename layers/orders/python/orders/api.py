@@ -30,6 +30,14 @@ PROBLEM_JSON = "application/problem+json"
 MAX_QUERY_FIELDS = 50
 VISIBLE_ASCII = r"^[!-~]+$"
 
+DESCRIPTIONS = {
+    200: "The answer",
+    201: "It was created",
+    202: "It was queued",
+    204: "It was deleted",
+    304: "It has not changed",
+}
+
 PATTERN_MESSAGES = {
     EMAIL: "is not an e-mail address",
     PRINTABLE: "must not hold control characters",
@@ -145,7 +153,7 @@ class Api(APIGatewayHttpResolver):
         path: str,
         *,
         scopes: list[str],
-        returns: Mapping[int, type[BaseModel] | None],
+        returns: Mapping[int, type[BaseModel] | str | None],
         problems: list[int] | None = None,
         tag: str,
         operation_id: str | None = None,
@@ -153,7 +161,7 @@ class Api(APIGatewayHttpResolver):
         """Declares the route of a handler: everything that openapi.json, the gateways and CDK say about it.
 
         path: in Powertools' form (`/api/orders/<order_id>`), without trailing slash. scopes: any one of them suffices; none
-        makes the route open. returns: the model of each successful status, None for an empty body. problems: beside 422, 503.
+        makes the route open. returns: the model of each successful status, its content type where that is not JSON, None for an empty body. problems: beside 422, 503.
         The handler's docstring becomes the summary (its first line) and the description.
         """
 
@@ -240,11 +248,13 @@ def body_hash(model: BaseModel) -> str:
     return sha256(model.model_dump_json().encode()).hexdigest()
 
 
-def _documented(status: int, model: type[BaseModel] | None, content_type: str = JSON) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": KINDS[status][1] if status in KINDS else "Done"}
-    if model:
-        response["content"] = {content_type: {"model": model}}
-    return response
+def _documented(status: int, body: type[BaseModel] | str | None, content_type: str = JSON) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if isinstance(body, str):
+        content[body] = {"schema": {}}
+    elif body:
+        content[content_type] = {"model": body}
+    return {"description": KINDS[status][1] if status in KINDS else DESCRIPTIONS[status], "content": content}
 
 
 def _is_json(content_type: str) -> bool:

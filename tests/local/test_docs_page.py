@@ -1,0 +1,92 @@
+"""The documentation page in a real browser, and authorization as a client meets it."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from functions.inventory import load_functions
+from local.__main__ import SCOPES
+from tests.laptop import Laptop
+
+needs_browser = pytest.mark.skipif(
+    not (shutil.which("chromium") and shutil.which("chromedriver")),
+    reason="Chromium is not installed, and `make test` could not install it",
+)
+WAIT_SECONDS = 30
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--window-size=1300,1800",
+    ):
+        options.add_argument(argument)
+    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
+    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    yield browser
+    browser.quit()
+
+
+@needs_browser
+def test_the_page_lists_the_endpoints_and_tries_them_out(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    with Laptop(tmp_path / "laptop") as laptop:
+        laptop.finished(laptop.seed(customers=1))
+        browser.get(f"{laptop.url}/api/docs/")
+        wait = WebDriverWait(browser, WAIT_SECONDS)
+        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".opblock"))
+        listed = {element.text for element in browser.find_elements(By.CSS_SELECTOR, ".opblock-summary-path")}
+        assert {path.replace("\u200b", "") for path in listed} == {route.path for f in load_functions() for route in f.routes}
+        block = browser.find_element(By.CSS_SELECTOR, "[id$='list_orders']")
+        block.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
+        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".execute"))[0].click()
+        answer = wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".live-responses-table .highlight-code"))
+        assert "alice.nguyen.1@" in answer[0].text
+        # Nothing was asked of anybody else: no CDN, no fonts.
+        fetched = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+        assert all(name.startswith((laptop.url, "data:")) for name in fetched)
+        assert [
+            entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE" and "favicon" not in entry["message"]
+        ] == []
+
+
+def test_with_authorization_nothing_but_the_open_routes_answers_without_a_token(tmp_path: Path) -> None:
+    with Laptop(tmp_path, AUTH="on") as laptop:
+        everything, reading = re.findall(r"eyJ[\w.-]+", laptop.output)
+        routes = [route for function in load_functions() for route in function.routes]
+        for route in routes:
+            path = re.sub(r"{run_id}", "00000000-0000-0000-0000-000000000000", route.path)
+            path = re.sub(r"{\w+}", "1", path) + "/"
+            if not route.scopes:
+                assert laptop.get(path).status_code == 200
+                continue
+            refused = laptop.http.request(route.method, path)
+            assert (refused.status_code, refused.json()) == (401, {"message": "Unauthorized"})
+            answer = laptop.http.request(route.method, path, headers={"Authorization": f"Bearer {reading}"})
+            may_read = any(scope.endswith("/read") for scope in route.scopes)
+            assert (answer.status_code in (401, 403)) == (not may_read)
+            assert may_read or answer.json() == {"message": "Forbidden"}
+        # No function was invoked for what was refused, so none of those that write was even started.
+        assert laptop.processes("create_", "cancel_", "start_seed", "delete_", "update_") == []
+        headers = {"Authorization": f"Bearer {everything}"}
+        customer = laptop.post("/api/customers/", {"email": "a@b.de", "name": "A"}, headers).json()
+        item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
+        order = laptop.post("/api/orders/", {"customer_id": customer["id"], "items": [item]}, headers).json()
+        events = laptop.get(f"/api/orders/{order['id']}/events/", headers=headers).json()["results"]
+        assert [(event["type"], event["actor"]) for event in events] == [("created", "laptop")]
+
+
+def test_the_local_tokens_hold_every_scope_that_routes_ask_for() -> None:
+    assert set(SCOPES) == {scope for function in load_functions() for route in function.routes for scope in route.scopes}

@@ -5,6 +5,9 @@ STAGE ?= dev
 # Python 3.13 is what Lambda runs; any other from 3.11 on will do.
 PYTHON := $(shell for p in python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python) python3 python3.12 python3.11; do "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
+# The CLI's newest major version cannot read what the library writes.
+CDK = PATH="$(CURDIR)/$(BIN):$$PATH" npx --yes aws-cdk@2.1148.1
+EXAMPLES ?= 200
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := layers/orders/python
 export PORT
@@ -40,6 +43,24 @@ openapi: .venv/run ## Make openapi.json and the README's endpoint table from the
 
 migrate: .venv/run ## Bring the database at DATABASE_URL to the schema of this release
 	@$(BIN)/python -m local.migrate
+
+synth: .venv/cdk ## Write the deployment of STAGE to cdk.out, without an AWS account
+	$(BIN)/python -m cdk.app stage=$(STAGE)
+
+deploy: .venv/cdk ## Deploy STAGE to the AWS account of the environment (ARGS="-c alarm_email=… -c jwt_issuer=…")
+	$(CDK) deploy --all --require-approval never -c stage=$(STAGE) $(ARGS)
+
+destroy: .venv/cdk ## Remove STAGE from AWS; production is protected against it
+	$(CDK) destroy --all -c stage=$(STAGE) $(ARGS)
+
+smoke: .venv/run ## Walk through every endpoint of the service at URL (TOKEN=… where tokens are required)
+	@$(BIN)/python -m cdk.smoke $(URL) --stage $(STAGE)
+
+fuzz: .venv/test ## schemathesis for longer (EXAMPLES=200)
+	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract -s -o timeout=3600
+
+bench: .venv/test ## Time the endpoints and seeding against the database alone
+	$(BIN)/python -m benchmarks
 
 lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 	$(BIN)/uv pip compile --group lambda -o layers/dependencies/requirements.txt $(LOCK)

@@ -25,6 +25,10 @@ PROBLEM_JSON = "application/problem+json"
 request_numbers = itertools.count(1)
 
 
+# Positional and keyword arguments of Service.http, for each request.
+Requests = list[tuple[tuple[Any, ...], dict[str, Any]]]
+
+
 class LambdaContext:
     """What Lambda tells a function about its invocation."""
 
@@ -267,8 +271,8 @@ class Clients:
     def __init__(self, processes: int) -> None:
         self.pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
 
-    def http(self, requests: list[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[Answer]:
-        """Each request as positional and keyword arguments of Service.http; the answers in the same order."""
+    def http(self, requests: Requests) -> list[Answer]:
+        """The answers in the order of the requests."""
         return [future.result() for future in [self.submit(request) for request in requests]]
 
     def submit(self, request: tuple[tuple[Any, ...], dict[str, Any]]) -> Future[Answer]:

@@ -25,7 +25,7 @@ READY = re.compile(r"ready:\s+(http://\S+)")
 class Laptop:
     """`python -m local` with a data folder and a port of its own. root: the checkout to run, this one unless said."""
 
-    def __init__(self, folder: Path, root: Path = ROOT, **environment: str) -> None:
+    def __init__(self, folder: Path, root: Path = ROOT, module: tuple[str, ...] = ("local",), **environment: str) -> None:
         self.folder = folder
         self.lines: list[str] = []
         inherited = {
@@ -34,7 +34,7 @@ class Laptop:
             if not name.startswith(("DATABASE_", "AWS_", "SEED_", "POWERTOOLS_"))
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "local"],
+            [sys.executable, "-m", *module],
             cwd=root,
             env={**inherited, "PYTHONPATH": "layers/orders/python", "PORT": "0", "LOCAL_FOLDER": str(folder), **environment},
             stdout=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """GET /api/openapi.json and GET /api/docs/"""
 
 import json
+import os
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from orders.api import JSON, Api
 app = Api()
 OPENAPI = Path(__file__).with_name("openapi.json")
 SWAGGER_UI = Path(str(swagger_ui.__file__)).parent
+SEEDING = "/api/dev/"
 CACHE = {"Cache-Control": "public, max-age=300"}
 
 
@@ -24,7 +26,16 @@ def get_docs() -> Response[str]:
 @app.endpoint("GET", "/api/openapi.json", scopes=[], returns={200: JSON}, tag="Service", operation_id="get_docs.openapi")
 def get_openapi() -> Response[str]:
     """This contract as OpenAPI."""
-    return Response(200, JSON, OPENAPI.read_text(encoding="utf-8"), CACHE, compress=True)
+    return Response(200, JSON, _contract(), CACHE, compress=True)
+
+
+@cache
+def _contract() -> str:
+    """What is deployed in this stage: seeding is not, in production."""
+    contract = json.loads(OPENAPI.read_text(encoding="utf-8"))
+    if os.environ["STAGE"] == "prod":
+        contract["paths"] = {path: item for path, item in contract["paths"].items() if not path.startswith(SEEDING)}
+    return json.dumps(contract, indent=2)
 
 
 @cache

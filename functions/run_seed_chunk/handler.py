@@ -59,7 +59,7 @@ def work(message: dict[str, Any]) -> None:
 
 def send(messages: list[dict[str, Any]]) -> None:
     """Sends up to ten messages; what SQS refuses of them, and only that, is sent again."""
-    entries = [{"Id": str(number), "MessageBody": json.dumps(message)} for number, message in enumerate(messages)]
+    entries: Any = [{"Id": str(number), "MessageBody": json.dumps(message)} for number, message in enumerate(messages)]
     for _ in range(SEND_ATTEMPTS):
         refused = {entry["Id"] for entry in sqs.send_message_batch(QueueUrl=QUEUE_URL, Entries=entries).get("Failed", [])}
         entries = [entry for entry in entries if entry["Id"] in refused]

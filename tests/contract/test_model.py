@@ -104,7 +104,7 @@ class Model(RuleBasedStateMachine):
     @rule(order=orders_, choice=st.integers(0, 5), quantity=st.integers(1, 9))
     def change_item(self, order: int, choice: int, quantity: int) -> None:
         known = self.orders[order]
-        item = (list(known["items"]) + [999_999_999])[choice % (len(known["items"]) + 1)]
+        item = [*known["items"], 999_999_999][choice % (len(known["items"]) + 1)]
         status = 409 if known["status"] != "pending" else 200 if item in known["items"] else 404
         self.ask(status, "PATCH", f"/api/orders/{order}/items/{item}/", {"quantity": quantity})
         if status == 200:

@@ -1,8 +1,10 @@
 """Several clients at once, each from a process of its own."""
 
+from typing import Any
+
 import pytest
 
-from tests.harness import Clients, Database, Service
+from tests.harness import Clients, Database, Requests, Service
 
 ROUNDS = 60
 
@@ -43,15 +45,10 @@ def test_items_and_transitions_at_once_never_show_a_torn_order(service: Service,
     customer = service.customer()
     item = {"sku": "A", "quantity": 2, "unit_price_cents": 10}
     orders = [service.order(customer["id"])["id"] for _ in range(20)]
-    requests = [
-        request
-        for order in orders
-        for request in [
-            (("POST", f"/api/orders/{order}/items/", item), {}),
-            (("POST", f"/api/orders/{order}/pay/"), {}),
-            (("POST", f"/api/orders/{order}/items/", item), {}),
-        ]
-    ]
+    requests: Requests = []
+    for order in orders:
+        add = (("POST", f"/api/orders/{order}/items/", item), dict[str, Any]())
+        requests += [add, (("POST", f"/api/orders/{order}/pay/"), {}), add]
     for answer in clients.http(requests):
         assert answer.status in (200, 201, 409)
         if answer.status != 409:
@@ -62,7 +59,7 @@ def test_a_customer_edited_or_deleted_while_orders_are_cancelled(service: Servic
     customer = service.customer()
     orders = [service.order(customer["id"])["id"] for _ in range(ROUNDS)]
     path = f"/api/customers/{customer['id']}/"
-    requests = [(("POST", f"/api/orders/{order}/cancel/"), {}) for order in orders]
+    requests: Requests = [(("POST", f"/api/orders/{order}/cancel/"), {}) for order in orders]
     requests += [(("PATCH", path, {"name": f"Name {n}"}), {}) for n in range(ROUNDS)] + [(("DELETE", path), {})] * ROUNDS
     requests = [requests[i * ROUNDS + n] for n in range(ROUNDS) for i in range(3)]
     answers = clients.http(requests)
@@ -77,14 +74,10 @@ def test_a_customer_edited_or_deleted_while_orders_are_cancelled(service: Servic
 def test_an_order_made_while_its_customer_is_deleted(service: Service, clients: Clients, db: Database, round_: int) -> None:
     customers = [service.customer(f"c{n}@example.com")["id"] for n in range(20)]
     item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
-    requests = [
-        request
-        for customer in customers
-        for request in [
-            (("POST", "/api/orders/", {"customer_id": customer, "items": [item]}), {}),
-            (("DELETE", f"/api/customers/{customer}/"), {}),
-        ]
-    ]
+    requests: Requests = []
+    for customer in customers:
+        requests.append((("POST", "/api/orders/", {"customer_id": customer, "items": [item]}), {}))
+        requests.append((("DELETE", f"/api/customers/{customer}/"), {}))
     answers = clients.http(requests)
     for create, delete in zip(answers[::2], answers[1::2], strict=True):
         assert (create.status, delete.status) in [(201, 409), (422, 204), (409, 204)]

@@ -4,13 +4,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pg8000.exceptions import DatabaseError
 
 from local.postgres import EmbeddedPostgres
-from orders import database
 from tests.harness import Answer, Database, LambdaContext, Service, assert_problem
 from tests.servers import Proxy
 
@@ -79,7 +80,7 @@ def test_no_free_connection_is_an_answer_and_heals(own_server: tuple[Service, Em
     service, server = own_server
     taken = [server.server.connect() for _ in range(3)]
     others = []
-    with pytest.raises(Exception, match="53300|too many|remaining connection"):
+    with suppress(DatabaseError):
         while True:
             others.append(server.server.connect())
     assert_unavailable(service.http("GET", "/api/health/"))
@@ -127,7 +128,7 @@ def test_a_read_whose_answer_was_lost_is_repeated(proxied: tuple[Service, Proxy]
         pauses.append(seconds)
         proxy.answers = "forward"
 
-    monkeypatch.setattr(database.time, "sleep", heal)
+    monkeypatch.setattr(time, "sleep", heal)
     assert service.http("GET", f"/api/orders/{order['id']}/").json == order
     assert len(pauses) == 1
 

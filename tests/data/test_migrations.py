@@ -12,12 +12,19 @@ from local.postgres import EmbeddedPostgres
 from tests.harness import Database, Service
 
 STATE = """
-SELECT json_build_array(
-    (SELECT json_agg(m ORDER BY name) FROM schema_migrations AS m),
-    (SELECT json_agg(json_build_array(relname, relacl::text, c.xmin) ORDER BY relname) FROM pg_class AS c WHERE relnamespace = 'public'::regnamespace),
-    (SELECT json_agg(json_build_array(proname, p.xmin) ORDER BY proname) FROM pg_proc AS p WHERE pronamespace = 'public'::regnamespace),
-    (SELECT json_agg(json_build_array(rolname, rolcanlogin) ORDER BY rolname) FROM pg_authid WHERE rolname LIKE 'orders%')
-)::text
+WITH relations AS (
+    SELECT json_agg(json_build_array(relname, relacl::text, c.xmin) ORDER BY relname) AS state
+    FROM pg_class AS c WHERE relnamespace = 'public'::regnamespace
+), routines AS (
+    SELECT json_agg(json_build_array(proname, p.xmin) ORDER BY proname, p.oid) AS state
+    FROM pg_proc AS p WHERE pronamespace = 'public'::regnamespace
+), done AS (
+    SELECT json_agg(m ORDER BY name) AS state FROM schema_migrations AS m
+), roles AS (
+    SELECT json_agg(json_build_array(rolname, rolcanlogin) ORDER BY rolname) AS state
+    FROM pg_authid WHERE rolname LIKE 'orders%'
+)
+SELECT json_build_array(relations.state, routines.state, done.state, roles.state)::text FROM relations, routines, done, roles
 """
 
 

@@ -36,7 +36,7 @@ def assert_totals_are_right(db: Database) -> None:
 
 
 RAW = [
-    "INSERT INTO order_items (order_id, sku, quantity, unit_price_cents) SELECT id, 'RAW', 3, 7 FROM orders WHERE id % 2 = :n % 2",
+    "INSERT INTO order_items (order_id, sku, quantity, unit_price_cents) SELECT id, 'R', 3, 7 FROM orders WHERE id%2 = :n%2",
     "UPDATE order_items SET quantity = quantity % 9 + 1 WHERE id % 3 = :n % 3",
     "UPDATE order_items SET order_id = (SELECT max(id) FROM orders) WHERE id % 4 = :n % 4",
     "DELETE FROM order_items WHERE id % 5 = :n % 5",
@@ -44,14 +44,23 @@ RAW = [
     "UPDATE orders SET customer_id = (SELECT min(id) FROM customers) WHERE id % 4 = :n % 4",
     "UPDATE orders SET total_cents = total_cents WHERE id % 2 = :n % 2",
     "INSERT INTO orders (customer_id, status) SELECT id, 'paid' FROM customers WHERE id % 2 = :n % 2",
-    "DELETE FROM orders AS o WHERE id % 3 = :n % 3 AND NOT EXISTS (SELECT FROM order_items WHERE order_id = o.id) "
-    "AND NOT EXISTS (SELECT FROM order_events WHERE order_id = o.id)",
-    "WITH c AS (INSERT INTO customers (email, name) VALUES (gen_random_uuid() || '@x.de', 'n' || :n::integer) RETURNING id), "
-    "o AS (INSERT INTO orders (customer_id, total_cents, item_count) SELECT id, 999, 9 FROM c RETURNING id) "
-    "INSERT INTO order_items (order_id, sku, quantity, unit_price_cents) SELECT id, 'S', 2, 5 FROM o",
-    "MERGE INTO order_items AS i USING (SELECT id FROM orders WHERE id % 3 = :n % 3) AS o ON i.order_id = o.id "
-    "WHEN MATCHED AND i.quantity > 5 THEN DELETE WHEN MATCHED THEN UPDATE SET unit_price_cents = i.unit_price_cents + 1 "
-    "WHEN NOT MATCHED THEN INSERT (order_id, sku, quantity, unit_price_cents) VALUES (o.id, 'M', 1, 11)",
+    """
+    DELETE FROM orders AS o
+    WHERE id % 3 = :n % 3
+      AND NOT EXISTS (SELECT FROM order_items WHERE order_id = o.id)
+      AND NOT EXISTS (SELECT FROM order_events WHERE order_id = o.id)
+    """,
+    """
+    WITH c AS (INSERT INTO customers (email, name) VALUES (gen_random_uuid() || '@x.de', 'n' || :n::integer) RETURNING id),
+    o AS (INSERT INTO orders (customer_id, total_cents, item_count) SELECT id, 999, 9 FROM c RETURNING id)
+    INSERT INTO order_items (order_id, sku, quantity, unit_price_cents) SELECT id, 'S', 2, 5 FROM o
+    """,
+    """
+    MERGE INTO order_items AS i USING (SELECT id FROM orders WHERE id % 3 = :n % 3) AS o ON i.order_id = o.id
+    WHEN MATCHED AND i.quantity > 5 THEN DELETE
+    WHEN MATCHED THEN UPDATE SET unit_price_cents = i.unit_price_cents + 1
+    WHEN NOT MATCHED THEN INSERT (order_id, sku, quantity, unit_price_cents) VALUES (o.id, 'M', 1, 11)
+    """,
 ]
 STEPS = st.lists(st.tuples(st.sampled_from(["api", "seed", *RAW]), st.integers(0, 1000)), min_size=1, max_size=12)
 

@@ -57,9 +57,8 @@ def test_the_page_lists_the_endpoints_and_tries_them_out(browser: webdriver.Chro
         # Nothing was asked of anybody else: no CDN, no fonts.
         fetched = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
         assert all(name.startswith((laptop.url, "data:")) for name in fetched)
-        assert [
-            entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE" and "favicon" not in entry["message"]
-        ] == []
+        logs = browser.get_log("browser")  # type: ignore[no-untyped-call]
+        assert [entry for entry in logs if entry["level"] == "SEVERE" and "favicon" not in entry["message"]] == []
 
 
 def test_with_authorization_nothing_but_the_open_routes_answers_without_a_token(tmp_path: Path) -> None:

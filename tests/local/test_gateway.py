@@ -8,7 +8,6 @@ import base64
 import hmac
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -218,8 +217,8 @@ def test_cors_headers_are_on_every_answer_to_a_known_origin_only(path: str) -> N
 
 
 @pytest.fixture
-def issuer(tmp_path: Path) -> Iterator[Issuer]:
-    yield Issuer(tmp_path, "https://issuer.example.com")
+def issuer(tmp_path: Path) -> Issuer:
+    return Issuer(tmp_path, "https://issuer.example.com")
 
 
 @pytest.fixture

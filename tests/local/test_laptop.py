@@ -199,7 +199,7 @@ def test_a_database_of_ones_own_is_used_instead(tmp_path: Path, laptop: Laptop) 
     url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
     with Laptop(tmp_path, DATABASE_URL=url) as other:
         assert other.get("/api/health/").status_code == 200
-        assert [process for process in other.processes("bin/postgres")] == []
+        assert other.processes("bin/postgres") == []
 
 
 def is_alive(process: psutil.Process) -> bool:

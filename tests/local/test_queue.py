@@ -20,6 +20,9 @@ WORKER = Function(
 )
 
 
+CALM = Chaos()
+
+
 class RecordingWorker(LambdaFunction):
     """A worker in this process: what it was given, and an answer for each batch."""
 
@@ -52,7 +55,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueServer]:
 
 
 def deliver(
-    queue: QueueServer, worker: RecordingWorker, bodies: list[str], until: Callable[[], bool], chaos: Chaos = Chaos()
+    queue: QueueServer, worker: RecordingWorker, bodies: list[str], until: Callable[[], bool], chaos: Chaos = CALM
 ) -> None:
     async def scenario() -> None:
         poller = Poller(queue, worker, Console(io.StringIO()), chaos)

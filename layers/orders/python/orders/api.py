@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Annotated, Any, NoReturn
 from urllib.parse import parse_qsl, urlencode
 
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
@@ -24,6 +25,8 @@ from orders import database
 from orders.errors import KINDS, Problem, from_database, invalid, sqlstate
 from orders.models import EMAIL, MAX_BIGINT, PRINTABLE, PRINTABLE_OR_EMPTY, ProblemDocument
 from orders.paging import MAX_CURSOR_LENGTH, decode_cursor, encode_cursor
+
+logger = Logger()
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
@@ -161,7 +164,8 @@ class Api(APIGatewayHttpResolver):
         """Declares the route of a handler: everything that openapi.json, the gateways and CDK say about it.
 
         path: in Powertools' form (`/api/orders/<order_id>`), without trailing slash. scopes: any one of them suffices; none
-        makes the route open. returns: the model of each successful status, its content type where that is not JSON, None for an empty body. problems: beside 422, 503.
+        makes the route open. returns: the model of each successful status, its content type where that is
+        not JSON, None for an empty body. problems: beside 422 and 503.
         The handler's docstring becomes the summary (its first line) and the description.
         """
 
@@ -306,6 +310,8 @@ def _refuse_unknown_input(app: Api, next_middleware: NextMiddleware) -> Response
 
 
 def _answer_problem(problem: Problem) -> Response[str]:
+    if problem.status == 503:
+        logger.warning(problem.detail, extra={"cause": repr(problem.__cause__)})
     return Response(problem.status, PROBLEM_JSON, problem.body(), problem.headers)
 
 

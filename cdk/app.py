@@ -1,0 +1,137 @@
+"""The deployment: `make synth STAGE=prod` writes it to cdk.out, `make deploy STAGE=dev` brings it to AWS.
+
+Two stacks a stage. Data holds what must not be lost, and changes rarely; Api holds everything that a release changes.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from cdk.api import Api
+from cdk.compute import Compute
+from cdk.database import Database
+from cdk.delivery import Canaries, migrate_before
+from cdk.identity import Identity
+from cdk.monitoring import Monitoring, api_watches, audit_watches, dashboard, database_watches, function_watches, queue_watches
+from cdk.nag import acknowledge
+from cdk.network import Network
+from cdk.seeding import SeedQueue
+from cdk.settings import Settings, from_context
+from functions.inventory import ROOT, Function, load_functions
+
+
+class DataStack(cdk.Stack):
+    def __init__(
+        self, scope: Construct, construct_id: str, settings: Settings, functions: list[Function], **options: Any
+    ) -> None:
+        super().__init__(scope, construct_id, **options)
+        self.network = Network(self, "Network", settings)
+        # One zone: only a deployment needs it.
+        self.network.add_endpoint("SecretsManager", cdk.aws_ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER, zones=1)
+        users = sorted({function.database_user for function in functions if function.trigger != "deploy"})
+        self.database = Database(self, "Database", settings, self.network, users)
+        scopes = {scope for function in functions for route in function.routes for scope in route.scopes}
+        self.identity = Identity(self, "Identity", settings, scopes)
+        cdk.CfnOutput(self, "Issuer", value=self.identity.issuer, description="Who issues the API's tokens")
+        self.queue: SeedQueue | None = None
+        for worker in [function for function in functions if function.trigger == "queue"]:
+            self.queue = SeedQueue(self, "Seeding", worker)
+            self.network.add_endpoint("Sqs", cdk.aws_ec2.InterfaceVpcEndpointAwsService.SQS)
+
+
+class ApiStack(cdk.Stack):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        settings: Settings,
+        functions: list[Function],
+        data: DataStack,
+        **options: Any,
+    ) -> None:
+        super().__init__(scope, construct_id, **options)
+        compute = Compute(
+            self, "Functions", settings, functions, network=data.network, database=data.database, queue=data.queue
+        )
+        by_trigger = {
+            trigger: [deployed for deployed in compute.deployed.values() if deployed.function.trigger == trigger]
+            for trigger in ("http", "queue", "schedule", "deploy")
+        }
+        api = Api(self, "Api", settings, data.identity, by_trigger["http"])
+        monitoring = Monitoring(self, "Monitoring", settings)
+        api_alarms = [monitoring.watch(watch) for watch in api_watches(api)]
+        for watch in database_watches(data.database, settings):
+            monitoring.watch(watch)
+        running = [deployed for trigger in ("http", "queue", "schedule") for deployed in by_trigger[trigger]]
+        takes_back = {}
+        for deployed in running:
+            own = [monitoring.watch(watch) for watch in function_watches(deployed)]
+            takes_back[deployed.function.name] = own[:1] + (api_alarms[:1] if deployed.function.routes else [])
+        self._add_queue(data, monitoring, by_trigger["queue"])
+        self._add_schedules(monitoring, by_trigger["schedule"])
+        Canaries(self, "Canaries", settings, running, takes_back)
+        [migration] = by_trigger["deploy"]
+        migrate_before(self, compute, migration)
+        dashboard(self, settings, monitoring, api=api, database=data.database, functions=running)
+        cdk.CfnOutput(self, "Url", value=api.http.api_endpoint, description="Where the API answers")
+
+    def _add_queue(self, data: DataStack, monitoring: Monitoring, workers: list[Any]) -> None:
+        for worker in workers:
+            assert data.queue is not None
+            worker.alias.add_event_source(
+                cdk.aws_lambda_event_sources.SqsEventSource(
+                    data.queue.queue,
+                    batch_size=worker.function.queue.batch_size,
+                    report_batch_item_failures=True,
+                    # Seeding must leave connections to the API.
+                    max_concurrency=5,
+                )
+            )
+            for watch in queue_watches(data.queue):
+                monitoring.watch(watch)
+
+    def _add_schedules(self, monitoring: Monitoring, scheduled: list[Any]) -> None:
+        for deployed in scheduled:
+            rate = cdk.aws_events.Schedule.rate(cdk.Duration.minutes(deployed.function.schedule.rate_minutes))
+            rule = cdk.aws_events.Rule(self, f"{deployed.function.name}Schedule", schedule=rate)
+            # The next run does the same work, so one that failed is not sent again.
+            rule.add_target(cdk.aws_events_targets.LambdaFunction(deployed.alias, retry_attempts=0))
+            for watch in audit_watches(deployed):
+                monitoring.watch(watch)
+
+
+def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> cdk.App:
+    """The app for the stage in the context. The CLI would read cdk.json itself; tests and `make synth` do without it."""
+    flags = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    app = cdk.App(context={**flags, **(context or {})}, outdir=outdir)
+    given = {name: app.node.try_get_context(name) for name in CONTEXT}
+    settings = from_context(given)
+    functions = [function for function in load_functions() if settings.stage in function.stages]
+    name = f"Orders-{settings.stage}"
+    data = DataStack(app, f"{name}-Data", settings, functions, termination_protection=settings.protect)
+    ApiStack(app, f"{name}-Api", settings, functions, data, termination_protection=settings.protect)
+    for key, value in {"service": "orders", "stage": settings.stage}.items():
+        # CloudFormation refuses tags on this one type, whatever CDK thinks.
+        cdk.Tags.of(app).add(key, value, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"])
+    acknowledge(app)
+    return app
+
+
+CONTEXT = ("stage", "jwt_issuer", "jwt_audience", "cors_origins", "alarm_email", "runbook", "all_at_once")
+
+
+def main() -> None:
+    pairs = [argument.partition("=") for argument in sys.argv[1:]]
+    try:
+        # The CLI says where it wants the assembly; on our own it goes to the CLI's default place.
+        build({name: value for name, _, value in pairs}, os.environ.get("CDK_OUTDIR", str(ROOT / "cdk.out"))).synth()
+    except ValueError as reason:
+        sys.exit(str(reason))
+
+
+if __name__ == "__main__":
+    main()

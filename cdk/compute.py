@@ -1,0 +1,128 @@
+"""The functions: one for each folder in functions/, each with a role, a log group and an alias of its own."""
+
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from cdk.database import DATABASE, Database
+from cdk.layers import ARCHITECTURE, RUNTIME, build_dependencies, build_orders, layer
+from cdk.logs import log_group
+from cdk.network import DATABASE_PORT, POSTGRES_PORT, Network
+from cdk.seeding import SeedQueue
+from cdk.settings import Settings
+from functions.inventory import Function
+
+ALIAS = "live"
+# Bundled with the function's own code, which Lambda mounts here.
+RDS_ROOTS = "/var/task/rds-ca.pem"
+# Lambda puts a function into a VPC through these; they take no resource.
+NETWORK_ACTIONS = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+]
+TRACING_ACTIONS = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A function with its handle in CDK."""
+
+    function: Function
+    resource: lambda_.Function
+    alias: lambda_.Alias
+
+
+class Compute(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        settings: Settings,
+        functions: list[Function],
+        *,
+        network: Network,
+        database: Database,
+        queue: SeedQueue | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.settings, self.network, self.database, self.queue = settings, network, database, queue
+        self.layers = [layer(self, "orders", build_orders), layer(self, "dependencies", build_dependencies)]
+        self.deployed = {function.name: self._deploy(function) for function in functions}
+
+    def _deploy(self, function: Function) -> Deployed:
+        part = Construct(self, function.name)
+        migrates = function.trigger == "deploy"
+        logs = log_group(part, "Logs", self.settings.log_days)
+        resource = lambda_.Function(
+            part,
+            "Function",
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            handler="handler.handler",
+            # openapi.json stands in get_docs as a link to the one at the top.
+            code=lambda_.Code.from_asset(
+                str(function.folder), exclude=["**/__pycache__", "function.toml"], follow_symlinks=cdk.SymlinkFollowMode.ALWAYS
+            ),
+            layers=self.layers,
+            role=self._role(part, function, logs),
+            environment=self._variables(function),
+            timeout=cdk.Duration.seconds(function.timeout_seconds),
+            memory_size=function.memory_mb,
+            log_group=logs,
+            logging_format=lambda_.LoggingFormat.JSON,
+            tracing=lambda_.Tracing.ACTIVE,
+            vpc=self.network.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            security_groups=[self.network.migration if migrates else self.network.functions],
+        )
+        return Deployed(function, resource, lambda_.Alias(part, "Live", alias_name=ALIAS, version=resource.current_version))
+
+    def _role(self, part: Construct, function: Function, logs: cdk.aws_logs.LogGroup) -> iam.Role:
+        """Only what this function needs; AWS's managed policies would let it write everybody's logs."""
+        role = iam.Role(part, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        logs.grant_write(role)
+        role.add_to_policy(iam.PolicyStatement(actions=[*NETWORK_ACTIONS, *TRACING_ACTIONS], resources=["*"]))
+        if function.trigger == "deploy":
+            self.database.secret.grant_read(role)
+        else:
+            self.database.proxy.grant_connect(role, function.database_user)
+        if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
+            self.queue.queue.grant_send_messages(role)
+        return role
+
+    def _variables(self, function: Function) -> dict[str, str]:
+        """What the laptop cloud sets as well (local/cloud.py); AWS_REGION and credentials come from Lambda."""
+        variables = {
+            "STAGE": self.settings.stage,
+            "LOG_LEVEL": "INFO",
+            "POWERTOOLS_SERVICE_NAME": function.name,
+            "POWERTOOLS_METRICS_NAMESPACE": "Orders",
+            "DATABASE_NAME": DATABASE,
+            "DATABASE_TLS": "verify",
+        }
+        if function.trigger == "deploy":
+            return {
+                **variables,
+                "DATABASE_HOST": self.database.instance.db_instance_endpoint_address,
+                "DATABASE_PORT": str(DATABASE_PORT),
+                "DATABASE_SECRET_ARN": self.database.secret.secret_arn,
+                "DATABASE_CA_FILE": RDS_ROOTS,
+            }
+        variables |= {
+            "DATABASE_HOST": self.database.proxy.endpoint,
+            "DATABASE_PORT": str(POSTGRES_PORT),
+            "DATABASE_USER": function.database_user,
+        }
+        if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
+            variables["SEED_QUEUE_URL"] = self.queue.queue.queue_url
+        if "SEED_MAX_RECEIVES" in function.environment and function.queue is not None:
+            variables["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
+        return variables

@@ -1,0 +1,120 @@
+"""The two layers, built without Docker: our own package, and third-party wheels by hash for the platform of the functions.
+
+Bytecode is made here, once, instead of in every cold start: assets are mounted read-only, so Lambda could not keep it. It names
+its sources by hash and not by time, because an asset's times are all the same.
+"""
+
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from functions.inventory import ROOT
+
+PYTHON = "3.13"
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+ARCHITECTURE = lambda_.Architecture.ARM_64
+# uv's name for what Lambda on arm64 runs.
+DEPLOYED = "aarch64-manylinux2014"
+LAYERS = ROOT / "layers"
+# What installers note for themselves; it differs from one build to the next and nobody reads it in Lambda.
+INSTALLERS_NOTES = ("RECORD", "INSTALLER", "REQUESTED", "uv_build.json", "uv_cache.json", "direct_url.json")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a layer is built for. platform: uv's name, or None for this machine."""
+
+    platform: str | None = DEPLOYED
+    python: str = PYTHON
+
+
+def build_orders(folder: Path, target: Target) -> None:
+    """Our own package, as /opt/python/orders."""
+    source = LAYERS / "orders" / "python"
+    shutil.copytree(source, folder / "python", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    compile_bytecode(folder, target)
+
+
+def build_dependencies(folder: Path, target: Target) -> None:
+    """The locked wheels, each checked against its hash."""
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
+    command = [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--no-config",
+        "--target",
+        str(folder / "python"),
+        "--python-version",
+        target.python,
+    ]
+    command += [
+        "--only-binary",
+        ":all:",
+        "--require-hashes",
+        "--requirement",
+        str(LAYERS / "dependencies" / "requirements.txt"),
+    ]
+    if target.platform:
+        command += ["--python-platform", target.platform]
+    subprocess.run(command, check=True)
+    for note in [file for name in INSTALLERS_NOTES for file in folder.rglob(f"*.dist-info/{name}")]:
+        note.unlink()
+    for unused in ("bin", ".lock"):
+        path = folder / "python" / unused
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    compile_bytecode(folder, target)
+
+
+def compile_bytecode(folder: Path, target: Target) -> None:
+    """Needs the very minor version of Python that the functions run on; without one the layer works, and starts slower."""
+    python = interpreter(target.python)
+    if python is None:
+        warnings.warn(
+            f"No Python {target.python} was found: layers are built without bytecode, cold starts take longer", stacklevel=2
+        )
+        return
+    options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/opt"]
+    subprocess.run([python, "-m", "compileall", *options, str(folder / "python")], check=True, env={"PYTHONHASHSEED": "0"})
+
+
+def interpreter(version: str) -> str | None:
+    if "{}.{}".format(*sys.version_info) == version:
+        return sys.executable
+    found = shutil.which(f"python{version}")
+    if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
+        return found
+    return None
+
+
+@jsii.implements(cdk.ILocalBundling)
+class _Build:
+    def __init__(self, build: Callable[[Path, Target], None]) -> None:
+        self.build = build
+
+    def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
+        self.build(Path(output_dir), Target())
+        return True
+
+
+def layer(scope: Construct, name: str, build: Callable[[Path, Target], None]) -> lambda_.LayerVersion:
+    """A layer whose asset changes when its folder does."""
+    bundling = cdk.BundlingOptions(image=RUNTIME.bundling_image, local=_Build(build))
+    return lambda_.LayerVersion(
+        scope,
+        f"{name.capitalize()}Layer",
+        code=lambda_.Code.from_asset(str(LAYERS / name), bundling=bundling, exclude=["**/__pycache__"]),
+        compatible_runtimes=[RUNTIME],
+        compatible_architectures=[ARCHITECTURE],
+    )

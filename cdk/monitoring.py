@@ -1,0 +1,319 @@
+"""Alarms and the dashboard. Every alarm says what it means, where it says what to do, and what silence means."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from cdk.api import Api
+from cdk.compute import Deployed
+from cdk.database import Database
+from cdk.seeding import SeedQueue
+from cdk.settings import RESERVED_CONNECTIONS, Settings
+
+MINUTE = cdk.Duration.minutes(1)
+# Three slow requests at night are no incident: percentiles count from this many requests a minute on.
+ENOUGH_REQUESTS = 20
+LATENCY_MILLISECONDS = 500
+ERROR_PERCENT = 1
+CPU_PERCENT = 80
+CONNECTIONS_PERCENT = 80
+FREE_STORAGE_PERCENT = 15
+BACKLOG_MESSAGES = 1000
+MESSAGE_AGE_SECONDS = 900
+
+Metric = cloudwatch.IMetric
+SILENCE_IS_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
+SILENCE_IS_AN_ALARM = cloudwatch.TreatMissingData.BREACHING
+
+
+@dataclass(frozen=True)
+class Watch:
+    """An alarm: red when `metric` is over (or, below=True, under) the threshold in `points` of the last `of` periods."""
+
+    name: str
+    sentence: str
+    metric: Metric
+    threshold: float
+    below: bool = False
+    points: int = 3
+    of: int = 5
+    silence: cloudwatch.TreatMissingData = SILENCE_IS_FINE
+
+
+class Monitoring(Construct):
+    def __init__(self, scope: Construct, construct_id: str, settings: Settings) -> None:
+        super().__init__(scope, construct_id)
+        self.settings = settings
+        self.topic = self._topic()
+        self.alarms: dict[str, cloudwatch.Alarm] = {}
+
+    def watch(self, watch: Watch) -> cloudwatch.Alarm:
+        comparison = cloudwatch.ComparisonOperator
+        alarm = cloudwatch.Alarm(
+            self,
+            watch.name,
+            alarm_name=f"orders-{self.settings.stage}-{watch.name}",
+            alarm_description=f"{watch.sentence} What to do: {self.settings.runbook}#{_anchor(watch.name)}",
+            metric=watch.metric,
+            threshold=watch.threshold,
+            comparison_operator=comparison.LESS_THAN_THRESHOLD if watch.below else comparison.GREATER_THAN_THRESHOLD,
+            datapoints_to_alarm=watch.points,
+            evaluation_periods=watch.of,
+            treat_missing_data=watch.silence,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        alarm.add_ok_action(actions.SnsAction(self.topic))
+        self.alarms[watch.name] = alarm
+        return alarm
+
+    def _topic(self) -> sns.Topic:
+        topic = sns.Topic(self, "Alarms", topic_name=f"orders-{self.settings.stage}-alarms", enforce_ssl=True)
+        # enforce_ssl brings a policy, and with it SNS's default goes: without this no alarm would ever arrive.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["sns:Publish"],
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+            )
+        )
+        if self.settings.alarm_email:
+            topic.add_subscription(subscriptions.EmailSubscription(self.settings.alarm_email))
+        return topic
+
+
+def api_watches(api: Api) -> list[Watch]:
+    requests = _api(api, "Count", "SampleCount")
+    errors = _api(api, "5xx", "Sum")
+    rate = cloudwatch.MathExpression(
+        expression="100 * FILL(errors, 0) / requests",
+        using_metrics={"errors": errors, "requests": requests},
+        period=MINUTE,
+        label="5xx %",
+    )
+
+    def percentile(statistic: str) -> Metric:
+        return cloudwatch.MathExpression(
+            expression=f"IF(requests > {ENOUGH_REQUESTS}, latency)",
+            using_metrics={"latency": _api(api, "Latency", statistic), "requests": requests},
+            period=MINUTE,
+            label=f"{statistic} ms",
+        )
+
+    return [
+        Watch("server-errors", f"More than {ERROR_PERCENT} % of the requests end in a 5xx.", rate, ERROR_PERCENT),
+        Watch(
+            "latency-p95",
+            f"One request in twenty takes over {LATENCY_MILLISECONDS} ms.",
+            percentile("p95"),
+            LATENCY_MILLISECONDS,
+        ),
+        Watch(
+            "latency-p99",
+            f"One request in a hundred takes over {LATENCY_MILLISECONDS} ms.",
+            percentile("p99"),
+            LATENCY_MILLISECONDS,
+        ),
+    ]
+
+
+def database_watches(database: Database, settings: Settings) -> list[Watch]:
+    instance = database.instance
+    usable = settings.max_connections - RESERVED_CONNECTIONS
+    storage_bytes = settings.storage_gb * 2**30
+    return [
+        Watch(
+            "database-cpu",
+            f"The database's CPU is over {CPU_PERCENT} %.",
+            instance.metric_cpu_utilization(period=MINUTE, statistic="Average"),
+            CPU_PERCENT,
+            silence=SILENCE_IS_AN_ALARM,
+        ),
+        Watch(
+            "database-connections",
+            f"Over {CONNECTIONS_PERCENT} % of the instance's {usable} connections are in use.",
+            instance.metric_database_connections(period=MINUTE, statistic="Maximum"),
+            usable * CONNECTIONS_PERCENT // 100,
+            silence=SILENCE_IS_AN_ALARM,
+        ),
+        Watch(
+            "database-storage",
+            f"Less than {FREE_STORAGE_PERCENT} % of the database's storage is free.",
+            instance.metric_free_storage_space(period=cdk.Duration.minutes(5), statistic="Minimum"),
+            storage_bytes * FREE_STORAGE_PERCENT // 100,
+            below=True,
+            silence=SILENCE_IS_AN_ALARM,
+        ),
+        Watch(
+            "proxy-connections",
+            f"The proxy uses over {CONNECTIONS_PERCENT} % of the {settings.proxy_connections} connections it may open.",
+            _proxy(database, "DatabaseConnections", "Maximum"),
+            settings.proxy_connections * CONNECTIONS_PERCENT // 100,
+        ),
+        Watch(
+            "proxy-pinned",
+            "Sessions are pinned to a connection: something at run time sets session state, and the pool shrinks.",
+            _proxy(database, "DatabaseConnectionsCurrentlySessionPinned", "Maximum"),
+            0,
+        ),
+    ]
+
+
+def queue_watches(queue: SeedQueue) -> list[Watch]:
+    five = cdk.Duration.minutes(5)
+    return [
+        Watch(
+            "queue-backlog",
+            f"More than {BACKLOG_MESSAGES} seed messages are waiting.",
+            queue.queue.metric_approximate_number_of_messages_visible(period=five, statistic="Maximum"),
+            BACKLOG_MESSAGES,
+        ),
+        Watch(
+            "queue-age",
+            f"A seed message has been waiting for over {MESSAGE_AGE_SECONDS // 60} minutes.",
+            queue.queue.metric_approximate_age_of_oldest_message(period=five, statistic="Maximum"),
+            MESSAGE_AGE_SECONDS,
+            points=1,
+            of=1,
+        ),
+        Watch(
+            "dead-letters",
+            "A seed chunk failed again and again; its run is marked as failed.",
+            queue.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
+            0,
+            points=1,
+            of=1,
+        ),
+    ]
+
+
+def function_watches(deployed: Deployed) -> list[Watch]:
+    name = deployed.function.name.replace("_", "-")
+    return [
+        Watch(
+            f"{name}-errors",
+            f"{deployed.function.name} crashes or times out.",
+            deployed.alias.metric_errors(period=MINUTE, statistic="Sum"),
+            0,
+            points=2,
+        ),
+        Watch(
+            f"{name}-throttles",
+            f"{deployed.function.name} is throttled: the account's concurrency is used up.",
+            deployed.alias.metric_throttles(period=MINUTE, statistic="Sum"),
+            0,
+            points=2,
+        ),
+    ]
+
+
+def audit_watches(audit: Deployed) -> list[Watch]:
+    schedule = audit.function.schedule
+    assert schedule is not None
+    period = cdk.Duration.minutes(schedule.rate_minutes)
+    return [
+        Watch(
+            "totals-drift",
+            "The audit found totals that were wrong; it repaired them.",
+            _ours(audit, "TotalsDrift", period),
+            0,
+            points=1,
+            of=1,
+        ),
+        Watch(
+            "audit-missing",
+            "The audit of the totals has not finished for three of its periods.",
+            _ours(audit, "AuditCompleted", period),
+            1,
+            below=True,
+            points=3,
+            of=3,
+            silence=SILENCE_IS_AN_ALARM,
+        ),
+    ]
+
+
+def dashboard(
+    scope: Construct, settings: Settings, monitoring: Monitoring, *, api: Api, database: Database, functions: list[Deployed]
+) -> None:
+    """Is it us, and where: alarms first, then the way of a request from the gateway to the disk."""
+
+    def graph(title: str, left: list[Metric], alarm: str | None = None, **options: Any) -> cloudwatch.GraphWidget:
+        annotations = [monitoring.alarms[alarm].to_annotation()] if alarm else []
+        return cloudwatch.GraphWidget(title=title, left=left, left_annotations=annotations, width=8, **options)
+
+    instance, rate = database.instance, monitoring.alarms["server-errors"].metric
+    board = cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=f"orders-{settings.stage}")
+    board.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(monitoring.alarms.values()), width=24, height=6))
+    board.add_widgets(
+        graph("Requests a minute", [_api(api, "Count", "SampleCount"), _api(api, "4xx", "Sum"), _api(api, "5xx", "Sum")]),
+        graph("5xx %", [rate], "server-errors"),
+        graph("Latency, ms", [_api(api, "Latency", name) for name in ("p50", "p95", "p99")], "latency-p99"),
+    )
+    board.add_widgets(
+        graph("Errors by function", [d.alias.metric_errors(period=MINUTE, label=d.function.name) for d in functions]),
+        graph(
+            "Slowest 1 % by function, ms",
+            [d.alias.metric_duration(period=MINUTE, statistic="p99", label=d.function.name) for d in functions],
+        ),
+        graph("Gateway's share of the latency, ms", [_api(api, "Latency", "p95"), _api(api, "IntegrationLatency", "p95")]),
+    )
+    board.add_widgets(
+        graph("Database CPU %", [instance.metric_cpu_utilization(period=MINUTE)], "database-cpu"),
+        graph(
+            "Connections",
+            [
+                instance.metric_database_connections(period=MINUTE, statistic="Maximum"),
+                _proxy(database, "ClientConnections", "Maximum"),
+            ],
+            "database-connections",
+        ),
+        graph("Waiting for a connection, µs", [_proxy(database, "DatabaseConnectionsBorrowLatency", "Average")]),
+    )
+    board.add_widgets(
+        graph("Free storage", [instance.metric_free_storage_space(period=cdk.Duration.minutes(5))], "database-storage"),
+        graph(
+            "Disk latency, s", [instance.metric("ReadLatency", period=MINUTE), instance.metric("WriteLatency", period=MINUTE)]
+        ),
+        graph("Pinned sessions", [_proxy(database, "DatabaseConnectionsCurrentlySessionPinned", "Maximum")], "proxy-pinned"),
+    )
+
+
+def _api(api: Api, name: str, statistic: str) -> cloudwatch.Metric:
+    dimensions = {"ApiId": api.http.api_id}
+    return cloudwatch.Metric(
+        namespace="AWS/ApiGateway",
+        metric_name=name,
+        dimensions_map=dimensions,
+        statistic=statistic,
+        period=MINUTE,
+        label=f"{name} {statistic}",
+    )
+
+
+def _proxy(database: Database, name: str, statistic: str) -> cloudwatch.Metric:
+    dimensions = {"ProxyName": database.proxy.db_proxy_name}
+    return cloudwatch.Metric(
+        namespace="AWS/RDS", metric_name=name, dimensions_map=dimensions, statistic=statistic, period=MINUTE
+    )
+
+
+def _ours(deployed: Deployed, name: str, period: cdk.Duration) -> cloudwatch.Metric:
+    """A metric that a function writes into its log (EMF)."""
+    dimensions = {"service": deployed.function.name}
+    return cloudwatch.Metric(namespace="Orders", metric_name=name, dimensions_map=dimensions, statistic="Sum", period=period)
+
+
+def _anchor(name: str) -> str:
+    """The section of the runbook; the functions share theirs."""
+    for shared in ("errors", "throttles"):
+        if name.endswith(f"-{shared}") and name != "server-errors":
+            return f"function-{shared}"
+    return name

@@ -1,0 +1,48 @@
+"""A network without a way out: isolated subnets, no NAT, and an endpoint for each service that functions call."""
+
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from cdk.logs import log_group
+from cdk.settings import Settings
+
+ZONES = 2
+POSTGRES_PORT = 5432
+# Not PostgreSQL's own, which every scan tries first; the proxy listens on 5432 all the same.
+DATABASE_PORT = 6432
+
+
+class Network(Construct):
+    """The VPC and every security group, so that the stacks depend on each other in one direction only."""
+
+    def __init__(self, scope: Construct, construct_id: str, settings: Settings) -> None:
+        super().__init__(scope, construct_id)
+        isolated = ec2.SubnetConfiguration(name="isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24)
+        self.vpc = ec2.Vpc(self, "Vpc", max_azs=ZONES, nat_gateways=0, subnet_configuration=[isolated])
+        self.vpc.add_flow_log(
+            "Rejected",
+            destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group(self, "FlowLogs", settings.log_days)),
+            traffic_type=ec2.FlowLogTrafficType.REJECT,
+        )
+        self.functions = self._group("Functions", "Every function")
+        self.migration = self._group("Migration", "The migration, which alone speaks to the instance itself")
+        self.proxy = self._group("Proxy", "RDS Proxy")
+        self.database = self._group("Database", "The PostgreSQL instance")
+        self.endpoints = self._group("Endpoints", "Interface endpoints of AWS services")
+        self._allow(self.functions, self.proxy, POSTGRES_PORT, "SQL")
+        self._allow(self.proxy, self.database, DATABASE_PORT, "SQL")
+        self._allow(self.migration, self.database, DATABASE_PORT, "Migrations")
+        for group in (self.functions, self.migration):
+            self._allow(group, self.endpoints, 443, "AWS services")
+
+    def add_endpoint(self, name: str, service: ec2.InterfaceVpcEndpointAwsService, *, zones: int = ZONES) -> None:
+        """An interface endpoint; in one zone where a short outage only delays a deployment."""
+        subnets = ec2.SubnetSelection(subnets=self.vpc.isolated_subnets[:zones])
+        self.vpc.add_interface_endpoint(name, service=service, subnets=subnets, security_groups=[self.endpoints], open=False)
+
+    def _group(self, name: str, description: str) -> ec2.SecurityGroup:
+        return ec2.SecurityGroup(self, name, vpc=self.vpc, description=description, allow_all_outbound=False)
+
+    def _allow(self, source: ec2.SecurityGroup, target: ec2.SecurityGroup, port: int, what: str) -> None:
+        target.add_ingress_rule(source, ec2.Port.tcp(port), what)
+        source.add_egress_rule(target, ec2.Port.tcp(port), what)

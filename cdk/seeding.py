@@ -1,0 +1,32 @@
+"""The seed queue and its dead-letter queue. There are none in production."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from functions.inventory import Function
+
+# AWS's advice for a queue that feeds a function: enough for its retries within one receive.
+VISIBILITY_FACTOR = 6
+DEAD_LETTER_DAYS = 14
+
+
+class SeedQueue(Construct):
+    def __init__(self, scope: Construct, construct_id: str, worker: Function) -> None:
+        super().__init__(scope, construct_id)
+        assert worker.queue is not None
+        self.dead_letters = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(DEAD_LETTER_DAYS),
+        )
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            visibility_timeout=cdk.Duration.seconds(worker.timeout_seconds * VISIBILITY_FACTOR),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=worker.queue.max_receives),
+        )

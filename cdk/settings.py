@@ -1,0 +1,88 @@
+"""What differs between the stages, and what an operator may choose (`-c name=value`)."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+RUNBOOK = "https://github.com/OWNER/REPOSITORY/blob/main/docs/operations.md"
+# RDS keeps three connections for its own administration.
+RESERVED_CONNECTIONS = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """protect: nothing that holds data can be deleted by accident, and deployments shift traffic in steps."""
+
+    stage: str
+    protect: bool
+    multi_az: bool
+    instance_type: str
+    storage_gb: int
+    # Set explicitly, so that the alarm on it has a threshold that is known and can be reached.
+    max_connections: int
+    # Of the instance's connections, what the proxy may use; the rest is for migrations and people.
+    proxy_connections_percent: int
+    backup_days: int
+    log_days: int
+    requests_per_second: int
+    burst: int
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    alarm_email: str | None = None
+    runbook: str = RUNBOOK
+    # Shifts traffic at once and ignores red alarms: the way out when the deployment is what mends them.
+    all_at_once: bool = False
+
+    @property
+    def proxy_connections(self) -> int:
+        return self.max_connections * self.proxy_connections_percent // 100
+
+
+STAGES = {
+    "dev": Settings(
+        stage="dev",
+        protect=False,
+        multi_az=False,
+        instance_type="t4g.micro",
+        storage_gb=20,
+        max_connections=80,
+        proxy_connections_percent=80,
+        backup_days=1,
+        log_days=14,
+        requests_per_second=50,
+        burst=100,
+    ),
+    "prod": Settings(
+        stage="prod",
+        protect=True,
+        multi_az=True,
+        instance_type="m8g.large",
+        storage_gb=100,
+        max_connections=400,
+        proxy_connections_percent=90,
+        backup_days=14,
+        log_days=90,
+        requests_per_second=1000,
+        burst=2000,
+    ),
+}
+
+
+def from_context(context: dict[str, Any]) -> Settings:
+    """The stage's settings with what the operator chose. Raises ValueError for what makes no sense."""
+    stage = context.get("stage") or "dev"
+    if stage not in STAGES:
+        raise ValueError(f"There is no stage {stage!r}; choose one of {', '.join(STAGES)}")
+    issuer, audience = context.get("jwt_issuer"), context.get("jwt_audience")
+    if bool(issuer) != bool(audience):
+        raise ValueError("An external issuer needs both: -c jwt_issuer=https://… -c jwt_audience=…")
+    origins = [origin.strip() for origin in str(context.get("cors_origins") or "").split(",")]
+    return replace(
+        STAGES[stage],
+        jwt_issuer=issuer,
+        jwt_audience=audience,
+        cors_origins=tuple(origin for origin in origins if origin),
+        alarm_email=context.get("alarm_email"),
+        runbook=context.get("runbook") or RUNBOOK,
+        all_at_once=str(context.get("all_at_once", "")).lower() == "true",
+    )

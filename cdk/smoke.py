@@ -1,0 +1,134 @@
+"""A walk through every endpoint of a running service, as its first client after a deployment.
+
+    python -m cdk.smoke https://… [--stage prod]        with TOKEN=… in the environment where tokens are required
+
+Leaves behind one customer and its cancelled order, with an address that says so. Exit status 1 at the first surprise.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+import uuid
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+SEED_SECONDS = 120
+REQUEST_SECONDS = 35
+
+
+class Surprise(Exception):
+    """The service did not answer as the contract says."""
+
+
+class Client:
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url = url.rstrip("/")
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.steps = 0
+
+    def ask(self, status: int, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The answer's JSON (its text where it is none); Surprise when the status is another one."""
+        self.steps += 1
+        data = None if body is None else json.dumps(body).encode()
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = Request(self.url + path, data, {**self.headers, "Content-Type": "application/json", **names}, method=method)
+        try:
+            with urlopen(request, timeout=REQUEST_SECONDS) as answer:
+                got, text = answer.status, answer.read().decode()
+        except HTTPError as error:
+            got, text = error.code, error.read().decode()
+        if got != status:
+            raise Surprise(f"{method} {path} answered {got} instead of {status}: {text[:300]}")
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
+    def both_slashes(self, method: str, path: str) -> Any:
+        """The answer of a path with and without its trailing slash, which has to be the same."""
+        with_slash, without = self.ask(200, method, f"{path}/"), self.ask(200, method, path)
+        if with_slash != without:
+            raise Surprise(f"{method} {path} and {path}/ answer differently")
+        return with_slash
+
+
+def walk(client: Client, *, seeding: bool) -> None:
+    client.both_slashes("GET", "/api/health")
+    contract = client.ask(200, "GET", "/api/openapi.json")
+    if ("/api/dev/seed" in contract["paths"]) != seeding:
+        raise Surprise("The contract does not fit the stage: seeding belongs everywhere but to production")
+    client.both_slashes("GET", "/api/docs")
+    customer = walk_customers(client)
+    walk_orders(client, customer)
+    client.both_slashes("GET", "/api/orders/summary")
+    if seeding:
+        walk_seeding(client)
+    else:
+        client.ask(404, "POST", "/api/dev/seed/", {})
+
+
+def walk_customers(client: Client) -> int:
+    email = f"smoke-{uuid.uuid4().hex[:12]}@smoke.example.com"
+    customer = client.ask(201, "POST", "/api/customers/", {"email": email, "name": "Smoke Test"}, Idempotency_Key=email)
+    client.ask(201, "POST", "/api/customers", {"email": email, "name": "Smoke Test"}, Idempotency_Key=email)
+    path = f"/api/customers/{customer['id']}"
+    client.both_slashes("GET", path)
+    client.ask(200, "PATCH", path, {"name": "Smoke Test II"})
+    if len(client.ask(200, "GET", f"/api/customers/?email={email.upper()}")["results"]) != 1:
+        raise Surprise("A customer is not found by the whole of its address")
+    client.ask(422, "GET", "/api/customers/?emial=x")
+    spare = client.ask(201, "POST", "/api/customers/", {"email": f"spare-{email}", "name": "Spare"})
+    client.ask(204, "DELETE", f"/api/customers/{spare['id']}/")
+    return int(customer["id"])
+
+
+def walk_orders(client: Client, customer: int) -> None:
+    item = {"sku": "SMOKE", "quantity": 2, "unit_price_cents": 150}
+    orders = [client.ask(201, "POST", "/api/orders/", {"customer_id": customer, "items": [item]})["id"] for _ in range(2)]
+    paths = [f"/api/orders/{order}" for order in orders]
+    changed = client.ask(201, "POST", f"{paths[0]}/items/", item)
+    client.ask(200, "PATCH", f"{paths[0]}/items/{changed['items'][1]['id']}/", {"quantity": 5})
+    if client.ask(200, "DELETE", f"{paths[0]}/items/{changed['items'][0]['id']}/")["total_cents"] != 750:
+        raise Surprise("A total is not the sum of its items")
+    for action in ("pay", "ship", "deliver", "deliver"):
+        client.ask(200, "POST", f"{paths[0]}/{action}/")
+    client.ask(409, "POST", f"{paths[0]}/cancel/")
+    client.ask(200, "POST", f"{paths[1]}/cancel")
+    if client.both_slashes("GET", paths[1])["status"] != "cancelled":
+        raise Surprise("A cancelled order is not cancelled")
+    client.both_slashes("GET", f"{paths[0]}/events")
+    if len(client.ask(200, "GET", f"/api/orders/?customer_id={customer}&status=cancelled")["results"]) != 1:
+        raise Surprise("The list does not find the cancelled order")
+    client.ask(409, "DELETE", f"/api/customers/{customer}/")
+
+
+def walk_seeding(client: Client) -> None:
+    run = client.ask(202, "POST", "/api/dev/seed/", {"customers": 20})
+    deadline = time.monotonic() + SEED_SECONDS
+    while run["status"] in ("queued", "running"):
+        if time.monotonic() > deadline:
+            raise Surprise(f"The seed run {run['id']} is still {run['status']} after {SEED_SECONDS} s")
+        time.sleep(0.5)
+        run = client.ask(200, "GET", f"/api/dev/seed/{run['id']}/")
+    if (run["status"], run["rows_done"]) != ("succeeded", 420):
+        raise Surprise(f"The seed run ended as {run}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url")
+    parser.add_argument("--stage", default="dev", choices=["dev", "prod"])
+    arguments = parser.parse_args()
+    client = Client(arguments.url, os.environ.get("TOKEN"))
+    try:
+        walk(client, seeding=arguments.stage == "dev")
+    except (Surprise, OSError) as surprise:
+        sys.exit(f"After {client.steps} requests: {surprise}")
+    print(f"{client.steps} requests answered as the contract says")
+
+
+if __name__ == "__main__":
+    main()

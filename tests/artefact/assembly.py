@@ -1,0 +1,86 @@
+"""What CDK would upload, unpacked as Lambda would find it: code, layers and variables of every function in the template."""
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cdk.layers import Target, build_dependencies, build_orders
+
+# This machine instead of arm64: the same code builds the layers, for another platform.
+HERE = Target(platform=None, python="{}.{}".format(*sys.version_info))
+BUILDERS = {"orders": build_orders, "dependencies": build_dependencies}
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """task: what Lambda mounts as /var/task. opt: what it mounts as /opt. environment: as in the template, resolved."""
+
+    name: str
+    handler: str
+    task: Path
+    opt: Path
+    environment: dict[str, str]
+
+
+class Assembly:
+    """The templates of one stage. values: what stands for an attribute of a resource, by (type, attribute)."""
+
+    def __init__(self, folder: Path, stage: str, values: dict[tuple[str, str], str]) -> None:
+        self.folder = folder
+        self.values = values
+        self.stacks = {
+            part: json.loads((folder / f"Orders-{stage}-{part}.template.json").read_text()) for part in ("Data", "Api")
+        }
+        self.names = {part: f"Orders-{stage}-{part}" for part in self.stacks}
+        self.assets = json.loads((folder / f"Orders-{stage}-Api.assets.json").read_text())["files"]
+
+    def functions(self) -> dict[str, dict[str, Any]]:
+        """Our functions' properties by name; those that CDK brings for itself have another handler."""
+        found = {}
+        for resource in self.stacks["Api"]["Resources"].values():
+            properties = resource["Properties"]
+            if resource["Type"] == "AWS::Lambda::Function" and "VpcConfig" in properties:
+                found[properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]] = properties
+        return found
+
+    def unpack(self, name: str, properties: dict[str, Any], folder: Path, layers: Path) -> Unpacked:
+        """layers: where built layers are kept for the next function that has them too."""
+        task, opt = folder / name / "task", folder / name / "opt"
+        shutil.copytree(self.asset(properties["Code"]), task)
+        opt.mkdir()
+        for reference in properties.get("Layers", []):
+            assert self.stacks["Api"]["Resources"][reference["Ref"]]["Type"] == "AWS::Lambda::LayerVersion"
+            shutil.copytree(self._built(reference["Ref"], layers), opt, dirs_exist_ok=True)
+        environment = {key: self.resolve(value) for key, value in properties["Environment"]["Variables"].items()}
+        return Unpacked(name, properties["Handler"], task, opt, environment)
+
+    def asset(self, code: dict[str, Any]) -> Path:
+        return self.folder / str(self.assets[code["S3Key"].partition(".")[0]]["source"]["path"])
+
+    def resolve(self, value: Any, part: str = "Api") -> str:
+        """A property's value with its references followed through the stacks. Raises KeyError for one that leads nowhere."""
+        if isinstance(value, str):
+            return value
+        [(function, argument)] = value.items()
+        if function == "Fn::ImportValue":
+            exports = {
+                output["Export"]["Name"]: output["Value"]
+                for output in self.stacks["Data"]["Outputs"].values()
+                if "Export" in output
+            }
+            return self.resolve(exports[argument], "Data")
+        if function == "Ref":
+            return self.values[self.stacks[part]["Resources"][argument]["Type"], "Ref"]
+        if function == "Fn::GetAtt":
+            return self.values[self.stacks[part]["Resources"][argument[0]]["Type"], argument[1]]
+        raise KeyError(f"{function} of {argument}")
+
+    def _built(self, layer: str, layers: Path) -> Path:
+        """The layer of this logical id, built for this machine."""
+        name = next(name for name in BUILDERS if name in layer.lower())
+        if not (layers / name).exists():
+            BUILDERS[name](layers / name, HERE)
+        return layers / name

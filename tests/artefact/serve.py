@@ -1,0 +1,226 @@
+"""The laptop cloud with what CDK packed instead of what stands in functions/, each function in a world like Lambda's.
+
+`python -m tests.artefact.serve ASSEMBLY [MUTATION]`. In the function's world /var/task, /opt and /var/runtime are what Lambda
+mounts there, and nothing else can be imported but the standard library. The database is reached as in the cloud: TLS that is
+verified, IAM tokens as passwords, and a transaction pooler (PgBouncer) in the place of RDS Proxy.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from functions.inventory import Function
+from local.__main__ import serve, settings
+from local.cloud import CannotStart, Cloud
+from local.console import Console
+from local.postgres import accepts_connections, free_port, without_root
+from local.runtime import REGION, Launch, lambda_environment
+from tests.artefact.assembly import Assembly, Unpacked
+from tests.servers import wait_until
+
+# What Lambda's own Python brings: its bootstrap, and boto3 with what that needs.
+RUNTIME_PACKAGES = (
+    "awslambdaric", "runtime_client*", "simplejson", "snapshot_restore_py",
+    "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py",
+)  # fmt: skip
+PROXY_PORT, INSTANCE_PORT = "5432", "6432"
+MASTER_SECRET = "rds!master"
+
+MUTATIONS: dict[str, Callable[[dict[str, dict[str, Any]]], Any]] = {
+    "nothing": lambda functions: None,
+    "missing dependency": lambda functions: functions["get_order"]["Layers"].pop(),
+    "misspelt handler": lambda functions: functions["get_order"].update(Handler="handler.handle"),
+    "missing variable": lambda functions: functions["get_order"]["Environment"]["Variables"].pop("DATABASE_HOST"),
+    "missing right": lambda functions: functions["create_order"]["Environment"]["Variables"].update(
+        DATABASE_USER="orders_seeder"
+    ),
+    "missing file": lambda functions: functions["get_order"].update(Code=functions["get_health"]["Code"]),
+}
+
+
+class World:
+    """Servers and folders that the unpacked functions live among."""
+
+    def __init__(self, folder: Path, assembly: Path, mutation: str) -> None:
+        self.folder = folder
+        self.assembly_folder = assembly
+        self.mutation = mutation
+        self.unpacked: dict[str, Unpacked] = {}
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.certificate = _certificate(folder)
+        self.runtime = _runtime(folder / "runtime")
+        self.ports: dict[str, int] = {}
+        # Functions are started from several tasks of one loop and threads of its executor.
+        self.lock = threading.Lock()
+        self.cloud: Cloud
+
+    def launch(self, function: Function, variables: dict[str, str]) -> Launch:
+        """variables: what the laptop would set; only where its servers are is taken from them."""
+        with self.lock:
+            if not self.unpacked:
+                self._unpack(variables)
+        unpacked = self.unpacked[function.name]
+        environment = {
+            **lambda_environment(function, Path("/var/task")),
+            **unpacked.environment,
+            "AWS_ENDPOINT_URL": self.aws,
+            "AWS_SESSION_TOKEN": "local",
+            # The pooler's way into PostgreSQL, where RDS Proxy has IAM.
+            "DATABASE_ROLE_PASSWORD": self.cloud.role_password,
+            "SSL_CERT_FILE": str(self.certificate),
+            "PYTHONPATH": "/var/task:/opt/python:/var/runtime",
+        }
+        if "DATABASE_PORT" in environment:
+            environment["DATABASE_PORT"] = str(self.ports[environment["DATABASE_PORT"]])
+        mounts = [f"mount -t tmpfs none {top}" for top in ("/opt", "/var")]
+        mounts += ["mkdir /var/task /var/runtime"]
+        mounts += [
+            f"mount --bind '{source}' {target}"
+            for source, target in ((unpacked.task, "/var/task"), (unpacked.opt, "/opt"), (self.runtime, "/var/runtime"))
+        ]
+        # -S: nothing of this interpreter's packages; -E is not given, so that PYTHONPATH is Lambda's.
+        script = " && ".join([*mounts, "cd /var/task", f"exec '{sys.executable}' -S -m awslambdaric {unpacked.handler}"])
+        root = [] if os.geteuid() == 0 else ["--map-root-user"]
+        return Launch(["unshare", *root, "--mount", "--", "sh", "-c", script], Path("/"), environment)
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
+            process.wait()
+
+    def _unpack(self, variables: dict[str, str]) -> None:
+        queue = variables.get("SEED_QUEUE_URL") or self.cloud.queue.url  # type: ignore[union-attr]
+        self.aws = self.cloud.queue.endpoint  # type: ignore[union-attr]
+        owner = self.cloud.database
+        secret = self._secret(owner.user, owner.password)
+        self.ports = {
+            PROXY_PORT: self._pooler("proxy", "transaction", variables),
+            INSTANCE_PORT: self._pooler("instance", "session", variables),
+        }
+        values = {
+            ("AWS::RDS::DBProxy", "Endpoint"): "localhost",
+            ("AWS::RDS::DBInstance", "Endpoint.Address"): "localhost",
+            ("AWS::RDS::DBInstance", "MasterUserSecret.SecretArn"): secret,
+            ("AWS::SQS::Queue", "Ref"): queue,
+        }
+        assembly = Assembly(self.assembly_folder, "dev", values)
+        functions = assembly.functions()
+        MUTATIONS[self.mutation](functions)
+        for name, properties in functions.items():
+            self.unpacked[name] = assembly.unpack(name, properties, self.folder / "functions", self.assembly_folder / "layers")
+        roots = self.unpacked["migrate_database"].task / "rds-ca.pem"
+        # The instance's certificate is ours here; that the file is where the variable says stays tested.
+        roots.write_text(roots.read_text() + self.certificate.read_text())
+
+    def _secret(self, user: str, password: str) -> str:
+        client = boto3.client(
+            "secretsmanager", endpoint_url=self.aws, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x"
+        )
+        arn: str = client.create_secret(Name=MASTER_SECRET, SecretString=json.dumps({"username": user, "password": password}))[
+            "ARN"
+        ]
+        return arn
+
+    def _pooler(self, name: str, mode: str, variables: dict[str, str]) -> int:
+        """TLS towards the function, and towards PostgreSQL the role's password, which an IAM token stands for.
+
+        The instance checks the master's password; the proxy takes any, as what a token is worth only AWS can say.
+        """
+        folder, port = self.folder / name, free_port()
+        folder.mkdir()
+        owner, role_password = self.cloud.database, self.cloud.role_password
+        roles = {"orders_app": role_password, "orders_seeder": role_password, "orders_auditor": role_password}
+        users = {owner.user: owner.password} if name == "instance" else roles
+        (folder / "users.txt").write_text("".join(f'"{user}" "{password}"\n' for user, password in users.items()))
+        shutil.copy(self.certificate, folder / "server.pem")
+        shutil.copy(self.certificate.with_suffix(".key"), folder / "server.key")
+        (folder / "pgbouncer.ini").write_text(
+            "[databases]\n"
+            f"orders = host={owner.host} port={owner.port} dbname={owner.database}\n"
+            "[pgbouncer]\n"
+            "listen_addr = 127.0.0.1\n"
+            f"listen_port = {port}\n"
+            "unix_socket_dir =\n"
+            f"auth_type = {'scram-sha-256' if name == 'instance' else 'trust'}\n"
+            f"auth_file = {folder / 'users.txt'}\n"
+            "client_tls_sslmode = require\n"
+            f"client_tls_cert_file = {folder / 'server.pem'}\n"
+            f"client_tls_key_file = {folder / 'server.key'}\n"
+            f"pool_mode = {mode}\n"
+            "default_pool_size = 4\n"
+            "max_client_conn = 200\n"
+        )
+        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+        assert program, "PgBouncer is not installed"
+        command = [*(without_root(folder) if os.geteuid() == 0 else []), program, str(folder / "pgbouncer.ini")]
+        with (folder / "log").open("ab") as log:
+            self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))
+        wait_until(lambda: accepts_connections(port), f"The {name}'s start")
+        return port
+
+
+class ArtefactCloud(Cloud):
+    """Also invokes what has no client: the schedule's function would otherwise wait for its hour."""
+
+    async def start(self) -> None:
+        await super().start()
+        for function in self.functions.values():
+            if function.function.trigger == "schedule" and (await function.invoke({})).failed:
+                raise CannotStart(f"{function.function.name} failed")
+
+
+def _certificate(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    certificate = folder / "localhost.pem"
+    options = [
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+    ]
+    files = ["-keyout", str(certificate.with_suffix(".key")), "-out", str(certificate)]
+    subprocess.run(["openssl", "req", *options, *files], check=True, capture_output=True)
+    return certificate
+
+
+def _runtime(folder: Path) -> Path:
+    folder.mkdir()
+    packages = Path(boto3.__file__).parent.parent
+    for pattern in RUNTIME_PACKAGES:
+        for source in packages.glob(pattern):
+            shutil.copytree(source, folder / source.name) if source.is_dir() else shutil.copy(source, folder)
+    return folder
+
+
+def main() -> None:
+    assembly, mutation = Path(sys.argv[1]), sys.argv[2]
+    chosen = settings()
+    world = World(chosen.folder / "world", assembly, mutation)
+    cloud = ArtefactCloud(replace(chosen, launch=world.launch), Console())
+    world.cloud = cloud
+    try:
+        asyncio.run(serve(cloud))
+    except Exception as reason:
+        sys.exit(str(reason))
+    finally:
+        world.stop()
+
+
+if __name__ == "__main__":
+    main()

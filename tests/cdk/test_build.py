@@ -1,0 +1,74 @@
+"""What is built for the upload: reproducible layers for arm64, and templates that cfn-lint accepts."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cdk.app import build
+from cdk.layers import PYTHON, Target, build_dependencies, build_orders, interpreter
+from functions.inventory import ROOT
+
+AARCH64 = 183  # e_machine in an ELF header
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+@pytest.mark.parametrize("builder", [build_orders, build_dependencies])
+def test_two_builds_of_a_layer_are_identical(tmp_path: Path, builder: Callable[[Path, Target], None]) -> None:
+    builds = [tmp_path / "first", tmp_path / "a-longer-name" / "second"]
+    for folder in builds:
+        folder.mkdir(parents=True)
+        builder(folder, Target())
+    first, second = map(fingerprint, builds)
+    assert first == second
+    assert first
+    if interpreter(PYTHON):
+        assert [name for name in first if name.endswith(".pyc")]
+
+
+def test_the_dependencies_are_for_the_functions_processor(tmp_path: Path) -> None:
+    build_dependencies(tmp_path, Target())
+    native = list(tmp_path.rglob("*.so"))
+    assert native
+    for library in native:
+        assert int.from_bytes(library.read_bytes()[18:20], "little") == AARCH64, library.name
+        assert "cpython-313-aarch64" in library.name
+
+
+def test_the_dependencies_leave_lambdas_own_packages_alone(tmp_path: Path) -> None:
+    build_dependencies(tmp_path, Target())
+    assert not list(tmp_path.rglob("boto*"))
+    [dateutil] = tmp_path.rglob("python_dateutil-*.dist-info")
+    assert dateutil.name < "python_dateutil-3"
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_cfn_lint_finds_no_error(tmp_path: Path, stage: str) -> None:
+    build({"stage": stage, "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
+    # W3005: CDK names a dependency that CloudFormation would find itself.
+    command = [
+        str(Path(sys.executable).with_name("cfn-lint")),
+        "-i",
+        "W3005",
+        "--",
+        *map(str, tmp_path.glob("*.template.json")),
+    ]
+    report = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONWARNINGS": "ignore"}
+    )
+    assert report.returncode == 0, report.stdout
+
+
+def test_the_cli_finds_the_app_and_the_pinned_version() -> None:
+    assert "-m cdk.app" in json.loads((ROOT / "cdk.json").read_text())["app"]
+    assert re.search(r"aws-cdk@2\.\d+\.\d+", (ROOT / "Makefile").read_text())

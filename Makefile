@@ -9,7 +9,7 @@ BIN := .venv/bin
 CDK = PATH="$(CURDIR)/$(BIN):$$PATH" npx --yes aws-cdk@2.1148.1
 EXAMPLES ?= 200
 unexport PYTHONDONTWRITEBYTECODE
-export PYTHONPATH := layers/orders/python
+export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help

@@ -12,6 +12,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk.api import Api
+from cdk.ci import CiStack
 from cdk.compute import Compute
 from cdk.database import Database
 from cdk.delivery import Canaries, migrate_before
@@ -114,6 +115,8 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
     name = f"Orders-{settings.stage}"
     data = DataStack(app, f"{name}-Data", settings, functions, termination_protection=settings.protect)
     ApiStack(app, f"{name}-Api", settings, functions, data, termination_protection=settings.protect)
+    if repository := app.node.try_get_context("github"):
+        CiStack(app, "OrdersCi", repository)
     for key, value in {"service": "orders", "stage": settings.stage}.items():
         # CloudFormation refuses tags on this one type, whatever CDK thinks.
         cdk.Tags.of(app).add(key, value, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"])

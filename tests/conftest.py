@@ -40,7 +40,7 @@ def sqs() -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     os.environ["AWS_ENDPOINT_URL_SQS"] = f"http://{host}:{port}"
-    os.environ["SEED_QUEUE_URL"] = boto3.client("sqs").create_queue(QueueName="orders-seed")["QueueUrl"]
+    os.environ["SEED_QUEUE_URL"] = boto3.client("sqs").create_queue(QueueName="tests")["QueueUrl"]
     yield os.environ["SEED_QUEUE_URL"]
     server.stop()
 

@@ -5,8 +5,10 @@ import re
 from typing import Any
 
 import pytest
+from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
 
+from cdk.app import build
 from cdk.compute import NETWORK_ACTIONS, TRACING_ACTIONS
 from cdk.settings import STAGES, from_context
 from functions.inventory import ROOT, load_functions
@@ -297,6 +299,25 @@ def test_cdk_nag_finds_nothing_that_has_no_reason(prod: Synthesized) -> None:
 def test_a_choice_that_makes_no_sense_is_refused(context: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"stage|issuer"):
         from_context(context)
+
+
+def test_only_an_environment_of_the_repository_may_deploy_and_only_through_the_bootstrap_roles() -> None:
+    app = build({"aws:cdk:bundling-stacks": [], "github": "owner/repository"})
+    resources = Template.from_stack(app.node.find_child("OrdersCi")).to_json()["Resources"]  # type: ignore[arg-type]
+    roles = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::IAM::Role"]
+    subjects = []
+    for role in roles:
+        [statement] = role["AssumeRolePolicyDocument"]["Statement"]
+        subjects.append(statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"])
+    assert subjects == ["repo:owner/repository:environment:dev", "repo:owner/repository:environment:prod"]
+    policies = [r["Properties"]["PolicyDocument"]["Statement"] for r in resources.values() if r["Type"] == "AWS::IAM::Policy"]
+    assert [statement["Action"] for [statement] in policies] == ["sts:AssumeRole"] * 2
+
+
+def test_actions_of_the_workflows_are_pinned_by_hash() -> None:
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for action in re.findall(r"uses: (\S+)", workflow.read_text()):
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action), action
 
 
 def test_both_stages_leave_connections_to_people() -> None:

@@ -7,7 +7,6 @@ its sources by hash and not by time, because an asset's times are all the same.
 import shutil
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

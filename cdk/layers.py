@@ -80,9 +80,7 @@ def compile_bytecode(folder: Path, target: Target) -> None:
     """Needs the very minor version of Python that the functions run on; without one the layer works, and starts slower."""
     python = interpreter(target.python)
     if python is None:
-        warnings.warn(
-            f"No Python {target.python} was found: layers are built without bytecode, cold starts take longer", stacklevel=2
-        )
+        print(f"No Python {target.python} is here: layers get no bytecode, and cold starts take longer", file=sys.stderr)
         return
     options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/opt"]
     subprocess.run([python, "-m", "compileall", *options, str(folder / "python")], check=True, env={"PYTHONHASHSEED": "0"})

@@ -67,7 +67,7 @@ lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 	$(BIN)/uv pip compile --group run -o requirements/run.txt $(LOCK)
 	$(BIN)/uv pip compile --group cdk -o requirements/cdk.txt $(LOCK)
 	$(BIN)/uv pip compile --group test -o requirements/test.txt $(LOCK)
-LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+LOCK := --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .venv/bin/uv: requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found."; exit 1; }
@@ -76,5 +76,5 @@ LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-in
 
 # Compiled at once: Python would otherwise compile in every function's cold start where it may not write.
 .venv/%: requirements/%.txt .venv/bin/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $<
+	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --require-hashes -r $<
 	@touch $@

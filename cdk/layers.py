@@ -52,6 +52,7 @@ def build_dependencies(folder: Path, target: Target) -> None:
         "pip",
         "install",
         "--quiet",
+        "--system-certs",
         "--no-config",
         "--target",
         str(folder / "python"),

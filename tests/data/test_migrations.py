@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,20 @@ def test_no_role_but_the_owner_may_log_in_without_limits(db: Database) -> None:
         assert "statement_timeout" in settings
         assert "idle_in_transaction_session_timeout" in settings
     assert db.sql("SELECT rolcanlogin, rolsuper FROM pg_roles WHERE rolname = 'migrator'") == [[False, False]]
+
+
+def test_an_owner_like_rds_master_user_can_migrate(tmp_path: Path, migrate: Any, folder: Path) -> None:
+    """No superuser; it may create roles, and pass on rds_iam."""
+    cluster = EmbeddedPostgres(tmp_path / "rds", fsync="off")
+    superuser = cluster.start().connect("postgres")
+    superuser.run("CREATE ROLE rds_iam; CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'master'")
+    superuser.run("GRANT rds_iam TO master WITH ADMIN OPTION")
+    superuser.run("CREATE DATABASE rds OWNER master")
+    superuser.close()
+    master = replace(cluster.server, user="master", password="master", database="rds").connect()
+    assert "functions.sql" in migrate(master, folder)
+    assert migrate(master, folder) == []
+    assert master.run("SELECT pg_has_role('orders_app', 'rds_iam', 'MEMBER')") == [[True]]
+    assert master.run("SELECT tableowner::text FROM pg_tables WHERE tablename = 'orders'") == [["migrator"]]
+    master.close()
+    cluster.stop()

@@ -14,8 +14,8 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
         GRANT rds_iam TO orders_app, orders_seeder, orders_auditor;
     END IF;
-    -- RDS's master user is no superuser: to act as migrator it has to be a member.
-    IF NOT pg_has_role(current_user, 'migrator', 'MEMBER') THEN
+    -- RDS's master user is no superuser. As the maker of migrator it may pass the role on, but may act as it only when told so.
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         EXECUTE format('GRANT migrator TO %I', current_user);
     END IF;
     EXECUTE format('GRANT CREATE, CONNECT ON DATABASE %I TO migrator', current_database());

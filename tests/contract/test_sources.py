@@ -1,0 +1,78 @@
+"""Generated files are up to date, and the house keeps its own rules."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from functions.inventory import FUNCTIONS, OPENAPI, ROOT, load_functions
+from functions.openapi import README, TABLE, build, endpoint_table
+
+HANDLERS = sorted(FUNCTIONS.glob("*/handler.py"))
+LAYER = ROOT / "layers" / "orders" / "python" / "orders"
+LONGEST_FUNCTION = 50
+MOST_LINES = 125
+
+
+def test_openapi_json_says_what_the_handlers_say() -> None:
+    assert json.loads(OPENAPI.read_text()) == build()
+
+
+def test_the_readmes_table_says_what_openapi_json_says() -> None:
+    [table] = TABLE.findall(README.read_text())
+    assert README.read_text() == TABLE.sub(lambda found: found[1] + endpoint_table(build()) + found[2], README.read_text())
+    assert table
+
+
+def test_every_operation_is_named_after_its_folder() -> None:
+    operations = [operation for item in build()["paths"].values() for operation in item.values()]
+    names = {operation["operationId"].partition(".")[0] for operation in operations}
+    assert names == {function.name for function in load_functions() if function.routes}
+
+
+def test_every_make_target_in_the_documents_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = "\n".join(document.read_text() for document in (README, *(ROOT / "docs").glob("*.md")))
+    named = set(re.findall(r"(?:^|`|… )make ([a-z]+)", text, re.MULTILINE))
+    assert named
+    assert named <= targets
+
+
+@pytest.mark.parametrize("handler", HANDLERS, ids=lambda handler: handler.parent.name)
+def test_a_handler_is_short_and_knows_no_other_folder(handler: Path) -> None:
+    source = handler.read_text()
+    assert len(source.splitlines()) <= MOST_LINES
+    assert not re.search(r"^(from|import) (functions|local|cdk|tests)\b", source, re.MULTILINE)
+
+
+def test_functions_are_short_and_abstractions_have_more_than_one_implementation() -> None:
+    for file in [*HANDLERS, *LAYER.glob("*.py"), *(ROOT / "local").glob("*.py"), *(ROOT / "cdk").glob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                assert length <= LONGEST_FUNCTION, f"{file.name}: {node.name} has {length} lines"
+        assert not re.search(r"\b(ABC|Protocol|metaclass)\b", file.read_text()), file
+
+
+def test_the_shared_layer_stays_small() -> None:
+    assert len([file for file in LAYER.glob("*.py") if file.name != "__init__.py"]) <= 6
+
+
+PINNING = re.compile(
+    r"\b(SET (SESSION|LOCAL)|set_config|nextval|setval|PREPARE|DEALLOCATE|LISTEN|TEMP(ORARY)? TABLE|pg_advisory_lock)\b"
+)
+
+
+def test_no_statement_at_run_time_pins_a_session_of_the_proxy() -> None:
+    """RDS Proxy gives a session its own connection for good after these. The migration does not come through the proxy."""
+    sources = [*FUNCTIONS.glob("*/*.sql"), *HANDLERS, *LAYER.glob("*.sql"), *LAYER.glob("*.py")]
+    for file in sources:
+        if "migrate_database" not in file.parts:
+            assert not PINNING.search(file.read_text()), file
+
+
+def test_no_statement_is_too_long_for_the_proxy_to_share_its_connection() -> None:
+    for file in [*FUNCTIONS.glob("*/*.sql"), *LAYER.glob("*.sql")]:
+        assert len(file.read_bytes()) < 16 * 1024, file

@@ -29,6 +29,8 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "100",
+    # Half of PostgreSQL's default: all of it counts as used once a seed run has gone through it.
+    "shared_buffers": "64MB",
     "shared_preload_libraries": "pg_stat_statements",
     "log_checkpoints": "off",
     "timezone": "UTC",

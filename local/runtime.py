@@ -25,8 +25,8 @@ from local.postgres import end_with_parent
 API = "/2018-06-01/runtime"
 # Two cores: more environments of one function would only wait for each other.
 MAX_ENVIRONMENTS = 4
-# An extra environment goes when it had nothing to do for this long; the last one of a function stays warm.
-IDLE_SECONDS = 60
+# An environment goes when it had nothing to do for this long, as in Lambda: a laptop's memory is not ours to keep.
+IDLE_SECONDS = 120
 INIT_SECONDS = 20
 STOP_SECONDS = 2
 READ_BYTES = 64 * 1024
@@ -308,9 +308,9 @@ class LambdaFunction:
     async def retire_idle(self) -> None:
         async with self.free:
             now = time.monotonic()
-            extra = [known for known in self.environments[1:] if known.idle_since and now - known.idle_since > IDLE_SECONDS]
-            self.environments = [known for known in self.environments if known not in extra]
-        await asyncio.gather(*(environment.stop() for environment in extra))
+            idle = [known for known in self.environments if known.idle_since and now - known.idle_since > IDLE_SECONDS]
+            self.environments = [known for known in self.environments if known not in idle]
+        await asyncio.gather(*(environment.stop() for environment in idle))
 
     async def stop(self) -> None:
         former, self.environments = self.environments, []

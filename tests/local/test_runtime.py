@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from functions.inventory import Function
+from local import runtime
 from local.cloud import RUNTIME_CLIENT
 from local.console import Console
 from local.runtime import MAX_ENVIRONMENTS, LambdaFunction, Launch, Result, lambda_environment
@@ -147,6 +148,20 @@ def test_a_function_that_cannot_be_loaded_is_an_error_until_it_is_mended(tmp_pat
     first, second, mended = bench.run(scenario)
     assert (first.failed, first.json["errorType"]) == (second.failed, second.json["errorType"]) == (True, kind)
     assert mended.json["event"] == "mended"
+
+
+def test_an_idle_environment_goes_and_the_next_request_starts_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "IDLE_SECONDS", 0)
+    source = "import os\ndef handler(event, context):\n    return os.getpid()\n"
+
+    async def scenario(function: LambdaFunction) -> tuple[Any, int, Any]:
+        first = (await function.invoke(None)).json
+        await function.retire_idle()
+        return first, len(function.environments), (await function.invoke(None)).json
+
+    first, left, second = Bench(tmp_path, source).run(scenario)
+    assert left == 0
+    assert first != second
 
 
 def test_a_change_lets_running_work_finish(tmp_path: Path) -> None:

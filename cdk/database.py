@@ -50,7 +50,6 @@ class Database(Construct):
             removal_policy=cdk.RemovalPolicy.RETAIN if settings.protect else cdk.RemovalPolicy.DESTROY,
             auto_minor_version_upgrade=True,
             copy_tags_to_snapshot=True,
-            enable_performance_insights=settings.protect,
             cloudwatch_logs_exports=["postgresql"],
             parameter_group=rds.ParameterGroup(self, "Parameters", engine=engine, parameters=_parameters(settings)),
         )

@@ -5,12 +5,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from local.events import HttpResponse, message
+from local.events import HttpRequest, HttpResponse, message
 
 AUDIENCE = "orders-local"
 KEY_ID = "local-1"
@@ -43,6 +44,22 @@ class Issuer:
 
     def key_set(self) -> jwt.PyJWKSet:
         return jwt.PyJWKSet.from_dict(self.documents()[JWKS_PATH])
+
+    def answer(self, request: HttpRequest) -> HttpResponse | None:
+        """What the issuer serves beside the API: its documents, and tokens. None for any other path."""
+        if request.method == "GET" and request.raw_path in self.documents():
+            return _json(200, self.documents()[request.raw_path])
+        # The path that openapi.json names, so that the documentation page can authorize itself.
+        if (request.method, request.raw_path) == ("POST", "/oauth2/token"):
+            return self._grant(dict(parse_qsl(request.body.decode(errors="replace"))))
+        return None
+
+    def _grant(self, form: dict[str, str]) -> HttpResponse:
+        """Client credentials, whoever asks."""
+        if form.get("grant_type") != "client_credentials":
+            return _json(400, {"error": "unsupported_grant_type"})
+        token = self.token(form.get("scope", "").split(), form.get("client_id", "laptop"))
+        return _json(200, {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS})
 
     def documents(self) -> dict[str, Any]:
         """What the issuer serves, by path."""
@@ -111,6 +128,10 @@ def _remembered_key(file: Path) -> rsa.RSAPrivateKey:
     key_again = serialization.load_pem_private_key(file.read_bytes(), None)
     assert isinstance(key_again, rsa.RSAPrivateKey)
     return key_again
+
+
+def _json(status: int, document: Any) -> HttpResponse:
+    return HttpResponse(status, [("content-type", "application/json")], json.dumps(document).encode())
 
 
 def _challenge(scope: str, error: str, description: str) -> str:

@@ -74,8 +74,7 @@ class Cloud:
         listening = _listen(self.settings.port)
         self.port: int = listening.getsockname()[1]
         self.gateway = Gateway(self.console, self._authorizer(), self.settings.cors_origins)
-        if self.issuer is not None:
-            self.gateway.documents = self.issuer.documents()
+        self.gateway.issuer = self.issuer
         self.database = await asyncio.to_thread(self._start_database)
         self._load_functions()
         worker = self.functions["run_seed_chunk"]

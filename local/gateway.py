@@ -1,7 +1,6 @@
 """The HTTP API: routes requests to functions as API Gateway does, and answers itself as API Gateway does."""
 
 import base64
-import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from functions.inventory import Function, Route
-from local.auth import Authorizer
+from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_event, http_response, message
 from local.runtime import LambdaFunction
@@ -47,7 +46,7 @@ class Gateway:
         self.authorizer = authorizer
         self.cors_origins = frozenset(cors_origins)
         self.routes: list[tuple[Route, list[str], LambdaFunction]] = []
-        self.documents: dict[str, Any] = {}
+        self.issuer: Issuer | None = None
 
     def set_functions(self, functions: Iterable[LambdaFunction]) -> None:
         """The most specific first: /orders/summary before /orders/{order_id}, and either before /orders with more behind it."""
@@ -79,9 +78,8 @@ class Gateway:
             > MAX_HEAD_BYTES
         ):
             return message(431, "Request Header Fields Too Large")
-        if request.method == "GET" and request.raw_path in self.documents:
-            body = json.dumps(self.documents[request.raw_path]).encode()
-            return HttpResponse(200, [("content-type", "application/json")], body)
+        if self.issuer is not None and (answer := self.issuer.answer(request)):
+            return answer
         if self._is_preflight(request):
             return self._preflight(request)
         match = self.match(request.method, request.raw_path)

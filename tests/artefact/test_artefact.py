@@ -1,8 +1,6 @@
 """What `cdk deploy` would upload really runs: every function, from the assembly alone, under Lambda's own runtime client."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,11 +11,10 @@ from functions.inventory import load_functions
 from tests.artefact.serve import MUTATIONS
 from tests.laptop import Laptop
 from tests.servers import wait_until
+from tests.tools import has_namespaces, missing
 
 needs_namespaces = pytest.mark.skipif(
-    subprocess.run(["unshare", "--map-root-user", "--mount", "true"], capture_output=True, check=False).returncode != 0
-    or not shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin"),
-    reason="needs Linux namespaces and PgBouncer",
+    not has_namespaces() or "pgbouncer" in missing(), reason="Linux user namespaces or PgBouncer are not to be had here"
 )
 
 

@@ -1,6 +1,5 @@
 """Many clients through a transaction pooler with two server connections: nobody ever gets another one's answer."""
 
-import shutil
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -12,13 +11,13 @@ from pg8000.native import Connection as StockConnection
 
 from tests.harness import ROLE_PASSWORD, Database
 from tests.servers import PgBouncer
+from tests.tools import missing
 
 CLIENTS = 8
 CALLS_PER_CLIENT = 1250
 
 needs_pgbouncer = pytest.mark.skipif(
-    shutil.which("pgbouncer") is None and not Path("/usr/sbin/pgbouncer").exists(),
-    reason="PgBouncer is not installed, and `make test` could not install it",
+    "pgbouncer" in missing(), reason="PgBouncer is not installed, and `make test` could not install it"
 )
 
 

@@ -13,9 +13,10 @@ from selenium.webdriver.support.ui import WebDriverWait
 from functions.inventory import load_functions
 from local.__main__ import SCOPES
 from tests.laptop import Laptop
+from tests.tools import missing
 
 needs_browser = pytest.mark.skipif(
-    not (shutil.which("chromium") and shutil.which("chromedriver")),
+    bool({"chromium", "chromedriver"} & missing().keys()),
     reason="Chromium is not installed, and `make test` could not install it",
 )
 WAIT_SECONDS = 30
@@ -79,6 +80,11 @@ def test_with_authorization_nothing_but_the_open_routes_answers_without_a_token(
             assert may_read or answer.json() == {"message": "Forbidden"}
         # No function was invoked for what was refused, so none of those that write was even started.
         assert laptop.processes("create_", "cancel_", "start_seed", "delete_", "update_") == []
+        form = {"grant_type": "client_credentials", "scope": "orders/read", "client_id": "swagger"}
+        granted = laptop.http.post("/oauth2/token", data=form).json()["access_token"]
+        assert laptop.get("/api/orders/", headers={"Authorization": f"Bearer {granted}"}).status_code == 200
+        assert laptop.http.post("/oauth2/token", data={"grant_type": "password"}).status_code == 400
+        assert laptop.get("/.well-known/openid-configuration").json()["issuer"] == laptop.url
         headers = {"Authorization": f"Bearer {everything}"}
         customer = laptop.post("/api/customers/", {"email": "a@b.de", "name": "A"}, headers).json()
         item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}

@@ -133,6 +133,18 @@ def test_a_read_whose_answer_was_lost_is_repeated(proxied: tuple[Service, Proxy]
     assert len(pauses) == 1
 
 
+def test_a_transition_whose_answer_was_lost_happened_once(
+    proxied: tuple[Service, Proxy], db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, proxy = proxied
+    order = service.order(service.customer()["id"])
+    proxy.answers = "cut"
+    monkeypatch.setattr(time, "sleep", lambda _: setattr(proxy, "answers", "forward"))
+    answer = service.act(order["id"], "cancel")
+    assert (answer.status, answer.json["status"]) == (200, "cancelled")
+    assert db.value("SELECT count(*) FROM order_events WHERE type = 'cancelled'") == 1
+
+
 def test_a_silent_database_is_answered_for_before_the_deadline(proxied: tuple[Service, Proxy]) -> None:
     service, proxy = proxied
     service.http("GET", "/api/health/")

@@ -92,6 +92,8 @@ def transition_order(request: Request, order_id: int, if_match: str | None, *, a
     def attempt() -> Response[str] | None:
         rows = database.run(
             TRANSITION,
+            # Done twice it finds itself done, and says so; a condition would no longer hold.
+            repeatable=if_match is None,
             order_id=order_id,
             action=action,
             becomes=becomes,

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cdk.smoke import Client, Surprise, walk
 from functions.inventory import ROOT, Route, load_functions
 from tests.laptop import Laptop, row_count
 from tests.servers import wait_until
@@ -70,6 +71,12 @@ def test_too_large_a_request_is_refused_in_api_gateways_form(laptop: Laptop) -> 
     }
     assert laptop.get("/api/orders/", headers={"x-long": "x" * 10_240}).status_code == 431
     assert laptop.http.post("/api/customers/", content=b'{"name": "' + b"x" * 5_900_000 + b'"}').status_code == 422
+
+
+def test_the_walk_through_a_deployment_passes_on_the_laptop_too(laptop: Laptop) -> None:
+    walk(Client(laptop.url, None), seeding=True)
+    with pytest.raises(Surprise, match="seeding"):
+        walk(Client(laptop.url, None), seeding=False)
 
 
 def test_next_can_be_fetched_as_it_is(laptop: Laptop) -> None:

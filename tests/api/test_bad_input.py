@@ -126,7 +126,7 @@ def test_a_body_where_none_is_read_is_refused(service: Service) -> None:
     assert_problem(service.http("POST", "/api/orders/1/cancel/", "{}"), 404)
 
 
-@pytest.mark.parametrize("path", ["/api/orders/1/x", "/api/orders/1//", "/api//orders/1"])
+@pytest.mark.parametrize("path", ["/api/orders/1/x", "/api/orders/1//", "/api//orders/1", "/api/orders/1\n"])
 def test_a_path_that_leads_nowhere_is_answered_as_api_gateway_does(service: Service, path: str) -> None:
     event = {
         "version": "2.0",

@@ -89,7 +89,9 @@ class Request(APIGatewayProxyEventV2):
     @property
     def path(self) -> str:
         """Without the trailing slash, which makes no difference."""
-        return super().path.removesuffix("/")
+        path = super().path
+        # Powertools' patterns end in `$`, which would overlook a line break; with a slash behind it nothing fits.
+        return f"{path}/" if path.endswith("\n") else path.removesuffix("/")
 
     @cached_property
     def query(self) -> list[tuple[str, str]]:

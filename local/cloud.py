@@ -1,8 +1,8 @@
 """The laptop cloud: database, functions, queue and gateway, started in order and stopped in the opposite one."""
 
 import asyncio
+import hmac
 import os
-import secrets
 import socket
 import sys
 from collections.abc import Callable
@@ -56,7 +56,6 @@ class Cloud:
         self.settings = settings
         self.console = console
         self.functions: dict[str, LambdaFunction] = {}
-        self.role_password = secrets.token_urlsafe(24)
         self.tasks: list[asyncio.Task[None]] = []
         self.embedded: EmbeddedPostgres | None = None
         self.poller: Poller | None = None
@@ -67,6 +66,11 @@ class Cloud:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def role_password(self) -> str:
+        """Of the roles that functions log in as. Made from the owner's: two clouds on one server must not lock each other out."""
+        return hmac.new(self.database.password.encode(), b"orders roles", "sha256").hexdigest()
 
     async def start(self) -> None:
         """Raises CannotStart or PostgresFailed; what was started by then has to be stopped."""

@@ -12,7 +12,7 @@ import pytest
 
 from cdk.smoke import Client, Surprise, walk
 from functions.inventory import ROOT, Route, load_functions
-from tests.laptop import Laptop, row_count
+from tests.laptop import STOP_SECONDS, Laptop, row_count
 from tests.servers import wait_until
 
 
@@ -209,6 +209,12 @@ def test_a_database_of_ones_own_is_used_instead(tmp_path: Path, laptop: Laptop) 
     with Laptop(tmp_path, DATABASE_URL=url) as other:
         assert other.get("/api/health/").status_code == 200
         assert other.processes("bin/postgres") == []
+        # Roles belong to the server, so both clouds use the same: neither locks the other out.
+        for cloud in (laptop, other):
+            for process in cloud.processes("get_health"):
+                process.kill()
+                process.wait(STOP_SECONDS)
+            assert cloud.get("/api/health/").status_code == 200
 
 
 def is_alive(process: psutil.Process) -> bool:

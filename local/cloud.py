@@ -69,7 +69,7 @@ class Cloud:
 
     @property
     def role_password(self) -> str:
-        """Of the roles that functions log in as. Made from the owner's: two clouds on one server must not lock each other out."""
+        """Of the functions' roles. Made from the owner's, so that two clouds on one server do not lock each other out."""
         return hmac.new(self.database.password.encode(), b"orders roles", "sha256").hexdigest()
 
     async def start(self) -> None:

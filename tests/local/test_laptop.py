@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ import pytest
 
 from cdk.smoke import Client, Surprise, walk
 from functions.inventory import ROOT, Route, load_functions
+from local.cloud import listen
 from tests.laptop import STOP_SECONDS, Laptop, row_count
 from tests.servers import wait_until
 
@@ -77,6 +79,12 @@ def test_the_walk_through_a_deployment_passes_on_the_laptop_too(laptop: Laptop) 
     walk(Client(laptop.url, None), seeding=True)
     with pytest.raises(Surprise, match="seeding"):
         walk(Client(laptop.url, None), seeding=False)
+
+
+def test_asyncio_can_tell_that_the_gateway_speaks_tcp() -> None:
+    """Where it cannot, it leaves Nagle's algorithm on, and every answer waits 40 ms for an acknowledgement."""
+    with closing(listen(0)) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 def test_next_can_be_fetched_as_it_is(laptop: Laptop) -> None:

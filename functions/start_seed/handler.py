@@ -28,7 +28,7 @@ DEFAULT_RUN = NewSeedRun()
 sqs = boto3.client("sqs")
 
 
-@app.endpoint("POST", "/api/dev/seed", scopes=["dev/seed"], returns={202: SeedRun}, problems=[400, 415], tag="Seeding")
+@app.endpoint("POST", "/api/dev/seed", scopes=["dev/seed"], returns={202: SeedRun}, problems=[415], tag="Seeding")
 def start_seed(run: Annotated[NewSeedRun, Body()] = DEFAULT_RUN, idempotency_key: IdempotencyKey = None) -> Response[str]:
     """Queue a seed run: that many customers, each with that many orders and items.
 

@@ -102,6 +102,10 @@ def test_a_repeated_parameter_is_refused(service: Service, query: str) -> None:
     assert_problem(service.http("GET", "/api/orders/", query=query), 422, query.partition("=")[0])
 
 
+def test_more_parameters_than_anybody_needs_are_refused_before_they_are_read(service: Service) -> None:
+    assert_problem(service.http("GET", "/api/orders/", query="&".join(["limit=1"] * 51)), 400)
+
+
 @pytest.mark.parametrize("query", ["email=%ff", "email=%00", "email=" + "x" * 255, "limit=%0a", "status=", "cursor=%00"])
 def test_a_parameter_that_cannot_be_read_is_refused(service: Service, query: str) -> None:
     assert service.http("GET", "/api/orders/", query=query).status in (400, 422)

@@ -97,8 +97,10 @@ class Request(APIGatewayProxyEventV2):
     def query(self) -> list[tuple[str, str]]:
         try:
             return parse_qsl(self.raw_query_string, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
+        except UnicodeDecodeError:
+            raise Problem(400, "The query string is not UTF-8 text.") from None
         except ValueError:
-            raise Problem(400, "The query string cannot be decoded.") from None
+            raise Problem(400, f"The query string has more than {MAX_QUERY_FIELDS} parameters.") from None
 
     @cached_property
     def resolved_query_string_parameters(self) -> dict[str, Any]:
@@ -167,14 +169,14 @@ class Api(APIGatewayHttpResolver):
 
         path: in Powertools' form (`/api/orders/<order_id>`), without trailing slash. scopes: any one of them suffices; none
         makes the route open. returns: the model of each successful status, its content type where that is
-        not JSON, None for an empty body. problems: beside 422 and 503.
+        not JSON, None for an empty body. problems: beside 400, 422 and 503.
         The handler's docstring becomes the summary (its first line) and the description.
         """
 
         def declare(function: Callable[..., Response[str]]) -> Callable[..., Response[str]]:
             summary, _, description = (function.__doc__ or "").partition("\n")
             documented: dict[int, Any] = {status: _documented(status, model) for status, model in returns.items()}
-            for status in sorted({*(problems or []), 422, 503}):
+            for status in sorted({400, 422, 503, *(problems or [])}):
                 documented[status] = _documented(status, ProblemDocument, PROBLEM_JSON)
             self.route(
                 path,

@@ -8,15 +8,18 @@ BIN := .venv/bin
 # The CLI's newest major version cannot read what the library writes.
 CDK = PATH="$(CURDIR)/$(BIN):$$PATH" npx --yes aws-cdk@2.1148.1
 EXAMPLES ?= 200
+SIZE ?= 10000
+FASTIFY := benchmarks/peers/fastify
+PEERS := $(FASTIFY)/dist/handler.js
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test lint format fuzz bench openapi migrate synth deploy destroy smoke lock
+.PHONY: help run reset test lint format fuzz bench bench-quick openapi migrate synth deploy destroy smoke lock
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-9s %s\n' "$$name" "$$does"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
 
 run: .venv/run ## Start the whole service on 127.0.0.1:$PORT (DATABASE_URL=… for a PostgreSQL of your own, AUTH=on for tokens)
 	@exec $(BIN)/python -m local
@@ -59,8 +62,11 @@ smoke: .venv/run ## Walk through every endpoint of the service at URL (TOKEN=…
 fuzz: .venv/test ## schemathesis for longer (EXAMPLES=200)
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract -s -o timeout=3600
 
-bench: .venv/test ## Time the endpoints and seeding against the database alone
-	$(BIN)/python -m benchmarks
+bench: .venv/test $(PEERS) ## Compare the service with its peers (SIZE=1000000 orders)
+	@$(BIN)/python -m benchmarks --size $(SIZE)
+
+bench-quick: .venv/test $(PEERS) ## The same in less than three minutes, with fewer calls
+	@$(BIN)/python -m benchmarks --rounds 60 --seconds 3 --cold 5
 
 lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 	$(BIN)/uv pip compile --group lambda -o layers/dependencies/requirements.txt $(LOCK)
@@ -73,6 +79,10 @@ LOCK := --quiet --system-certs --universal --python-version 3.11 --generate-hash
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+
+# On the Node of the wheel.
+$(FASTIFY)/dist/handler.js: $(wildcard $(FASTIFY)/*.js*) $(FASTIFY)/.npmrc | .venv/test
+	cd $(FASTIFY) && PATH="$(CURDIR)/$(BIN):$$PATH" && npm ci --silent && npm run --silent build
 
 # Compiled at once: Python would otherwise compile in every function's cold start where it may not write.
 .venv/%: requirements/%.txt .venv/bin/uv

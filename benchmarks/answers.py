@@ -1,0 +1,34 @@
+"""Whether a peer's answer is ours: the same JSON, but for the spelling of a moment and for cursors, which are opaque."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+
+class AnswersDiffer(Exception):
+    """A peer did other work than the service; its times would mean nothing."""
+
+
+def content(answer: dict[str, Any]) -> Any:
+    """What is compared of the answer to an event."""
+    document = json.loads(answer["body"])
+    if "results" in document:
+        document = {"results": document["results"], "more": document["next"] is not None}
+    return answer["statusCode"], _moments(document)
+
+
+def compare(who: str, what: str, theirs: dict[str, Any], ours: dict[str, Any], statuses: tuple[int, ...] = (200,)) -> None:
+    if ours["statusCode"] not in statuses:
+        raise AnswersDiffer(f"{what}: this service answers {ours}")
+    if content(theirs) != content(ours):
+        raise AnswersDiffer(f"{what}: {who} answers\n{content(theirs)}\nand this service\n{content(ours)}")
+
+
+def _moments(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _moments(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_moments(inner) for inner in value]
+    if isinstance(value, str) and value[4:5] == "-" and value[10:11] == "T":
+        return datetime.fromisoformat(value).timestamp()
+    return value

@@ -1,0 +1,71 @@
+"""The service's own seeding: its request, its queue (moto's SQS) and its worker."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from benchmarks.events import start_seed
+from benchmarks.workers import OURS
+
+ORDERS_PER_CUSTOMER, ITEMS_PER_ORDER = 10, 3
+ROWS_PER_CUSTOMER = 1 + ORDERS_PER_CUSTOMER * (1 + ITEMS_PER_ORDER)
+
+
+@contextmanager
+def queue() -> Iterator[None]:
+    """Puts the queue's whereabouts into the environment, from where the functions have them."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    os.environ.update(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "bench"))
+    os.environ.update(AWS_DEFAULT_REGION="eu-central-1", AWS_ENDPOINT_URL_SQS=f"http://{host}:{port}", SEED_MAX_RECEIVES="3")
+    os.environ["SEED_QUEUE_URL"] = boto3.client("sqs").create_queue(QueueName="bench")["QueueUrl"]
+    yield
+    server.stop()
+
+
+def seed(database: dict[str, str], log: Path, customers: int) -> Iterator[float]:
+    """Runs a seed run to its end, as orders_seeder; yields the seconds that each call of a function took."""
+    message = OURS.message(start_seed(customers, ORDERS_PER_CUSTOMER, ITEMS_PER_ORDER))
+    starter = OURS.start(database, log, "start_seed")
+    report = starter.call(message)
+    starter.stop()
+    assert report.answer["statusCode"] == 202, report.answer
+    yield report.seconds
+    worker = OURS.start(database, log, "run_seed_chunk")
+    while event := _receive():
+        report = worker.call({"function": "run_seed_chunk", "event": event})
+        assert report.answer["batchItemFailures"] == [], log.read_text()
+        _delete(event)
+        yield report.seconds
+    worker.stop()
+
+
+def _receive() -> dict[str, Any] | None:
+    """Up to ten messages as the event that Lambda makes of them, or None when the queue is empty."""
+    messages = (
+        boto3.client("sqs")
+        .receive_message(QueueUrl=os.environ["SEED_QUEUE_URL"], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"])
+        .get("Messages", [])
+    )
+    records = [
+        {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+            "eventSource": "aws:sqs",
+        }
+        for message in messages
+    ]
+    return {"Records": records} if records else None
+
+
+def _delete(event: dict[str, Any]) -> None:
+    for record in event["Records"]:
+        boto3.client("sqs").delete_message(QueueUrl=os.environ["SEED_QUEUE_URL"], ReceiptHandle=record["receiptHandle"])

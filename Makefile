@@ -10,7 +10,7 @@ CDK = PATH="$(CURDIR)/$(BIN):$$PATH" npx --yes aws-cdk@2.1148.1
 EXAMPLES ?= 200
 SIZE ?= 10000
 FASTIFY := benchmarks/peers/fastify
-PEERS := $(FASTIFY)/dist/handler.js
+PEERS := $(FASTIFY)/dist/handler.js .venv/peers/installed
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
@@ -73,6 +73,7 @@ lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 	$(BIN)/uv pip compile --group run -o requirements/run.txt $(LOCK)
 	$(BIN)/uv pip compile --group cdk -o requirements/cdk.txt $(LOCK)
 	$(BIN)/uv pip compile --group test -o requirements/test.txt $(LOCK)
+	$(BIN)/uv pip compile --group peers -o benchmarks/peers/requirements.txt $(LOCK)
 LOCK := --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .venv/bin/uv: requirements/uv.txt
@@ -83,6 +84,11 @@ LOCK := --quiet --system-certs --universal --python-version 3.11 --generate-hash
 # On the Node of the wheel.
 $(FASTIFY)/dist/handler.js: $(wildcard $(FASTIFY)/*.js*) $(FASTIFY)/.npmrc | .venv/test
 	cd $(FASTIFY) && PATH="$(CURDIR)/$(BIN):$$PATH" && npm ci --silent && npm run --silent build
+
+.venv/peers/installed: benchmarks/peers/requirements.txt .venv/bin/uv
+	$(BIN)/python -m venv --clear .venv/peers
+	$(BIN)/uv pip install --quiet --system-certs --python .venv/peers/bin/python --compile-bytecode --require-hashes -r $<
+	@touch $@
 
 # Compiled at once: Python would otherwise compile in every function's cold start where it may not write.
 .venv/%: requirements/%.txt .venv/bin/uv

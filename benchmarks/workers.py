@@ -98,7 +98,8 @@ class Implementation:
 
 
 def _python_peer(name: str, title: str, folder: str) -> Implementation:
-    return Implementation(name, title, (str(PEERS_PYTHON), str(WORKER), f"app={PEERS / folder}"), PEERS_PYTHON)
+    command = (str(PEERS_PYTHON), str(WORKER), f"app={PEERS / folder}")
+    return Implementation(name, title, command, PEERS_PYTHON, environment={"PYTHONPATH": str(PEERS / "common")})
 
 
 OURS = Implementation(
@@ -124,7 +125,12 @@ def _fastify(name: str, title: str, handler: Path, **environment: str) -> Implem
 
 # Bundled, as the CDK does it: finding many small files is most of a start.
 FASTIFY_BUNDLED = _fastify("fastify", "Fastify + postgres.js", FASTIFY_HANDLER)
-PEER_IMPLEMENTATIONS = [FASTIFY_BUNDLED]
+PEER_IMPLEMENTATIONS = [
+    _python_peer("django", "Django + DRF", "django"),
+    _python_peer("fastapi", "FastAPI + SQLAlchemy 2", "fastapi"),
+    _python_peer("litestar", "Litestar + asyncpg", "litestar"),
+    FASTIFY_BUNDLED,
+]
 # How else the same program is shipped, which makes a difference to its start only.
 COLD_VARIANTS = [
     _fastify("fastify_files", "Fastify, node_modules as installed", FASTIFY / "handler.js"),

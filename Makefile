@@ -62,11 +62,11 @@ smoke: .venv/run ## Walk through every endpoint of the service at URL (TOKEN=…
 fuzz: .venv/test ## schemathesis for longer (EXAMPLES=200)
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract -s -o timeout=3600
 
-bench: .venv/test $(PEERS) ## Compare the service with its peers (SIZE=1000000 orders)
-	@$(BIN)/python -m benchmarks --size $(SIZE)
+bench: .venv/test $(PEERS) ## Compare the service with its peers, and write docs/benchmarks.md (SIZE=1000000 orders)
+	@$(BIN)/python -m benchmarks --size $(SIZE) --document --command "make bench SIZE=$(SIZE)"
 
 bench-quick: .venv/test $(PEERS) ## The same in less than three minutes, with fewer calls
-	@$(BIN)/python -m benchmarks --rounds 60 --seconds 3 --cold 5
+	@$(BIN)/python -m benchmarks --rounds 40 --seconds 2 --cold 3 --mixed 60 --mixed-rounds 1 --command "make bench-quick"
 
 lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 	$(BIN)/uv pip compile --group lambda -o layers/dependencies/requirements.txt $(LOCK)

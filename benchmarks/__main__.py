@@ -3,55 +3,107 @@
 import argparse
 import compileall
 import logging
+import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.data import prepare, variables
-from benchmarks.events import get_order
-from benchmarks.measure import Pool, check, cold, warm
+from benchmarks.data import Data, prepare, variables
+from benchmarks.events import get_order, summarize_orders
+from benchmarks.limits import pgbench, redis
+from benchmarks.measure import Pool, check, cold, seeding, warm
+from benchmarks.mixed import mixed
 from benchmarks.progress import Progress
-from benchmarks.report import Results, print_table
-from benchmarks.scenarios import scenarios
+from benchmarks.report import print_tables, write_document
+from benchmarks.results import Results, machine, versions
+from benchmarks.scenarios import Deep, scenarios
 from benchmarks.seeding import queue
 from benchmarks.tls import TlsFront
 from benchmarks.workers import COLD_VARIANTS, FUNCTIONS, OURS, PEER_IMPLEMENTATIONS, PEERS, ROOT
 from local.postgres import EmbeddedPostgres
 
-# As a small RDS instance has them; the laptop's own settings are for a machine that does other work, too.
-POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB", "autovacuum": "off"}
+# As an instance with a few gigabytes has them; the laptop's own settings leave the memory to others.
+POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
+DEEP_PAGE = 10_000 * 50
+SEEDED_CUSTOMERS = 10_000
 
 
-def run(size: int, rounds: int, seconds: float, cold_runs: int) -> Results:
-    """size: orders. rounds, seconds: at most so many calls of each scenario, and about so long."""
-    implementations = [OURS, *(each for each in PEER_IMPLEMENTATIONS if each.needs.exists())]
-    variants = [each for each in COLD_VARIANTS if each.needs.exists()]
-    results = Results(size, {each.name: each.title for each in (*implementations, *variants)})
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        log = folder / "workers.log"
-        postgres = EmbeddedPostgres(folder / "postgres", **POSTGRES)
-        stack.callback(postgres.stop)
-        server = postgres.start()
+class Run:
+    """One size, from an empty database to the results."""
+
+    def __init__(self, stack: ExitStack, options: argparse.Namespace) -> None:
+        self.stack, self.options = stack, options
+        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        self.log = self.folder / "workers.log"
+        self.implementations = [OURS, *(each for each in PEER_IMPLEMENTATIONS if each.needs.exists())]
+        self.variants = [each for each in COLD_VARIANTS if each.needs.exists()]
+        self.progress = Progress(steps=22)
+        stack.callback(self.progress.finish)
+        self.postgres = EmbeddedPostgres(self.folder / "postgres", **POSTGRES)
+        stack.callback(self.postgres.stop)
+        self.server = self.postgres.start()
         stack.enter_context(queue())
-        progress = Progress(steps=2 + 15 + 2)
-        stack.callback(progress.finish)
-        data = prepare(server, size, 4 * (rounds + 100) * len(implementations), log, progress)
-        pool = Pool(data, implementations, log)
-        stack.callback(pool.stop)
-        for scenario in scenarios(data):
-            progress.say(scenario.title)
+        titles = {each.name: each.title for each in (*self.implementations, *self.variants)}
+        titles |= {"limit": "PostgreSQL alone", "redis": "Redis GET", "bare insert": "bare insert", "COPY": "COPY"}
+        self.results = Results(options.size, options.command, titles, machine())
+
+    def __call__(self) -> Results:
+        options = self.options
+        # Every write cancels an order of its own: in each round, and while warming up.
+        cancellable = (options.rounds + 100) * (len(self.implementations) + 1)
+        data = prepare(self.server, options.size, cancellable, self.log, self.progress)
+        connection = self.server.connect()
+        self.results.versions = versions(connection.run("SHOW server_version")[0][0])
+        connection.close()
+        pool = Pool(data, self.implementations, self.log)
+        self.stack.callback(pool.stop)
+        self.warm(pool, data)
+        self.cold(data)
+        self.progress.say("mixed load")
+        assert self.postgres.process is not None
+        self.results.mixed = dict(
+            mixed(
+                data,
+                self.postgres.process.pid,
+                self.implementations,
+                options.mixed,
+                options.mixed_rounds,
+                self.log,
+                self.progress,
+            )
+        )
+        self.progress.say("seeding")
+        customers = min(SEEDED_CUSTOMERS, options.size // 10)
+        self.results.seed[f"seed {customers:,} customers with 10 orders of 3 items"] = seeding(pool, customers, self.progress)
+        return self.results
+
+    def warm(self, pool: Pool, data: Data) -> None:
+        options = self.options
+        self.progress.say("walking to a deep page")
+        deep = Deep.walk(min(DEEP_PAGE, data.size * 9 // 10), lambda call: pool.call(OURS, call)[1])
+        _, summary = pool.call(OURS, summarize_orders())
+        cache = self.stack.enter_context(redis(summary["body"], self.folder))
+        everybody = list(pool.implementations)
+        for scenario in scenarios(data, deep):
+            self.progress.say(scenario.title)
+            pool.implementations = everybody + [cache] * (cache is not None and scenario.name == "summary")  # type: ignore[list-item]
             check(pool, scenario)
-            results.warm[scenario.title] = warm(pool, scenario, rounds, seconds, progress)
-        front = TlsFront(server, folder)
-        stack.callback(front.stop)
-        call = get_order(data.orders[0])
-        for title, database in (("cold", variables(server)), ("cold, TLS", {**variables(server), **front.variables})):
-            progress.say(title)
-            for name, taken in cold(database, [*implementations, *variants], call, cold_runs, log, progress).items():
-                results.cold.setdefault(f"{title}: import to first answer", {})[name] = taken.imported
-                results.cold.setdefault(f"{title}: process start to first answer", {})[name] = taken.started
-    return results
+            found = warm(pool, scenario, options.rounds, options.seconds, self.progress)
+            found["limit"] = pgbench(data, scenario, options.rounds, options.seconds, self.log)
+            self.results.warm[scenario.title] = found
+        pool.implementations = everybody
+
+    def cold(self, data: Data) -> None:
+        front = TlsFront(self.server, self.folder)
+        self.stack.callback(front.stop)
+        plain = variables(self.server)
+        for title, database in (("without TLS", plain), ("with TLS", {**plain, **front.variables})):
+            self.progress.say(f"cold, {title}")
+            everybody = [*self.implementations, *self.variants]
+            call = get_order(data.orders[0])
+            for name, taken in cold(database, everybody, call, self.options.cold, self.log, self.progress).items():
+                self.results.cold.setdefault(f"import to first answer, {title}", {})[name] = taken.imported
+                self.results.cold.setdefault(f"process to first answer, {title}", {})[name] = taken.started
 
 
 def main() -> None:
@@ -60,11 +112,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=300, help="calls of each scenario, at most")
     parser.add_argument("--seconds", type=float, default=20, help="for each scenario, about")
     parser.add_argument("--cold", type=int, default=15, help="new processes of each implementation")
+    parser.add_argument("--mixed", type=int, default=300, help="requests of the mixed load, from each process")
+    parser.add_argument("--mixed-rounds", type=int, default=3, help="times that the mixed load is repeated")
+    parser.add_argument("--command", default="make bench", help="what the document says made it")
+    parser.add_argument("--document", action="store_true", help="write docs/benchmarks.md and its plots")
     options = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     for folder in (ROOT / "layers", FUNCTIONS, PEERS):
         compileall.compile_dir(folder, quiet=1)
-    print_table(run(options.size, options.rounds, options.seconds, options.cold))
+    if shutil.which("redis-server") is None:
+        print("redis-server (Debian's package of that name) is not here: the summary is not compared with a cache")
+    with ExitStack() as stack:
+        results = Run(stack, options)()
+    print_tables(results)
+    if options.document:
+        write_document(results)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.progress import Progress
-from benchmarks.seeding import ORDERS_PER_CUSTOMER, ROWS_PER_CUSTOMER, seed
+from benchmarks.seeding import ORDERS_PER_CUSTOMER, ROWS_PER_CUSTOMER, Seeder
 from benchmarks.workers import OURS
 from local.postgres import Server
 
@@ -65,8 +65,10 @@ def prepare(server: Server, size: int, cancellable: int, log: Path, progress: Pr
     migrate(server, log)
     customers = size // ORDERS_PER_CUSTOMER
     progress.say(f"seeding {customers * ROWS_PER_CUSTOMER:,} rows")
-    for _ in seed(variables(server, "orders_seeder"), log, customers):
+    seeder = Seeder(variables(server, "orders_seeder"), log)
+    for _ in seeder.seed(customers):
         progress.move()
+    seeder.stop()
     progress.say("skewing, VACUUM ANALYZE")
     connection = server.connect(timeout=3600)
     connection.run(SKEW)

@@ -9,15 +9,18 @@ from typing import Any, NamedTuple
 
 from benchmarks.answers import AnswersDiffer, compare
 from benchmarks.data import Data, variables
-from benchmarks.events import Call, get_order
+from benchmarks.events import Call, get_order, start_seed
+from benchmarks.limits import bare_inserts
 from benchmarks.progress import Progress
 from benchmarks.scenarios import Scenario
+from benchmarks.seeding import ITEMS_PER_ORDER, ORDERS_PER_CUSTOMER, Seeder
 from benchmarks.workers import OURS, Implementation, Worker
 
 # Enough for Node to have compiled what runs often.
 WARM_UP = 50
 # What a slow peer gets at a large size, where the time would not suffice for all rounds.
 LEAST_ROUNDS = 5
+LAST_CUSTOMER_AND_ITEMS = "SELECT (SELECT max(id) FROM customers), (SELECT count(*) FROM order_items)"
 EVENTS = (
     "SELECT coalesce(json_agg(json_build_array(type, actor, changes) ORDER BY id), '[]') FROM order_events WHERE order_id = :id"
 )
@@ -45,10 +48,11 @@ class Pool:
 
 def check(pool: Pool, scenario: Scenario) -> None:
     """Everybody answers as this service does, and a write leaves the same events behind."""
-    call = scenario.call()
-    _, ours = pool.call(OURS, call)
-    for each in pool.implementations:
-        _, theirs = pool.call(each, scenario.call() if scenario.writes else call)
+    # Ours comes first and is compared with itself, too: what differs from call to call would be found here.
+    ours: dict[str, Any] = {}
+    for each, call in scenario.calls([OURS, *pool.implementations]):
+        _, theirs = pool.call(each, call)
+        ours = ours or theirs
         if not scenario.writes:
             compare(each.title, scenario.title, theirs, ours)
             continue
@@ -75,17 +79,48 @@ def warm(pool: Pool, scenario: Scenario, rounds: int, seconds: float, progress: 
     for number in range(-WARM_UP, rounds):
         if number >= LEAST_ROUNDS and time.monotonic() - start > seconds:
             break
-        call = scenario.call()
         # Who comes first finds the pages that it shares with the others less warm.
         first = number % len(pool.implementations)
-        for each in pool.implementations[first:] + pool.implementations[:first]:
-            taken, answer = pool.call(each, scenario.call() if scenario.writes else call)
+        for each, call in scenario.calls(pool.implementations[first:] + pool.implementations[:first]):
+            taken, answer = pool.call(each, call)
             if answer["statusCode"] >= 300:
                 raise AnswersDiffer(f"{scenario.title}: {each.title} answers {answer}")
             if number >= 0:
                 times[each.name].append(taken)
         progress.move()
     return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def seeding(pool: Pool, customers: int, progress: Progress) -> dict[str, float]:
+    """Seconds in which each makes the same number of rows; and what PostgreSQL alone needs for the rows of ours."""
+    database = variables(pool.data.server, "orders_seeder")
+    connection = pool.data.server.connect(timeout=3600)
+    taken = {}
+    for each in pool.implementations:
+        progress.move()
+        seeder, worker = Seeder(database, pool.log), each.start(database, pool.log)
+        # A run of one customer before: what is timed is no cold start.
+        if each is OURS:
+            sum(seeder.seed(1))
+        else:
+            worker.call(each.message(start_seed(1, ORDERS_PER_CUSTOMER, ITEMS_PER_ORDER)))
+        [[last, before]] = connection.run(LAST_CUSTOMER_AND_ITEMS)
+        if each is OURS:
+            taken[each.name] = sum(seeder.seed(customers))
+            taken |= bare_inserts(pool.data.server, last)
+        else:
+            message = each.message(start_seed(customers, ORDERS_PER_CUSTOMER, ITEMS_PER_ORDER))
+            taken[each.name], answer = worker.call(message)
+            if answer["statusCode"] >= 300:
+                raise AnswersDiffer(f"seed: {each.title} answers {answer}")
+        [[_, after]] = connection.run(LAST_CUSTOMER_AND_ITEMS)
+        if after - before != customers * ORDERS_PER_CUSTOMER * ITEMS_PER_ORDER:
+            raise AnswersDiffer(f"seed: {each.title} made {after - before} items")
+        seeder.stop()
+        worker.stop()
+        connection.run("CHECKPOINT")
+    connection.close()
+    return taken
 
 
 class Cold(NamedTuple):

@@ -1,27 +1,128 @@
-"""What a run found, as a table of medians and ratios."""
+"""Results as tables on the terminal, and as docs/benchmarks.md with its plots."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict
+from pathlib import Path
+from string import Template
+
+from benchmarks.mixed import PROCESSES, SHARES
+from benchmarks.plots import dots, growth, stacks
+from benchmarks.results import Results
+from benchmarks.workers import ROOT
+
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+PLOTS = ROOT / "docs" / "benchmarks"
+# Every size's last run: what the document is made from.
+RUNS = PLOTS / "runs.json"
+TEMPLATE = Path(__file__).with_name("document.md")
+GROWING = {"list": "list 50", "absent": "list, absent status", "summary": "summary"}
+
+Table = list[list[str]]
 
 
-@dataclass
-class Results:
-    """warm, cold: median seconds, by title and by implementation."""
-
-    size: int
-    titles: dict[str, str]
-    warm: dict[str, dict[str, float]] = field(default_factory=dict)
-    cold: dict[str, dict[str, float]] = field(default_factory=dict)
-
-
-def print_table(results: Results) -> None:
-    """Milliseconds, and behind each peer's the share of it that this service took."""
-    for rows in (results.warm, results.cold):
-        names = list(dict.fromkeys(name for row in rows.values() for name in row))
-        width = max(len(title) for title in rows) + 2
-        print(f"\n{results.size:,} orders, ms".ljust(width + 1) + "".join(f"{name:>18}" for name in names))
-        for title, row in rows.items():
-            cells = [
-                f"{row[name] * 1000:8.2f}" + (" " * 10 if name == "ours" else f"  × {row['ours'] / row[name]:5.2f} ")
-                for name in names
+def tables(results: Results) -> dict[str, Table]:
+    """By title; each with its heading first."""
+    made = {
+        title: _times(results, rows)
+        for title, rows in (("warm", results.warm), ("cold", results.cold), ("seeding", results.seed))
+        if rows
+    }
+    heading = ["", "requests/s", "CPU s per 1,000 requests", "function", "PostgreSQL"]
+    ours = sum(results.mixed["ours"][1:])
+    made["mixed load"] = [
+        heading,
+        *(
+            [
+                results.titles[name],
+                f"{per_second:.0f}",
+                f"{function + postgres:.2f}" + ("" if name == "ours" else f" ({ours / (function + postgres):.2f})"),
+                f"{function:.2f}",
+                f"{postgres:.2f}",
             ]
-            print(title.ljust(width) + "".join(f"{cell:>18}" for cell in cells))
+            for name, (per_second, function, postgres) in results.mixed.items()
+        ),
+    ]
+    return made
+
+
+def _times(results: Results, rows: dict[str, dict[str, float]]) -> Table:
+    names = [name for name in results.titles if any(name in row for row in rows.values())]
+    heading = ["ms", *(results.titles[name] for name in names)]
+    return [heading, *([title, *(_cell(row, name) for name in names)] for title, row in rows.items())]
+
+
+def _cell(row: dict[str, float], name: str) -> str:
+    if name not in row:
+        return ""
+    return f"{row[name] * 1000:.2f}" + ("" if name == "ours" else f" ({row['ours'] / row[name]:.2f})")
+
+
+def print_tables(results: Results) -> None:
+    for title, rows in tables(results).items():
+        print(f"\n{title}, {results.size:,} orders")
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for first, *others in rows:
+            print(
+                first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)), sep="  "
+            )
+
+
+def write_document(results: Results) -> None:
+    """The document anew, with this run in the place of the former one of its size."""
+    PLOTS.mkdir(exist_ok=True)
+    runs = json.loads(RUNS.read_text()) if RUNS.exists() else {}
+    runs[str(results.size)] = asdict(results)
+    runs = dict(sorted(runs.items(), key=lambda item: int(item[0])))
+    RUNS.write_text(json.dumps(runs, indent=1) + "\n")
+    every = [Results(**run) for run in runs.values()]
+    sections = [_section(run) for run in every]
+    if len(every) > 1:
+        sections.insert(0, _growth(every))
+    mix = ", ".join(f"{share:.0%} {kind}" for kind, share in SHARES.items())
+    template = Template(TEMPLATE.read_text(encoding="utf-8"))
+    DOCUMENT.write_text(
+        template.substitute(command=results.command, mix=mix, processes=PROCESSES, runs="\n".join(sections)), encoding="utf-8"
+    )
+
+
+def _section(results: Results) -> str:
+    warm, load = PLOTS / f"warm-{results.size}.svg", PLOTS / f"load-{results.size}.svg"
+    warm.write_text(dots(results.warm, results.titles))
+    load.write_text(
+        stacks({name: (function, postgres) for name, (_, function, postgres) in results.mixed.items()}, results.titles)
+    )
+    made = tables(results)
+    parts = [
+        f"## {results.size:,} orders\n",
+        f"`{results.command}` on {', '.join(results.machine.values())}, with:",
+        ", ".join(f"{name} {number}" for name, number in results.versions.items()) + ".\n",
+        f"![Medians of a warm call](benchmarks/{warm.name})\n",
+        _markdown(made["warm"]),
+        "### Cold\n",
+        _markdown(made["cold"]),
+        "### What is billed\n",
+        f"![Processor seconds per 1,000 requests](benchmarks/{load.name})\n",
+        _markdown(made["mixed load"]),
+        "### Seeding\n",
+        _markdown(made["seeding"]),
+    ]
+    return "\n".join(parts)
+
+
+def _growth(every: list[Results]) -> str:
+    parts = ["## As it grows\n"]
+    for name, scenario in GROWING.items():
+        rows = {
+            each: {run.size: run.warm[scenario][each] for run in every if each in run.warm[scenario]}
+            for each in every[0].titles
+            if each in every[0].warm[scenario]
+        }
+        file = PLOTS / f"growth-{name}.svg"
+        file.write_text(growth(rows, every[0].titles))
+        parts.append(f"{scenario}:\n\n![{scenario}, by orders in the database](benchmarks/{file.name})\n")
+    return "\n".join(parts)
+
+
+def _markdown(table: Table) -> str:
+    heading, *rows = ["| " + " | ".join(row) + " |" for row in table]
+    return "\n".join([heading, "|---|" + "---:|" * (len(table[0]) - 1), *rows, ""])

@@ -29,21 +29,28 @@ def queue() -> Iterator[None]:
     server.stop()
 
 
-def seed(database: dict[str, str], log: Path, customers: int) -> Iterator[float]:
-    """Runs a seed run to its end, as orders_seeder; yields the seconds that each call of a function took."""
-    message = OURS.message(start_seed(customers, ORDERS_PER_CUSTOMER, ITEMS_PER_ORDER))
-    starter = OURS.start(database, log, "start_seed")
-    report = starter.call(message)
-    starter.stop()
-    assert report.answer["statusCode"] == 202, report.answer
-    yield report.seconds
-    worker = OURS.start(database, log, "run_seed_chunk")
-    while event := _receive():
-        report = worker.call({"function": "run_seed_chunk", "event": event})
-        assert report.answer["batchItemFailures"] == [], log.read_text()
-        _delete(event)
+class Seeder:
+    """The two functions of a seed run, in warm processes, as orders_seeder."""
+
+    def __init__(self, database: dict[str, str], log: Path) -> None:
+        self.log = log
+        self.starter = OURS.start(database, log, "start_seed")
+        self.worker = OURS.start(database, log, "run_seed_chunk")
+
+    def seed(self, customers: int) -> Iterator[float]:
+        """Runs a seed run to its end; yields the seconds that each call of a function took."""
+        report = self.starter.call(OURS.message(start_seed(customers, ORDERS_PER_CUSTOMER, ITEMS_PER_ORDER)))
+        assert report.answer["statusCode"] == 202, report.answer
         yield report.seconds
-    worker.stop()
+        while event := _receive():
+            report = self.worker.call({"function": "run_seed_chunk", "event": event})
+            assert report.answer["batchItemFailures"] == [], self.log.read_text()
+            _delete(event)
+            yield report.seconds
+
+    def stop(self) -> None:
+        self.starter.stop()
+        self.worker.stop()
 
 
 def _receive() -> dict[str, Any] | None:

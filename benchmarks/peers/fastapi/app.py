@@ -139,8 +139,9 @@ async def seed(run: NewSeedRun, session: Writer) -> dict[str, int]:
                 for customer, status, total, items in orders
             ],
         )
+        # With RETURNING it is sent as many rows per statement, without it as a statement per row.
         await session.execute(
-            insert(OrderItem),
+            insert(OrderItem).returning(OrderItem.id),
             [
                 {"order_id": order_id, "sku": sku, "quantity": quantity, "unit_price_cents": price}
                 for order_id, (*_, items) in zip(ids, orders, strict=True)

@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import * as queries from './queries.js'
 import * as schemas from './schemas.js'
+import { seed } from './seed.js'
 
 const ACTIONS = { pending: ['pay', 'cancel'], paid: ['ship', 'cancel'], shipped: ['deliver'], delivered: [], cancelled: [] }
 
@@ -36,6 +37,11 @@ app.post('/api/orders/:id/cancel', { schema: schemas.cancelOrder }, async (reque
   const [order] = await queries.getOrder(id)
   if (!order) return problem(reply, 404, `There is no order ${id}.`)
   return order.status === 'cancelled' ? document(order) : problem(reply, 409, `The order is ${order.status}.`)
+})
+
+app.post('/api/dev/seed', { schema: schemas.seed }, async (request, reply) => {
+  await seed(request.body)
+  return reply.code(201).send({ customers: request.body.customers })
 })
 
 function document ({ id, status, total_cents, created_at, updated_at, customer_id, email, name, items }) {

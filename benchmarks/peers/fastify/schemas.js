@@ -40,3 +40,4 @@ export const createOrder = {
   body: object({ customer_id: id, items: { type: 'array', minItems: 1, maxItems: 500, items: object(item) } }),
   response: { 201: order }
 }
+export const seed = { body: object({ customers: id, orders_per_customer: id, items_per_order: id }) }

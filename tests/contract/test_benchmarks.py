@@ -1,0 +1,84 @@
+"""The benchmark asks what a gateway would ask, sees when an answer differs, and writes what it found."""
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks import report
+from benchmarks.answers import AnswersDiffer, compare
+from benchmarks.events import cancel_order, create_order, get_order, list_orders
+from benchmarks.results import Results
+from local.events import HttpRequest, http_event
+
+
+def shape(value: Any) -> Any:
+    return {key: shape(inner) for key, inner in value.items()} if isinstance(value, dict) else type(value)
+
+
+@pytest.mark.parametrize("call", [list_orders(status="paid"), get_order(7), create_order(7), cancel_order(7)])
+def test_its_events_have_the_shape_of_the_gateways(call: Any) -> None:
+    event = call.event
+    request = HttpRequest(
+        method=event["requestContext"]["http"]["method"],
+        raw_path=event["rawPath"],
+        query=event["rawQueryString"],
+        headers=list(event["headers"].items()),
+        body=event.get("body", "").encode(),
+    )
+    expected = http_event(request, event["routeKey"], event.get("pathParameters", {}), "id", None)
+    assert shape(event) == shape(expected)
+
+
+def answer(text: str, status: int = 200) -> dict[str, Any]:
+    return {"statusCode": status, "body": text}
+
+
+def test_answers_may_spell_a_moment_and_a_cursor_in_their_own_way() -> None:
+    ours = answer('{"results": [{"at": "2026-01-02T03:04:05.12+00:00"}], "next": "a"}')
+    compare("peer", "list", answer('{"results":[{"at":"2026-01-02T03:04:05.120000Z"}],"next":"b"}'), ours)
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        '{"results": [{"at": "2026-01-02T03:04:05.13Z"}], "next": "a"}',
+        '{"results": [{"at": "2026-01-02T03:04:05.12Z"}], "next": null}',
+        '{"results": [], "next": "a"}',
+    ],
+)
+def test_an_answer_that_differs_ends_the_run(theirs: str) -> None:
+    ours = answer('{"results": [{"at": "2026-01-02T03:04:05.12+00:00"}], "next": "a"}')
+    with pytest.raises(AnswersDiffer):
+        compare("peer", "list", answer(theirs), ours)
+
+
+def results(size: int) -> Results:
+    row = {"ours": 0.001, "fastify": 0.002, "limit": 0.0005}
+    return Results(
+        size=size,
+        command="make bench",
+        titles={"ours": "this service", "fastify": "Fastify", "limit": "PostgreSQL alone"},
+        machine={"cores": "2 cores"},
+        versions={"PostgreSQL": "18"},
+        warm={"list 50": row, "list, absent status": row, "summary": row},
+        cold={"import to first answer": row},
+        seed={"seed": row},
+        mixed={"ours": (2000.0, 0.3, 0.3), "fastify": (1000.0, 0.9, 0.3)},
+    )
+
+
+def test_the_document_keeps_the_last_run_of_each_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, path in (("DOCUMENT", "benchmarks.md"), ("PLOTS", "benchmarks"), ("RUNS", "benchmarks/runs.json")):
+        monkeypatch.setattr(report, name, tmp_path / path)
+    for size in (1_000_000, 10_000, 10_000):
+        report.write_document(results(size))
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert [line for line in text.splitlines() if line.endswith("orders")] == ["## 10,000 orders", "## 1,000,000 orders"]
+    assert "| list 50 | 1.00 | 2.00 (0.50) | 0.50 (2.00) |" in text
+    plots = sorted((tmp_path / "benchmarks").glob("*.svg"))
+    assert len(plots) == 7
+    for plot in plots:
+        assert f"benchmarks/{plot.name}" in text
+        ElementTree.fromstring(plot.read_text())

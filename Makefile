@@ -66,7 +66,7 @@ bench: .venv/test $(PEERS) ## Compare the service with its peers, and write docs
 	@$(BIN)/python -m benchmarks --size $(SIZE) --document --command "make bench SIZE=$(SIZE)"
 
 bench-quick: .venv/test $(PEERS) ## The same in less than three minutes, with fewer calls
-	@$(BIN)/python -m benchmarks --rounds 40 --seconds 2 --cold 3 --mixed 60 --mixed-rounds 1 --command "make bench-quick"
+	@$(BIN)/python -m benchmarks --rounds 40 --seconds 3 --cold 3 --mixed 60 --mixed-rounds 1 --command "make bench-quick"
 
 lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 	$(BIN)/uv pip compile --group lambda -o layers/dependencies/requirements.txt $(LOCK)

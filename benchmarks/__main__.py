@@ -37,7 +37,7 @@ class Run:
         self.log = self.folder / "workers.log"
         self.implementations = [OURS, *(each for each in PEER_IMPLEMENTATIONS if each.needs.exists())]
         self.variants = [each for each in COLD_VARIANTS if each.needs.exists()]
-        self.progress = Progress(steps=22)
+        self.progress = Progress(steps=23)
         stack.callback(self.progress.finish)
         self.postgres = EmbeddedPostgres(self.folder / "postgres", **POSTGRES)
         stack.callback(self.postgres.stop)

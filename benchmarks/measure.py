@@ -77,7 +77,10 @@ def warm(pool: Pool, scenario: Scenario, rounds: int, seconds: float, progress: 
     times: dict[str, list[float]] = {each.name: [] for each in pool.implementations}
     start = time.monotonic()
     for number in range(-WARM_UP, rounds):
-        if number >= LEAST_ROUNDS and time.monotonic() - start > seconds:
+        late = time.monotonic() - start > seconds
+        if late and number < -LEAST_ROUNDS:
+            continue
+        if late and number >= LEAST_ROUNDS:
             break
         # Who comes first finds the pages that it shares with the others less warm.
         first = number % len(pool.implementations)

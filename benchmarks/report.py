@@ -54,7 +54,11 @@ def _times(results: Results, rows: dict[str, dict[str, float]]) -> Table:
 def _cell(row: dict[str, float], name: str) -> str:
     if name not in row:
         return ""
-    return f"{row[name] * 1000:.2f}" + ("" if name == "ours" else f" ({row['ours'] / row[name]:.2f})")
+    return f"{row[name] * 1000:.2f}" + ("" if name == "ours" else f" ({_ratio(row['ours'] / row[name])})")
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def print_tables(results: Results) -> None:

@@ -21,7 +21,7 @@ def cancel_order(order_id: Id, if_match: IfMatch = None) -> Response[str]:
     """Cancel a pending or paid order.
 
     The customer, the customer's other orders and the items stay as they are.
-    Repeating it changes nothing and answers 200.
+    Repeating it changes nothing and answers 200, also when `If-Match` holds the ETag from before.
     """
     return transition_order(app.current_event, order_id, if_match, action="cancel", becomes="cancelled")
 

@@ -20,7 +20,7 @@ app = Api()
 def ship_order(order_id: Id, if_match: IfMatch = None) -> Response[str]:
     """Mark a paid order as shipped.
 
-    Repeating it changes nothing and answers 200.
+    Repeating it changes nothing and answers 200, also when `If-Match` holds the ETag from before.
     """
     return transition_order(app.current_event, order_id, if_match, action="ship", becomes="shipped")
 

@@ -64,12 +64,16 @@ def change_order(
     order_id: int,
     if_match: str | None,
     attempt: Callable[[], Response[str] | None],
-    explain: Callable[[OrderState], Response[str] | None],
+    explain: Callable[[OrderState], None],
+    *,
+    becomes: str | None = None,
 ) -> Response[str]:
     """Changes an order by one statement that expects the order as it was when the statement began.
 
-    attempt runs the statement and gives None when it changed nothing. Then explain gets the order as it is now: it answers,
-    raises a Problem, or returns None when nothing speaks against the change: another writer was faster, and it is tried again.
+    attempt runs the statement and gives None when it changed nothing. An order with the status that it should get is answered
+    whatever its ETag: a client that did not hear of its own success asks again with the tag from before. Otherwise explain
+    gets the order as it is now and raises a Problem, or returns when nothing speaks against the change: another writer was
+    faster, and it is tried again.
     """
     expected = required_validators(if_match)
     for _ in range(CHANGE_ATTEMPTS):
@@ -79,10 +83,11 @@ def change_order(
         if not rows:
             raise not_found("order", order_id)
         order = OrderState(*rows[0])
+        if order.status == becomes:
+            return document(order.body, etag=order.etag)
         if expected is not None and order.etag not in expected:
             raise Problem(412, f"The order's ETag is {order.etag} now.")
-        if response := explain(order):
-            return response
+        explain(order)
     raise DatabaseUnavailable("Too many others are changing this order.")
 
 
@@ -92,8 +97,8 @@ def transition_order(request: Request, order_id: int, if_match: str | None, *, a
     def attempt() -> Response[str] | None:
         rows = database.run(
             TRANSITION,
-            # Done twice it finds itself done, and says so; a condition would no longer hold.
-            repeatable=if_match is None,
+            # Done twice it finds itself done, and says so.
+            repeatable=True,
             order_id=order_id,
             action=action,
             becomes=becomes,
@@ -103,14 +108,11 @@ def transition_order(request: Request, order_id: int, if_match: str | None, *, a
         )
         return document(rows[0][1], etag=rows[0][0]) if rows else None
 
-    def explain(order: OrderState) -> Response[str] | None:
-        if order.status == becomes:
-            return document(order.body, etag=order.etag)
+    def explain(order: OrderState) -> None:
         if action not in order.allowed_actions:
             raise status_conflict(order)
-        return None
 
-    return change_order(order_id, if_match, attempt, explain)
+    return change_order(order_id, if_match, attempt, explain, becomes=becomes)
 
 
 def status_conflict(order: OrderState) -> Problem:

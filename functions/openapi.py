@@ -15,7 +15,6 @@ from typing import Any, cast
 from aws_lambda_powertools.event_handler.openapi.models import OAuth2, OAuthFlows
 
 from functions.inventory import FUNCTIONS, OPENAPI, ROOT
-from orders.models import MAX_BIGINT
 
 README = ROOT / "README.md"
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
@@ -110,11 +109,11 @@ def _link(operation: dict[str, Any], paths: dict[str, Any]) -> None:
 
 
 def _add_what_the_gateway_answers(operation: dict[str, Any]) -> None:
-    """401, 403, 413, 429 and the like never reach a function; nor does a path that fits no route."""
+    """401, 403, 429 and the like never reach a function; nor do a path that fits no route and a body over 6 MB."""
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/GatewayMessage"}}}
     operation["responses"]["default"] = {"description": "API Gateway's own answer", "content": content}
-    if "404" in operation["responses"]:
-        operation["responses"]["404"]["content"] |= content
+    for status in {"404", "413"} & operation["responses"].keys():
+        operation["responses"][status]["content"] |= content
 
 
 def _drop_null(parameter: dict[str, Any]) -> None:
@@ -126,12 +125,12 @@ def _drop_null(parameter: dict[str, Any]) -> None:
 
 
 def _with_integers(node: Any) -> Any:
-    """Powertools keeps every bound as a float, in which the largest bigint cannot be told from the number after it."""
+    """Powertools keeps every bound as a float."""
     if isinstance(node, dict):
         return {key: _with_integers(value) for key, value in node.items()}
     if isinstance(node, list):
         return [_with_integers(value) for value in node]
-    return min(int(node), MAX_BIGINT) if isinstance(node, float) else node
+    return int(node) if isinstance(node, float) else node
 
 
 def _prune(contract: dict[str, Any]) -> None:

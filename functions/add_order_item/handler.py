@@ -16,7 +16,7 @@ ADD_ORDER_ITEM = database.load_sql(__file__, "add_order_item.sql")
     "/api/orders/<order_id>/items",
     scopes=["orders/write"],
     returns={201: Order},
-    problems=[404, 409, 412, 415],
+    problems=[404, 409, 412],
     tag="Order items",
 )
 def add_order_item(

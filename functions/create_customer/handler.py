@@ -16,7 +16,7 @@ CREATE_CUSTOMER = database.load_sql(__file__, "create_customer.sql")
     "/api/customers",
     scopes=["customers/write"],
     returns={201: Customer},
-    problems=[409, 415],
+    problems=[409],
     tag="Customers",
 )
 def create_customer(customer: NewCustomer, idempotency_key: IdempotencyKey = None) -> Response[str]:

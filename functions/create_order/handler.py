@@ -14,7 +14,7 @@ app = Api()
 CREATE_ORDER = database.load_sql(__file__, "create_order.sql")
 
 
-@app.endpoint("POST", "/api/orders", scopes=["orders/write"], returns={201: Order}, problems=[415], tag="Orders")
+@app.endpoint("POST", "/api/orders", scopes=["orders/write"], returns={201: Order}, tag="Orders")
 def create_order(order: NewOrder, idempotency_key: IdempotencyKey = None) -> Response[str]:
     """Create an order with its items."""
     created = create(

@@ -17,7 +17,7 @@ CURRENT_ETAG = "SELECT customer_etag(xmin) FROM customers WHERE id = :customer_i
     "/api/customers/<customer_id>",
     scopes=["customers/write"],
     returns={200: Customer},
-    problems=[404, 409, 412, 415],
+    problems=[404, 409, 412],
     tag="Customers",
 )
 def update_customer(customer_id: Id, change: CustomerChange, if_match: IfMatch = None) -> Response[str]:

@@ -19,7 +19,7 @@ UPDATE_ORDER_ITEM = database.load_sql(__file__, "update_order_item.sql")
     "/api/orders/<order_id>/items/<item_id>",
     scopes=["orders/write"],
     returns={200: Order},
-    problems=[404, 409, 412, 415],
+    problems=[404, 409, 412],
     tag="Order items",
 )
 def update_order_item(order_id: Id, item_id: Id, change: ItemChange, if_match: IfMatch = None) -> Response[str]:

@@ -22,8 +22,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from orders import database
-from orders.errors import KINDS, Problem, from_database, invalid, sqlstate
-from orders.models import EMAIL, MAX_BIGINT, PRINTABLE, PRINTABLE_OR_EMPTY, ProblemDocument
+from orders.errors import KINDS, Problem, all_invalid, from_database, invalid, sqlstate
+from orders.models import EMAIL, MAX_INTEGER, PRINTABLE, PRINTABLE_OR_EMPTY, ProblemDocument
 from orders.paging import MAX_CURSOR_LENGTH, decode_cursor, encode_cursor
 
 logger = Logger()
@@ -31,6 +31,10 @@ logger = Logger()
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 MAX_QUERY_FIELDS = 50
+# The largest order that fits the contract, every character of it escaped, has 425 KB.
+MAX_BODY_BYTES = 512 * 1024
+# An order of 500 items has 501 objects and 1,502 fields. What holds twice as many is not worth looking at one by one.
+MAX_JSON_PARTS = 4_000
 VISIBLE_ASCII = r"^[!-~]+$"
 
 DESCRIPTIONS = {
@@ -43,22 +47,44 @@ DESCRIPTIONS = {
 
 PATTERN_MESSAGES = {
     EMAIL: "is not an e-mail address",
-    PRINTABLE: "must not hold control characters",
+    PRINTABLE: "must hold something visible, and no control, line-separator or bidirectional-control characters",
     PRINTABLE_OR_EMPTY: "must not hold control characters",
     VISIBLE_ASCII: "must hold visible ASCII characters only",
+}
+# By pydantic's name of the mistake, with what pydantic knows about the field filled in.
+MESSAGES = {
+    "extra_forbidden": "is not known here",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "has more digits than any number here",
+    "int_type": "must be a whole number",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "must be a list",
+    "literal_error": "must be {expected}",
+    "missing": "is missing",
+    "model_attributes_type": "must be a JSON object",
+    "model_type": "must be a JSON object",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_type": "must be a text",
+    "string_unicode": "must not hold half of a surrogate pair",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must have {min_length} or more entries",
+    "uuid_parsing": "must be a UUID",
 }
 
 
 def _digits(value: object) -> object:
-    """pydantic also takes "+1", "1.0", "1_0" and " 1 " for a number in a text."""
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise PydanticCustomError("digits", "must be a whole number in decimal digits")
+    """pydantic also takes "+1", "1.0", "1_0" and " 1 " for a number in a text, and "01", which would be a second path."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and (value[0] != "0" or value == "0")):
+        raise PydanticCustomError("digits", "must be a whole number in decimal digits, without leading zeros")
     return value
 
 
-Id = Annotated[int, Field(ge=1, le=MAX_BIGINT), BeforeValidator(_digits), Path()]
+Id = Annotated[int, Field(ge=1, le=MAX_INTEGER), BeforeValidator(_digits), Path()]
 CustomerFilter = Annotated[
-    Annotated[int, Field(ge=1, le=MAX_BIGINT)] | None, BeforeValidator(_digits), Query(alias="customer_id")
+    Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None, BeforeValidator(_digits), Query(alias="customer_id")
 ]
 EmailFilter = Annotated[
     str | None,
@@ -89,9 +115,9 @@ class Request(APIGatewayProxyEventV2):
     @property
     def path(self) -> str:
         """Without the trailing slash, which makes no difference."""
-        path = super().path
+        path = super().path.removesuffix("/")
         # Powertools' patterns end in `$`, which would overlook a line break; with a slash behind it nothing fits.
-        return f"{path}/" if path.endswith("\n") else path.removesuffix("/")
+        return f"{path}/" if path.endswith("\n") else path
 
     @cached_property
     def query(self) -> list[tuple[str, str]]:
@@ -169,14 +195,15 @@ class Api(APIGatewayHttpResolver):
 
         path: in Powertools' form (`/api/orders/<order_id>`), without trailing slash. scopes: any one of them suffices; none
         makes the route open. returns: the model of each successful status, its content type where that is
-        not JSON, None for an empty body. problems: beside 400, 422 and 503.
+        not JSON, None for an empty body. problems: beside 400, 422 and 503, and 413 and 415 where a body can be sent.
         The handler's docstring becomes the summary (its first line) and the description.
         """
 
         def declare(function: Callable[..., Response[str]]) -> Callable[..., Response[str]]:
             summary, _, description = (function.__doc__ or "").partition("\n")
             documented: dict[int, Any] = {status: _documented(status, model) for status, model in returns.items()}
-            for status in sorted({400, 422, 503, *(problems or [])}):
+            refused_bodies = [413, 415] if method in ("POST", "PATCH") else []
+            for status in sorted({400, 422, 503, *refused_bodies, *(problems or [])}):
                 documented[status] = _documented(status, ProblemDocument, PROBLEM_JSON)
             self.route(
                 path,
@@ -194,11 +221,11 @@ class Api(APIGatewayHttpResolver):
 
     def handler(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """What Lambda calls."""
-        if event.get("body") and not _is_json(event["headers"].get("content-type", JSON)):
-            # Before Powertools sees it, which would read a form as well.
-            return _refusal(Problem(415, "The body has to be application/json."))
+        problem = _unreadable_body(event)
+        # Powertools would read a form as well, and refuses other types in a form of its own.
+        event["headers"]["content-type"] = JSON
         database.begin_invocation(context)
-        return self.resolve(event, context)
+        return _refusal(problem) if problem else self.resolve(event, context)
 
     def _to_proxy_event(self, event: dict[str, Any]) -> Request:
         return Request(event, self._json_body_deserializer)
@@ -265,9 +292,21 @@ def _documented(status: int, body: type[BaseModel] | str | None, content_type: s
     return {"description": KINDS[status][1] if status in KINDS else DESCRIPTIONS[status], "content": content}
 
 
-def _is_json(content_type: str) -> bool:
-    media_type = content_type.partition(";")[0].strip().lower()
-    return media_type == JSON or (media_type.startswith("application/") and media_type.endswith("+json"))
+def _unreadable_body(event: dict[str, Any]) -> Problem | None:
+    """Why the body is not even looked at: 413 or 415."""
+    body = event.get("body")
+    if not body:
+        return None
+    if event.get("isBase64Encoded"):
+        size = len(body) * 3 // 4 - body[-2:].count("=")
+    else:
+        size = len(body.encode("utf-8", "surrogatepass"))
+    if size > MAX_BODY_BYTES:
+        return Problem(413, f"A body has at most {MAX_BODY_BYTES // 1024} KB.")
+    media_type = event["headers"].get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        return Problem(415, f"A body needs the header Content-Type: {JSON}.")
+    return None
 
 
 def _refusal(problem: Problem) -> dict[str, Any]:
@@ -276,28 +315,35 @@ def _refusal(problem: Problem) -> dict[str, Any]:
 
 
 def _read_json(text: str) -> dict[str, Any]:
+    parts = 0
+
+    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal parts
+        parts += 1 + len(pairs)
+        if parts > MAX_JSON_PARTS:
+            raise invalid("body", "has more objects and fields than any request here needs")
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise Problem(400, "The body is not valid JSON: an object has a key twice.")
+        return found
+
     try:
-        body = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        body = json.loads(text, object_pairs_hook=read_object, parse_constant=_refuse_constant)
     except RecursionError:
         raise Problem(400, "The body is nested too deeply.") from None
-    except ValueError as error:
-        reason = f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise Problem(400, f"The body is not valid JSON: {reason}.") from None
+    except json.JSONDecodeError as error:
+        raise Problem(400, f"The body is not valid JSON: it cannot be read from character {error.pos} on.") from None
+    except ValueError:
+        # Python's limit for the digits of an integer.
+        raise invalid("body", "has a number with more digits than any number here") from None
     if not isinstance(body, dict):
         # Powertools would take the first element of a list for the body.
         raise invalid("body", "must be a JSON object")
     return body
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("an object has a key twice")
-    return found
-
-
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+    raise Problem(400, f"The body is not valid JSON: {name} is not a number.")
 
 
 def _refuse_unknown_input(app: Api, next_middleware: NextMiddleware) -> Response[str]:
@@ -307,7 +353,7 @@ def _refuse_unknown_input(app: Api, next_middleware: NextMiddleware) -> Response
     unknown = [name for name, _ in app.current_event.query if name not in known]
     if unknown:
         message = f"is not a parameter here; known: {', '.join(known) or 'none'}"
-        raise Problem(422, "A parameter is not known.", [{"field": name, "message": message} for name in unknown])
+        raise all_invalid([{"field": name, "message": message} for name in unknown])
     if not dependant.body_params and app.current_event.decoded_body.strip() not in ("", "{}"):
         raise invalid("body", "is not read here")
     return next_middleware(app)
@@ -320,16 +366,20 @@ def _answer_problem(problem: Problem) -> Response[str]:
 
 
 def _answer_validation_error(error: RequestValidationError) -> Response[str]:
-    entries = [
-        {"field": ".".join(map(str, entry["loc"][1:])) or str(entry["loc"][0]), "message": _message(entry)}
-        for entry in error.errors()
-    ]
-    return _answer_problem(Problem(422, f"{entries[0]['field']}: {entries[0]['message']}", entries))
+    return _answer_problem(all_invalid([{"field": _field(entry), "message": _message(entry)} for entry in error.errors()]))
+
+
+def _field(entry: dict[str, Any]) -> str:
+    place, *path = map(str, entry["loc"])
+    # Powertools looks headers up in lower case.
+    return "-".join(word.capitalize() for word in path[0].split("-")) if place == "header" else ".".join(path) or place
 
 
 def _message(entry: dict[str, Any]) -> str:
-    pattern = entry.get("ctx", {}).get("pattern")
-    return PATTERN_MESSAGES.get(pattern) or str(entry["msg"])
+    """Of our own wherever pydantic makes one: its wording changes with its versions."""
+    context = entry.get("ctx", {})
+    own = PATTERN_MESSAGES.get(context.get("pattern")) or MESSAGES.get(entry["type"])
+    return own.format(**context) if own else str(entry["msg"])
 
 
 def _answer_database_error(error: DatabaseError) -> Response[str]:

@@ -8,16 +8,25 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 MAX_BIGINT = 2**63 - 1
-# Control characters and line breaks have no place in names and codes; NUL cannot be stored at all.
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
-PRINTABLE_OR_EMPTY = r"^[^\x00-\x1f\x7f-\x9f]*$"
-EMAIL = r"^[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+$"
+# What every JSON parser reads exactly; a JavaScript number, or a double, can hold no larger integer than this.
+MAX_INTEGER = 2**53 - 1
+# Keeps the document of an order, and with it every page, within what Lambda can answer.
+MAX_ITEMS = 500
+# Control characters and line breaks have no place in names and codes; NUL cannot be stored at all. Nor have characters that
+# turn around what is read beside them: a name could pretend to be another.
+_CONTROLS = r"\x00-\x1f\x7f-\x9f"
+_UNPRINTABLE = _CONTROLS + r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_INVISIBLE = _UNPRINTABLE + r"\s\u200b-\u200d\u2060\ufeff"
+PRINTABLE = rf"^[^{_UNPRINTABLE}]*[^{_INVISIBLE}][^{_UNPRINTABLE}]*$"
+PRINTABLE_OR_EMPTY = rf"^[^{_CONTROLS}]*$"
+# Visible ASCII with one @, and behind it labels between dots.
+EMAIL = r"^[!-?A-~]+@[!-\-/-?A-~]+(\.[!-\-/-?A-~]+)+$"
 
 Status = Literal["pending", "paid", "shipped", "delivered", "cancelled"]
 Action = Literal["pay", "ship", "deliver", "cancel"]
-Cents = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
-Count = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
-BigId = Annotated[int, Field(ge=1, le=MAX_BIGINT)]
+Cents = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+BigId = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 Email = Annotated[str, Field(min_length=5, max_length=254, pattern=EMAIL, examples=["alice@example.com"])]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE, examples=["Alice Nguyen"])]
 Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examples=["MUG-11"])]
@@ -66,7 +75,7 @@ class ItemChange(Change):
 
 class NewOrder(Body):
     customer_id: BigId
-    items: Annotated[list[NewItem], Field(min_length=1, max_length=500)]
+    items: Annotated[list[NewItem], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
 class NewSeedRun(Body):

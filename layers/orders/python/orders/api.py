@@ -35,6 +35,7 @@ MAX_QUERY_FIELDS = 50
 MAX_BODY_BYTES = 512 * 1024
 # An order of 500 items has 501 objects and 1,502 fields. What holds twice as many is not worth looking at one by one.
 MAX_JSON_PARTS = 4_000
+MAX_CALLER_LENGTH = 255
 VISIBLE_ASCII = r"^[!-~]+$"
 
 DESCRIPTIONS = {
@@ -145,8 +146,14 @@ class Request(APIGatewayProxyEventV2):
 
     @property
     def caller(self) -> str | None:
-        """The token's subject, or None where the API runs without authorization."""
-        return self.request_context.authorizer.jwt_claim.get("sub")
+        """Who is told apart from others: the token's subject, or None where the API runs without authorization.
+
+        A subject that could not be kept (OpenID Connect allows 255 characters, JWT any text) is told apart by its hash.
+        """
+        subject = self.request_context.authorizer.jwt_claim.get("sub")
+        if subject is None or (len(subject) <= MAX_CALLER_LENGTH and subject.isprintable()):
+            return subject
+        return f"sha256:{sha256(subject.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
     @property
     def request_id(self) -> str:

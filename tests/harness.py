@@ -23,6 +23,9 @@ from orders.errors import MAX_ERRORS
 ROLE_PASSWORD = "password-of-the-tests"
 PROBLEM_JSON = "application/problem+json"
 
+# Lambda answers no more than this; the runtime client sends the answer as JSON, its body escaped within.
+MAX_ANSWER_BYTES = 6 * 1024 * 1024
+
 request_numbers = itertools.count(1)
 
 
@@ -145,6 +148,7 @@ class Service:
         answer = self.invoke(
             function, http_event(method, path, body, query=query, headers=headers or {}, subject=subject), context
         )
+        assert len(json.dumps(answer)) <= MAX_ANSWER_BYTES
         text = answer.get("body") or ""
         if answer.get("isBase64Encoded"):
             text = base64.b64decode(text).decode()

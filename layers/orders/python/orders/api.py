@@ -35,6 +35,10 @@ MAX_QUERY_FIELDS = 50
 MAX_BODY_BYTES = 512 * 1024
 # An order of 500 items has 501 objects and 1,502 fields. What holds twice as many is not worth looking at one by one.
 MAX_JSON_PARTS = 4_000
+# Lambda passes on at most 6 MB, measured after the runtime client has escaped the page within its own JSON.
+MAX_PAGE_BYTES = 4_000_000
+# An emoji becomes a surrogate pair in escapes.
+MAX_ESCAPED_BYTES = len(r"\ud83d\ude00")
 MAX_CALLER_LENGTH = 255
 VISIBLE_ASCII = r"^[!-~]+$"
 
@@ -264,13 +268,30 @@ def required_validators(if_match: str | None) -> list[str] | None:
 
 
 def page(request: Request, rows: list[database.Row], limit: int) -> Response[str]:
-    """A page of a list. rows: up to limit + 1, each its sort keys and then its document as JSON text."""
-    following = "null"
-    if len(rows) > limit:
-        cursor = encode_cursor(rows[limit - 1][:-1], request.list_scope)
+    """A page of a list, ended early where its rows are large.
+
+    rows: up to limit + 1, each its sort keys and then its document as JSON text.
+    """
+    count = min(limit, _fitting(rows))
+    following, cursor = None, None
+    if len(rows) > count:
+        cursor = encode_cursor(rows[count - 1][:-1], request.list_scope)
         query = [pair for pair in request.query if pair[0] != "cursor"] + [("cursor", cursor)]
-        following = json.dumps(f"{request.base_url}{request.path}/?{urlencode(query)}")
-    return document(f'{{"results": [{", ".join(row[-1] for row in rows[:limit])}], "next": {following}}}')
+        following = f"{request.base_url}{request.path}/?{urlencode(query)}"
+    results = ", ".join(row[-1] for row in rows[:count])
+    return document(f'{{"results": [{results}], "next": {json.dumps(following)}, "next_cursor": {json.dumps(cursor)}}}')
+
+
+def _fitting(rows: list[database.Row]) -> int:
+    """How many of the rows fit into an answer; at least one, which a single document always does."""
+    if sum(len(row[-1]) for row in rows) * MAX_ESCAPED_BYTES <= MAX_PAGE_BYTES:
+        return len(rows)
+    used = 0
+    for position, row in enumerate(rows):
+        used += len(json.dumps(row[-1]))
+        if used > MAX_PAGE_BYTES and position:
+            return position
+    return len(rows)
 
 
 def contains(text: str | None) -> str | None:

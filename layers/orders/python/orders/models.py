@@ -148,21 +148,25 @@ class SeedRun(BaseModel):
 class CustomerPage(BaseModel):
     results: list[Customer]
     next: str | None
+    next_cursor: str | None
 
 
 class OrderPage(BaseModel):
     results: list[Order]
     next: str | None
+    next_cursor: str | None
 
 
 class OrderEventPage(BaseModel):
     results: list[OrderEvent]
     next: str | None
+    next_cursor: str | None
 
 
 class CustomerSummaryPage(BaseModel):
     results: list[CustomerSummary]
     next: str | None
+    next_cursor: str | None
 
 
 class Health(BaseModel):

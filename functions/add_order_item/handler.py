@@ -1,10 +1,13 @@
 """POST /api/orders/{order_id}/items/"""
 
+import json
+
 from aws_lambda_powertools.event_handler import Response
 
 from orders import database
 from orders.api import Api, Id, IdempotencyKey, IfMatch, required_validators
-from orders.models import NewItem, Order
+from orders.errors import Problem
+from orders.models import MAX_ITEMS, NewItem, Order
 from orders.writes import OrderState, change_order, create, refuse_unless_pending
 
 app = Api()
@@ -22,7 +25,10 @@ ADD_ORDER_ITEM = database.load_sql(__file__, "add_order_item.sql")
 def add_order_item(
     order_id: Id, item: NewItem, idempotency_key: IdempotencyKey = None, if_match: IfMatch = None
 ) -> Response[str]:
-    """Add an item to a pending order."""
+    """Add an item to a pending order.
+
+    An order holds at most 500 items.
+    """
 
     def attempt() -> Response[str] | None:
         return create(
@@ -35,12 +41,15 @@ def add_order_item(
             quantity=item.quantity,
             unit_price_cents=item.unit_price_cents,
             if_match=required_validators(if_match),
+            max_items=MAX_ITEMS,
             actor=app.current_event.caller,
             request_id=app.current_event.request_id,
         )
 
     def explain(order: OrderState) -> None:
         refuse_unless_pending(order)
+        if len(json.loads(order.body)["items"]) >= MAX_ITEMS:
+            raise Problem(409, f"The order has {MAX_ITEMS} items, and cannot hold more.")
 
     return change_order(order_id, if_match, attempt, explain)
 

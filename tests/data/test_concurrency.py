@@ -82,3 +82,13 @@ def test_an_order_made_while_its_customer_is_deleted(service: Service, clients: 
     for create, delete in zip(answers[::2], answers[1::2], strict=True):
         assert (create.status, delete.status) in [(201, 409), (422, 204), (409, 204)]
     assert db.value("SELECT count(*) FROM customers") == db.value("SELECT count(*) FROM orders")
+
+
+def test_of_thirty_items_added_at_once_as_many_stay_as_the_order_holds(
+    service: Service, clients: Clients, db: Database
+) -> None:
+    order = service.order(service.customer()["id"], *[(1, 1)] * 490)
+    item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
+    answers = clients.http([(("POST", f"/api/orders/{order['id']}/items/", item), {})] * 30)
+    assert sorted(answer.status for answer in answers) == [201] * 10 + [409] * 20
+    assert len(service.http("GET", f"/api/orders/{order['id']}/").json["items"]) == 500

@@ -60,7 +60,10 @@ SQLSTATES: dict[str, tuple[int, str]] = {
 # Where the constraint says more than the SQLSTATE. Each name stands in the migrations.
 CONSTRAINTS = {
     "customers_email_key": "A customer with this e-mail address exists already.",
+    "customer_totals_spent_limit": "The customer's orders would come to more than 9,007,199,254,740,991 cents.",
     "orders_customer_fkey": "The customer has orders, or was deleted at this moment.",
+    "orders_item_count_limit": "An order holds at most 500 items.",
+    "orders_total_limit": "The order would come to more than 9,007,199,254,740,991 cents.",
 }
 
 

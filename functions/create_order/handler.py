@@ -3,10 +3,11 @@
 import json
 
 from aws_lambda_powertools.event_handler import Response
+from pg8000.exceptions import DatabaseError
 
 from orders import database
 from orders.api import Api, IdempotencyKey
-from orders.errors import invalid
+from orders.errors import invalid, violated_constraint
 from orders.models import NewOrder, Order
 from orders.writes import create
 
@@ -17,16 +18,22 @@ CREATE_ORDER = database.load_sql(__file__, "create_order.sql")
 @app.endpoint("POST", "/api/orders", scopes=["orders/write"], returns={201: Order}, tag="Orders")
 def create_order(order: NewOrder, idempotency_key: IdempotencyKey = None) -> Response[str]:
     """Create an order with its items."""
-    created = create(
-        app.current_event,
-        CREATE_ORDER,
-        order,
-        idempotency_key,
-        customer_id=order.customer_id,
-        items=json.dumps([item.model_dump() for item in order.items]),
-        actor=app.current_event.caller,
-        request_id=app.current_event.request_id,
-    )
+    try:
+        created = create(
+            app.current_event,
+            CREATE_ORDER,
+            order,
+            idempotency_key,
+            customer_id=order.customer_id,
+            items=json.dumps([item.model_dump() for item in order.items]),
+            actor=app.current_event.caller,
+            request_id=app.current_event.request_id,
+        )
+    except DatabaseError as error:
+        if violated_constraint(error) != "orders_customer_fkey":
+            raise
+        # The customer was deleted between being found and being referred to.
+        created = None
     if created is None:
         raise invalid("customer_id", f"there is no customer {order.customer_id}")
     return created

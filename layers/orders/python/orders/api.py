@@ -4,6 +4,7 @@ A handler declares its route with `Api.endpoint`; `openapi.json` is made from th
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from hashlib import sha256
@@ -170,6 +171,11 @@ class Request(APIGatewayProxyEventV2):
         )
 
     @property
+    def accepts_gzip(self) -> bool:
+        codings = self.headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
+        return any(re.fullmatch(r"gzip(;q=(1|0\.0*[1-9]).*)?", coding) for coding in codings)
+
+    @property
     def list_scope(self) -> str:
         """What a cursor of this list is bound to: the path and the filters, in any order."""
         filters = sorted(pair for pair in self.query if pair[0] not in ("cursor", "limit"))
@@ -236,7 +242,10 @@ class Api(APIGatewayHttpResolver):
         # Powertools would read a form as well, and refuses other types in a form of its own.
         event["headers"]["content-type"] = JSON
         database.begin_invocation(context)
-        return _refusal(problem) if problem else self.resolve(event, context)
+        answer = _refusal(problem) if problem else self.resolve(event, context)
+        # Nearly every answer holds personal data. The few that may be kept say so.
+        answer["headers"] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **answer["headers"]}
+        return answer
 
     def _to_proxy_event(self, event: dict[str, Any]) -> Request:
         return Request(event, self._json_body_deserializer)

@@ -9,6 +9,9 @@ import pytest
 
 from functions.inventory import FUNCTIONS, OPENAPI, ROOT, load_functions
 from functions.openapi import README, TABLE, build, endpoint_table
+from orders.api import MAX_BODY_BYTES, MAX_CALLER_LENGTH, MAX_PAGE_BYTES
+from orders.errors import MAX_ERRORS, MAX_FIELD_LENGTH
+from orders.models import MAX_ITEMS
 
 HANDLERS = sorted(FUNCTIONS.glob("*/handler.py"))
 LAYER = ROOT / "layers" / "orders" / "python" / "orders"
@@ -38,6 +41,19 @@ def test_every_make_target_in_the_documents_exists() -> None:
     named = set(re.findall(r"(?:^|`|… )make ([a-z]+)", text, re.MULTILINE))
     assert named
     assert named <= targets
+
+
+def test_the_limits_in_the_documents_are_those_of_the_code() -> None:
+    text = " ".join((ROOT / "docs" / "api.md").read_text().split())
+    for promise in (
+        f"at most {MAX_BODY_BYTES // 1024} KB",
+        f"at most {MAX_ITEMS} items",
+        f"exceed about {MAX_PAGE_BYTES // 1_000_000} MB",
+        f"At most {MAX_ERRORS} errors",
+        f"longer than {MAX_FIELD_LENGTH} characters is cut",
+        f"A subject longer than {MAX_CALLER_LENGTH} characters",
+    ):
+        assert promise in text
 
 
 @pytest.mark.parametrize("handler", HANDLERS, ids=lambda handler: handler.parent.name)

@@ -317,6 +317,47 @@ def test_a_token_that_does_not_hold_is_unauthorized(guarded: Front, issuer: Issu
     assert guarded.events == []
 
 
+@pytest.mark.parametrize(
+    "claims", [{"scope": None}, {"scope": 5}, {"scope": {"things/read": 1}}, {"aud": 5}, {"aud": {"orders-local": 1}}]
+)
+def test_a_signed_token_whose_claims_have_no_sensible_type_is_unauthorized(
+    guarded: Front, issuer: Issuer, claims: dict[str, Any]
+) -> None:
+    response = guarded.ask("GET", "/things", b"", bearer(issuer.token(["things/read"], **claims)))
+    assert (response.status, response.body) == (401, b'{"message":"Unauthorized"}')
+    assert guarded.events == []
+
+
+def test_a_time_beyond_every_clock_is_unauthorized(guarded: Front, issuer: Issuer) -> None:
+    """JSON's 1e999 is infinite to Python."""
+    response = guarded.ask("GET", "/things", b"", bearer(issuer.token(["things/read"], exp=float("inf"))))
+    assert response.status == 401
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"crit": ["a\r\nset-cookie: a=b"]},
+        {"crit": ["\x00\x1b[2J"]},
+        {"kid": "\r\n"},
+        {"alg": "\n"},
+        {"kid": ["local-1"]},
+    ],
+)
+def test_what_a_token_says_cannot_break_the_refusal(guarded: Front, issuer: Issuer, header: dict[str, Any]) -> None:
+    """A header with a line break would make the web server drop the connection, or send a header of the client's making."""
+    parts = [{"alg": "RS256", "kid": "local-1", **header}, {"iss": issuer.url}]
+    token = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    response = guarded.ask("GET", "/things", b"", bearer(f"{token}.AAAA"))
+    assert response.status == 401
+    assert all(value.isprintable() and value.isascii() for _, value in response.headers)
+
+
+def test_a_header_nested_too_deeply_is_unauthorized(guarded: Front) -> None:
+    nested = base64.urlsafe_b64encode(b"[" * 7000).decode().rstrip("=")
+    assert guarded.ask("GET", "/things", b"", bearer(f"{nested}.e30.AAAA")).status == 401
+
+
 def test_cors_headers_are_on_refusals_too(guarded: Front) -> None:
     status, headers, _ = guarded.over_the_wire("GET", "/things", ("origin", ORIGIN))
     assert (status, headers["access-control-allow-origin"]) == (401, ORIGIN)

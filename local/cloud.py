@@ -17,6 +17,7 @@ from functions.inventory import FUNCTIONS, OPENAPI, ROOT, Function, load_functio
 from local.auth import AUDIENCE, Authorizer, Issuer, fetch_keys
 from local.console import Console
 from local.gateway import Gateway, refuse_unprotected
+from local.guard import LOOPBACK_ORIGINS, Guard
 from local.postgres import EmbeddedPostgres, PostgresFailed, Server
 from local.runtime import LambdaFunction, Launch, lambda_environment
 from local.sqs import Chaos, Poller, QueueServer
@@ -44,7 +45,8 @@ class Settings:
     auth: bool = False
     jwt_issuer: str | None = None
     jwt_audience: str = AUDIENCE
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = LOOPBACK_ORIGINS
+    allowed_hosts: tuple[str, ...] = ()
     chaos: Chaos = field(default_factory=Chaos)
     log_level: str = "INFO"
     # Replaced by the tests of deployed code, which start what CDK packed instead of what stands in functions/.
@@ -77,7 +79,8 @@ class Cloud:
         self.settings.folder.mkdir(parents=True, exist_ok=True)
         listening = listen(self.settings.port)
         self.port: int = listening.getsockname()[1]
-        self.gateway = Gateway(self.console, self._authorizer(), self.settings.cors_origins)
+        guard = Guard.of_port(self.port, self.settings.allowed_hosts, self.settings.cors_origins)
+        self.gateway = Gateway(self.console, self._authorizer(), guard)
         self.gateway.issuer = self.issuer
         self.database = await asyncio.to_thread(self._start_database)
         self._load_functions()

@@ -12,6 +12,7 @@ from functions.inventory import Function, Route
 from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_event, http_response, message
+from local.guard import Guard
 from local.runtime import LambdaFunction
 
 # The service's quotas.
@@ -41,10 +42,10 @@ class Match:
 class Gateway:
     """An ASGI application. Functions and routes can be replaced while it runs."""
 
-    def __init__(self, console: Console, authorizer: Authorizer | None, cors_origins: Iterable[str]) -> None:
+    def __init__(self, console: Console, authorizer: Authorizer | None, guard: Guard) -> None:
         self.console = console
         self.authorizer = authorizer
-        self.cors_origins = frozenset(cors_origins)
+        self.guard = guard
         self.routes: list[tuple[Route, list[str], LambdaFunction]] = []
         self.issuer: Issuer | None = None
 
@@ -73,11 +74,8 @@ class Gateway:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
     async def answer(self, request: HttpRequest, request_id: str) -> HttpResponse:
-        if (
-            sum(len(name) + len(value) for name, value in request.headers) + len(request.raw_path) + len(request.query)
-            > MAX_HEAD_BYTES
-        ):
-            return message(431, "Request Header Fields Too Large")
+        if refusal := self._refusal(request):
+            return refusal
         if self.issuer is not None and (answer := self.issuer.answer(request)):
             return answer
         if self._is_preflight(request):
@@ -94,6 +92,16 @@ class Gateway:
         return await self._invoke(
             match, request, http_event(request, match.route_key, match.path_parameters, request_id, authorizer)
         )
+
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        """Of what is not looked at any further: too long a head, or a request that some page in a browser sent."""
+        headers = sum(len(name) + len(value) for name, value in request.headers)
+        if headers + len(request.raw_path) + len(request.query) > MAX_HEAD_BYTES:
+            return message(431, "Request Header Fields Too Large")
+        if reason := self.guard.refusal(request.method, request.header):
+            self.console.problem("gateway", f"{request.method} {request.raw_path} → 403: {reason}")
+            return message(403, "Forbidden")
+        return None
 
     def match(self, method: str, raw_path: str) -> Match | None:
         """The route of a path; with something behind it, its twin `<path>/{proxy+}`, which also takes a trailing slash."""
@@ -132,13 +140,13 @@ class Gateway:
 
     def _is_preflight(self, request: HttpRequest) -> bool:
         return (
-            bool(self.cors_origins)
+            bool(self.guard.origins)
             and request.method == "OPTIONS"
             and request.header("access-control-request-method") is not None
         )
 
     def _preflight(self, request: HttpRequest) -> HttpResponse:
-        if request.header("origin") not in self.cors_origins:
+        if (origin := request.header("origin")) is None or not self.guard.allows(origin):
             return HttpResponse(204)
         return HttpResponse(
             204,
@@ -150,7 +158,7 @@ class Gateway:
         )
 
     def _cors(self, origin: str | None) -> list[tuple[str, str]]:
-        if origin is None or origin not in self.cors_origins:
+        if origin is None or not self.guard.allows(origin):
             return []
         return [("access-control-allow-origin", origin), ("access-control-expose-headers", CORS_EXPOSED), ("vary", "origin")]
 

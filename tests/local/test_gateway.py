@@ -21,8 +21,10 @@ from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_response
 from local.gateway import Gateway, refuse_unprotected
+from local.guard import Guard
 from local.runtime import LambdaFunction, Result
 
+HOST = "localhost:8000"
 EVENTS = Path(__file__).parent.parent / "events"
 ROUTES = (
     Route("GET", "/things", ("things/read",)),
@@ -54,15 +56,16 @@ class Front:
     cors: tuple[str, ...] = ()
     answer: Any = None
     functions: list[RecordingFunction] = field(default_factory=list)
+    screen: io.StringIO = field(default_factory=io.StringIO)
 
     def __post_init__(self) -> None:
-        self.gateway = Gateway(Console(io.StringIO()), self.authorizer, self.cors)
+        self.gateway = Gateway(Console(self.screen), self.authorizer, Guard(frozenset({HOST}), self.cors))
         self.functions = [RecordingFunction(route, answer=self.answer) for route in ROUTES]
         self.gateway.set_functions(self.functions)
 
     def ask(self, method: str, target: str, body: bytes = b"", *headers: tuple[str, str]) -> HttpResponse:
         path, _, query = target.partition("?")
-        request = HttpRequest(method, path, query, [("host", "localhost:8000"), *headers], body)
+        request = HttpRequest(method, path, query, [("host", HOST), *headers], body)
         return asyncio.run(self.gateway.answer(request, "request-1"))
 
     @property
@@ -86,7 +89,7 @@ class Front:
             "raw_path": path.encode(),
             "query_string": b"",
             "http_version": "1.1",
-            "headers": [(name.encode(), value.encode()) for name, value in headers],
+            "headers": [(name.encode(), value.encode()) for name, value in (("host", HOST), *headers)],
             "client": ("127.0.0.1", 5000),
         }
         asyncio.run(self.gateway(scope, receive, send))

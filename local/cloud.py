@@ -22,6 +22,7 @@ from local.postgres import EmbeddedPostgres, PostgresFailed, Server
 from local.runtime import LambdaFunction, Launch, lambda_environment
 from local.sqs import Chaos, Poller, QueueServer
 from local.watch import changed, snapshot
+from local.web import web_server
 
 LAYER = ROOT / "layers" / "orders" / "python"
 # Where AWS's native client does not exist (macOS, Windows) its bootstrap runs on ours.
@@ -176,10 +177,7 @@ class Cloud:
         connection.close()
 
     async def _serve(self, listening: socket.socket) -> None:
-        config = uvicorn.Config(
-            self.gateway, log_level="warning", access_log=False, lifespan="off", server_header=False, ws="none"
-        )
-        self.web = uvicorn.Server(config)
+        self.web = web_server(self.gateway)
         # Signals are handled once for everything, not by the web server.
         self.serving = asyncio.create_task(self.web._serve([listening]))
         while not self.web.started:

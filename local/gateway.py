@@ -31,6 +31,10 @@ class BodyTooLarge(Exception):
     """The request's body is over the service's quota."""
 
 
+class ClientGone(Exception):
+    """The connection ended before the request did. What there is of it must not be acted on."""
+
+
 @dataclass(frozen=True)
 class Match:
     function: LambdaFunction
@@ -66,6 +70,8 @@ class Gateway:
             origin = request.header("origin")
         except BodyTooLarge:
             response, origin = message(413, "Request Entity Too Large"), None
+        except ClientGone:
+            return
         headers = [*response.headers, *self._cors(origin), ("apigw-requestid", request_id)]
         if response.status not in (204, 304):
             headers.append(("content-length", str(len(response.body))))
@@ -185,6 +191,8 @@ async def _read(scope: dict[str, Any], receive: Receive) -> HttpRequest:
     body = bytearray()
     while True:
         part = await receive()
+        if part["type"] == "http.disconnect":
+            raise ClientGone
         body += part.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge

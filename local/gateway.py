@@ -13,7 +13,7 @@ from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_event, http_response, message
 from local.guard import Guard
-from local.runtime import LambdaFunction
+from local.runtime import EventTooLarge, LambdaFunction
 
 # The service's quotas.
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -128,13 +128,15 @@ class Gateway:
 
     async def _invoke(self, match: Match, request: HttpRequest, event: dict[str, Any]) -> HttpResponse:
         name, start = match.function.function.name, time.perf_counter()
-        result = await match.function.invoke(event)
         try:
+            result = await match.function.invoke(event)
             if result.failed:
                 unavailable = result.json.get("errorType") == "Sandbox.Timedout"
                 response = message(503, "Service Unavailable") if unavailable else message(500, "Internal Server Error")
             else:
                 response = http_response(result.json)
+        except EventTooLarge:
+            response = message(413, "Request Entity Too Large")
         except (ValueError, TypeError, AttributeError) as reason:
             self.console.problem(name, f"The answer is not one that API Gateway understands: {reason}")
             response = message(500, "Internal Server Error")

@@ -30,9 +30,15 @@ IDLE_SECONDS = 120
 INIT_SECONDS = 20
 STOP_SECONDS = 2
 READ_BYTES = 64 * 1024
-MAX_RESPONSE_BYTES = 6 * 1024 * 1024
+# Lambda's own: an answer may be a little larger than an event.
+MAX_EVENT_BYTES = 6 * 1024 * 1024
+MAX_RESPONSE_BYTES = MAX_EVENT_BYTES + 100
 # moto knows real regions only.
 ACCOUNT, REGION = "123456789012", "eu-central-1"
+
+
+class EventTooLarge(Exception):
+    """Lambda does not take the event; its Invoke API answers RequestEntityTooLargeException."""
 
 
 @dataclass(frozen=True)
@@ -221,9 +227,8 @@ class Environment:
         if path.endswith("/error"):
             invocation.finish(Result(body, failed=True))
         elif len(body) > MAX_RESPONSE_BYTES:
-            invocation.finish(
-                error("Function.ResponseSizeTooLarge", f"Response payload size exceeded {MAX_RESPONSE_BYTES} bytes")
-            )
+            text = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
+            invocation.finish(error("Function.ResponseSizeTooLarge", text))
         else:
             invocation.finish(Result(body, failed=False))
         return accepted
@@ -267,11 +272,14 @@ class LambdaFunction:
         self.free = asyncio.Condition()
 
     async def invoke(self, event: Any) -> Result:
-        """The function's answer to an event, or the error that Lambda reports for it."""
+        """The function's answer to an event, or the error that Lambda reports for it. Raises EventTooLarge."""
+        payload = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(payload) > MAX_EVENT_BYTES:
+            raise EventTooLarge
         environment = await self._acquire()
         arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.function.name}"
         try:
-            return await environment.invoke(Invocation(json.dumps(event).encode(), self.function.timeout_seconds, arn))
+            return await environment.invoke(Invocation(payload, self.function.timeout_seconds, arn))
         finally:
             await self._release(environment)
 

@@ -78,6 +78,16 @@ def test_too_large_a_request_is_refused_in_api_gateways_form(laptop: Laptop) -> 
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
 
 
+@pytest.mark.parametrize(
+    ("media_type", "size"),
+    [("application/json", 6_291_456), ("application/json", 9_000_000), ("application/octet-stream", 5_000_000)],
+)
+def test_what_lambda_does_not_take_is_refused_though_api_gateway_takes_it(laptop: Laptop, media_type: str, size: int) -> None:
+    """A body that is no text travels as base64, which makes it a third larger."""
+    answer = laptop.http.patch("/api/customers/1/", content=b"x" * size, headers={"Content-Type": media_type})
+    assert (answer.status_code, answer.json()) == (413, {"message": "Request Entity Too Large"})
+
+
 def test_the_walk_through_a_deployment_passes_on_the_laptop_too(laptop: Laptop) -> None:
     walk(Client(laptop.url, None), seeding=True)
     with pytest.raises(Surprise, match="seeding"):

@@ -15,7 +15,7 @@ from functions.inventory import Function
 from local import runtime
 from local.cloud import RUNTIME_CLIENT
 from local.console import Console
-from local.runtime import MAX_ENVIRONMENTS, LambdaFunction, Launch, Result, lambda_environment
+from local.runtime import MAX_ENVIRONMENTS, EventTooLarge, LambdaFunction, Launch, Result, lambda_environment
 
 ECHO = "def handler(event, context):\n    return {'event': event, 'id': context.aws_request_id}\n"
 
@@ -177,9 +177,40 @@ def test_a_change_lets_running_work_finish(tmp_path: Path) -> None:
     assert Bench(tmp_path, source).run(scenario) == ("new", "old")
 
 
-def test_an_answer_over_six_megabytes_is_refused(tmp_path: Path) -> None:
-    result = Bench(tmp_path, "def handler(event, context):\n    return 'x' * event\n").invoke(7_000_000)
-    assert (result.failed, result.json["errorType"]) == (True, "Function.ResponseSizeTooLarge")
+QUOTES = 2  # around a text that is JSON
+
+
+def test_an_answer_may_have_as_many_bytes_of_json_as_lambda_allows(tmp_path: Path) -> None:
+    """What counts is what the runtime client sends: a line break in the answer is two bytes of it."""
+    most = 6_291_556 - QUOTES
+
+    async def scenario(function: LambdaFunction) -> list[Result]:
+        events = [{"text": "x", "times": most}, {"text": "x", "times": most + 1}, {"text": "\n", "times": most // 2 + 1}]
+        return [await function.invoke(event) for event in events]
+
+    fits, over, escaped = Bench(tmp_path, "def handler(event, context):\n    return event['text'] * event['times']\n").run(
+        scenario
+    )
+    assert (fits.failed, len(fits.json)) == (False, most)
+    refusal = {
+        "errorType": "Function.ResponseSizeTooLarge",
+        "errorMessage": "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+    }
+    assert (over.failed, over.json) == (escaped.failed, escaped.json) == (True, refusal)
+
+
+def test_an_event_over_lambdas_limit_does_not_reach_the_function(tmp_path: Path) -> None:
+    """Its bytes in UTF-8 count: the limit is 3,145,727 of the two-byte letters here, not of six-byte escapes."""
+    most = 6_291_456 - QUOTES
+
+    async def scenario(function: LambdaFunction) -> list[Any]:
+        taken = [(await function.invoke(event)).json for event in ("x" * most, "ü" * (most // 2))]
+        for event in ("x" * (most + 1), "ü" * (most // 2 + 1)):
+            with pytest.raises(EventTooLarge):
+                await function.invoke(event)
+        return taken
+
+    assert Bench(tmp_path, "def handler(event, context):\n    return len(event)\n").run(scenario) == [most, most // 2]
 
 
 def test_log_records_are_one_tidy_line_and_metrics_none(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from functions.inventory import Function
-from local import runtime
+from local import peer, runtime
 from local.cloud import RUNTIME_CLIENT
 from local.console import Console
 from local.runtime import MAX_ENVIRONMENTS, EventTooLarge, LambdaFunction, Launch, Result, lambda_environment
@@ -211,6 +212,48 @@ def test_an_event_over_lambdas_limit_does_not_reach_the_function(tmp_path: Path)
         return taken
 
     assert Bench(tmp_path, "def handler(event, context):\n    return len(event)\n").run(scenario) == [most, most // 2]
+
+
+def address(function: LambdaFunction) -> str:
+    """Of the Runtime API of its one environment."""
+    [environment] = function.environments
+    assert environment.server is not None
+    return "http://{}:{}/2018-06-01/runtime".format(*environment.server.sockets[0].getsockname())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who is at the other end of a connection")
+def test_no_other_process_takes_an_invocation_or_ends_an_environment(tmp_path: Path) -> None:
+    """An invocation carries the bearer token of whoever sent the request."""
+    bench = Bench(tmp_path, ECHO)
+
+    async def scenario(function: LambdaFunction) -> list[Any]:
+        answers = [(await function.invoke(0)).json["event"]]
+        async with httpx.AsyncClient(base_url=address(function)) as thief:
+            theft = asyncio.create_task(thief.get("/invocation/next"))
+            answers += [(await function.invoke(number)).json["event"] for number in (1, 2)]
+            for refused in (theft, thief.get("/invocation/next"), thief.post("/init/error", content=b"{}")):
+                with pytest.raises(httpx.TransportError):
+                    await refused
+        return [*answers, (await function.invoke(3)).json["event"], len(function.environments)]
+
+    assert bench.run(scenario) == [0, 1, 2, 3, 1]
+    assert "Another process" in bench.screen.getvalue()
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example.com"}, {"Origin": "http://localhost:5173"}])
+def test_no_page_takes_an_invocation_where_the_system_does_not_tell_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    monkeypatch.setattr(peer, "CONNECTIONS", tmp_path / "nothing")
+
+    async def scenario(function: LambdaFunction) -> list[Any]:
+        answers = [(await function.invoke(0)).json["event"]]
+        async with httpx.AsyncClient(base_url=address(function)) as page:
+            with pytest.raises(httpx.TransportError):
+                await page.get("/invocation/next", headers=headers)
+        return [*answers, *[(await function.invoke(number)).json["event"] for number in (1, 2)]]
+
+    assert Bench(tmp_path, ECHO).run(scenario) == [0, 1, 2]
 
 
 def test_log_records_are_one_tidy_line_and_metrics_none(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+# So that `python -m local` works without the Makefile's PYTHONPATH, too.
+sys.path.insert(0, str(Path(__file__).parents[1] / "layers" / "orders" / "python"))
+
 from local.cloud import CannotStart, Cloud, Settings
 from local.console import Console
 from local.postgres import PostgresFailed

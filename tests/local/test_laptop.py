@@ -1,5 +1,7 @@
 """`make run` as a developer lives with it: two commands, a busy port, edits, crashes, ctrl-C."""
 
+import os
+import re
 import shutil
 import signal
 import socket
@@ -136,7 +138,8 @@ def test_a_second_one_on_the_same_port_or_folder_says_so_in_one_line(laptop: Lap
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("PORT", "x"), ("AUTH", "yes"), ("QUEUE_CHAOS", "explode"), ("DATABASE_URL", "mysql://x")]
+    ("variable", "value"),
+    [("PORT", "x"), ("AUTH", "yes"), ("QUEUE_CHAOS", "explode"), ("CORS_ORIGINS", "*"), ("DATABASE_URL", "mysql://x")],
 )
 def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, variable: str, value: str) -> None:
     environment = {"PYTHONPATH": "layers/orders/python", "PORT": "0", "LOCAL_FOLDER": str(tmp_path), variable: value}
@@ -146,6 +149,19 @@ def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, variable: str, v
     assert answer.returncode == 1
     assert variable in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_the_help_lists_every_setting_and_needs_nothing_of_the_makefile() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    answer = subprocess.run(
+        [sys.executable, "-m", "local", "--help"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    source = (ROOT / "local" / "__main__.py").read_text()
+    read = set(re.findall(r'environment(?:\.get\(|\[)"(\w+)"|_list\("(\w+)"', source))
+    settings = {direct or listed for direct, listed in read}
+    assert settings <= set(re.findall(r"\w+", answer.stdout))
+    assert len(settings) > 5
 
 
 def test_a_killed_function_is_replaced(laptop: Laptop) -> None:

@@ -67,6 +67,26 @@ def test_the_page_lists_the_endpoints_and_tries_them_out(browser: webdriver.Chro
         assert [entry for entry in logs if entry["level"] == "SEVERE" and "favicon" not in entry["message"]] == []
 
 
+@needs_browser
+def test_the_page_authorizes_itself_and_is_then_let_in(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    with Laptop(tmp_path / "laptop", AUTH="on") as laptop:
+        browser.get(f"{laptop.url}/api/docs/")
+        wait = WebDriverWait(browser, WAIT_SECONDS)
+        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".scheme-container .authorize"))[0].click()
+        dialog = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".auth-container"))
+        dialog.find_element(By.ID, "client_id_clientCredentials").send_keys("page")
+        dialog.find_element(By.ID, "client_secret_clientCredentials").send_keys("any")
+        dialog.find_element(By.CSS_SELECTOR, "[data-all]").click()
+        dialog.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper .authorize").click()
+        wait.until(lambda b: "Logout" in b.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper").text)
+        browser.find_element(By.CSS_SELECTOR, ".close-modal").click()
+        block = browser.find_element(By.CSS_SELECTOR, "[id$='list_customers']")
+        block.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
+        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".execute"))[0].click()
+        answer = wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".live-responses-table .highlight-code"))
+        assert '"results": []' in answer[0].text
+
+
 # What a page can send without being asked anything first: a form, and a request whose answer it will not see.
 ATTACK = """<!doctype html><title>attack</title>
 <iframe name="hidden"></iframe>

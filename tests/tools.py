@@ -1,4 +1,4 @@
-"""Installs the programs that the tests need and that are not on PyPI: PgBouncer, Chromium and its driver.
+"""Installs the programs that the tests need and that are not on PyPI: PgBouncer, curl, Chromium and its driver.
 
 `python -m tests.tools`, run by `make test`. Where it cannot install them it says what will be skipped; in CI that is a failure.
 """
@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 # Program → Debian package.
-TOOLS = {"pgbouncer": "pgbouncer", "chromium": "chromium", "chromedriver": "chromium-driver"}
+TOOLS = {"pgbouncer": "pgbouncer", "curl": "curl", "chromium": "chromium", "chromedriver": "chromium-driver"}
 
 
 def has_namespaces() -> bool:

@@ -1,4 +1,4 @@
-"""What the documents say is so, and what they show is what the laptop cloud answers."""
+"""The documents: their links lead somewhere, their commands exist, and what they show is what the laptop cloud answers."""
 
 import json
 import re
@@ -13,16 +13,22 @@ import pytest
 
 from cdk.settings import STAGES
 from functions.inventory import OPENAPI, ROOT, load_functions
-from functions.openapi import load_handler
+from functions.openapi import README, load_handler
 from orders.errors import KINDS, SQLSTATES
 from tests.laptop import Laptop
 from tests.tools import missing
 
 API = ROOT / "docs" / "api.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")])
+FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()}
+LONGEST_LINE = 120
+README_LINES = 150
+# Written before there was a limit; each leaves this list with its next edition.
+LONG_LINES = {"configuration.md", "costs.md", "operations.md"}
 # The port of `make run`, in every example.
 SHOWN = "localhost:8000"
-EXAMPLES = [API]
+EXAMPLES = [README, API]
 
 
 def each(paths: Iterable[Path]) -> pytest.MarkDecorator:
@@ -36,6 +42,64 @@ class Fence(NamedTuple):
 
 def fences(document: Path) -> list[Fence]:
     return [Fence(*match) for match in re.findall(r"^```(\w*)\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)]
+
+
+def prose(document: Path) -> str:
+    """Without what stands in fences."""
+    return re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(document: Path) -> set[str]:
+    """As GitHub makes them from headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each(DOCUMENTS)
+def test_links_lead_somewhere(document: Path) -> None:
+    text = prose(document)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        assert target.exists(), f"{document.name} links to {link}"
+        assert not anchor or anchor in anchors(target), f"{document.name} links to {link}"
+
+
+@each(path for path in DOCUMENTS if path.name not in LONG_LINES)
+def test_a_line_of_prose_fits_a_window(document: Path) -> None:
+    assert not [line for line in prose(document).splitlines() if len(line) > LONGEST_LINE and not line.startswith("|")]
+
+
+@each(DOCUMENTS)
+def test_commands_and_paths_in_a_document_exist(document: Path) -> None:
+    code = [fence.text for fence in fences(document)] + re.findall(r"`([^`\n]+)`", prose(document))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for text in code:
+        for target in re.findall(r"(?:^|[…&;] *)make ([a-z]+)", text, re.MULTILINE):
+            assert target in targets, f"{document.name}: make {target}"
+        for path in re.findall(r"(?<![\w./:<>-])[\w.-]+/[\w./-]*\w", text):
+            if path.partition("/")[0] in FOLDERS and not path.startswith((".venv/", ".local/")):
+                assert (ROOT / path).exists(), f"{document.name}: {path}"
+
+
+def test_the_readme_is_short_and_begins_with_what_people_came_for() -> None:
+    text = README.read_text()
+    assert len(text.splitlines()) < README_LINES
+    places = [text.index(word) for word in ("make run", "curl", '"total_cents"', "architecture.svg", "make deploy")]
+    assert places == sorted(places)
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    reached, pending = set(), [README]
+    while pending:
+        document = pending.pop().resolve()
+        if document not in reached and document.suffix == ".md":
+            reached.add(document)
+            links = re.findall(r"\]\(([^)#\s]+)", document.read_text())
+            pending += [document.parent / link for link in links if not link.startswith("http")]
+    assert {path for path in DOCUMENTS if ".github" not in path.parts} <= reached
 
 
 # What docs/api.md says once for all endpoints ------------------------------------------------------------------------

@@ -31,8 +31,6 @@ class DataStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, **options)
         self.network = Network(self, "Network", settings)
-        # One zone: only a deployment needs it.
-        self.network.add_endpoint("SecretsManager", cdk.aws_ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER, zones=1)
         users = sorted({function.database_user for function in functions if function.trigger != "deploy"})
         self.database = Database(self, "Database", settings, self.network, users)
         scopes = {scope for function in functions for route in function.routes for scope in route.scopes}
@@ -41,7 +39,12 @@ class DataStack(cdk.Stack):
         self.queue: SeedQueue | None = None
         for worker in [function for function in functions if function.trigger == "queue"]:
             self.queue = SeedQueue(self, "Seeding", worker)
-            self.network.add_endpoint("Sqs", cdk.aws_ec2.InterfaceVpcEndpointAwsService.SQS)
+            # Lambda itself receives and deletes; from within the network messages are only sent.
+            self.network.add_endpoint(
+                "Sqs",
+                cdk.aws_ec2.InterfaceVpcEndpointAwsService.SQS,
+                cdk.aws_iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.queue.queue.queue_arn]),
+            )
 
 
 class ApiStack(cdk.Stack):
@@ -124,7 +127,7 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
     return app
 
 
-CONTEXT = ("stage", "jwt_issuer", "jwt_audience", "cors_origins", "alarm_email", "runbook", "all_at_once")
+CONTEXT = ("stage", "jwt_issuer", "jwt_audience", "cors_origins", "alarm_email", "runbook", "all_at_once", "first_edition")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from cdk.database import DATABASE, Database
+from cdk.database import DATABASE, MASTER, Database
 from cdk.layers import ARCHITECTURE, RUNTIME, build_dependencies, build_orders, layer
 from cdk.logs import log_group
 from cdk.network import DATABASE_PORT, POSTGRES_PORT, Network
@@ -91,7 +91,7 @@ class Compute(Construct):
         logs.grant_write(role)
         role.add_to_policy(iam.PolicyStatement(actions=[*NETWORK_ACTIONS, *TRACING_ACTIONS], resources=["*"]))
         if function.trigger == "deploy":
-            self.database.secret.grant_read(role)
+            self.database.instance.grant_connect(role, MASTER)
         else:
             self.database.proxy.grant_connect(role, function.database_user)
         if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
@@ -113,7 +113,7 @@ class Compute(Construct):
                 **variables,
                 "DATABASE_HOST": self.database.instance.db_instance_endpoint_address,
                 "DATABASE_PORT": str(DATABASE_PORT),
-                "DATABASE_SECRET_ARN": self.database.secret.secret_arn,
+                "DATABASE_USER": MASTER,
                 "DATABASE_CA_FILE": RDS_ROOTS,
             }
         variables |= {

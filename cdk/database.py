@@ -1,4 +1,4 @@
-"""RDS for PostgreSQL behind RDS Proxy, IAM from end to end: no password but the master's, which RDS keeps and rotates."""
+"""RDS for PostgreSQL behind RDS Proxy, IAM from end to end: there is no password."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -54,9 +54,24 @@ class Database(Construct):
             parameter_group=rds.ParameterGroup(self, "Parameters", engine=engine, parameters=_parameters(settings)),
         )
         self.instance.node.add_dependency(logs)
-        assert self.instance.secret is not None
-        self.secret = self.instance.secret
+        self._let_the_master_in_by_iam(settings)
         self.proxy = self._proxy(settings, network, subnets, users)
+
+    def _let_the_master_in_by_iam(self, settings: Settings) -> None:
+        """The master makes the roles that log in by IAM, becomes an indirect member of rds_iam by that, and loses its password.
+
+        A stage of the first edition has a managed password whose secret another stack imports; both stay, unused. See
+        docs/operations.md.
+        """
+        instance = self.instance.node.default_child
+        assert isinstance(instance, rds.CfnDBInstance)
+        if settings.first_edition:
+            assert self.instance.secret is not None
+            cdk.Stack.of(self).export_value(self.instance.secret.secret_arn)
+            return
+        # CDK has no option for it yet, and insists on a password otherwise.
+        instance.manage_master_user_password = None
+        instance.master_user_authentication_type = "iam-db-auth"
 
     def _proxy(self, settings: Settings, network: Network, subnets: ec2.SubnetSelection, users: list[str]) -> rds.DatabaseProxy:
         role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
@@ -80,6 +95,8 @@ class Database(Construct):
         )
         # CDK does not see that the proxy cannot log in before its role may.
         proxy.node.add_dependency(role)
+        # Nor that it cannot reach its target before the rules between the two are there.
+        proxy.node.find_child("ProxyTargetGroup").node.add_dependency(network.proxy, network.database)
         return proxy
 
 

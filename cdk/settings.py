@@ -32,6 +32,8 @@ class Settings:
     runbook: str = RUNBOOK
     # Shifts traffic at once and ignores red alarms: the way out when the deployment is what mends them.
     all_at_once: bool = False
+    # The stage was made by the first edition, whose master user had a password in Secrets Manager.
+    first_edition: bool = False
 
     @property
     def proxy_connections(self) -> int:
@@ -85,4 +87,5 @@ def from_context(context: dict[str, Any]) -> Settings:
         alarm_email=context.get("alarm_email"),
         runbook=context.get("runbook") or RUNBOOK,
         all_at_once=str(context.get("all_at_once", "")).lower() == "true",
+        first_edition=str(context.get("first_edition", "")).lower() == "true",
     )

@@ -76,8 +76,8 @@ def test_every_function_has_a_role_of_its_own_with_its_own_database_user_only(st
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]
             if statement["Action"] == "rds-db:connect"
         ]
-        expected = [] if name == "migrate_database" else [users[name]]
-        assert [re.findall(r"/(orders_\w+)\"", resource)[0] for resource in connect] == expected, name
+        expected = ["postgres"] if name == "migrate_database" else [users[name]]
+        assert [re.findall(r"/(\w+)\"", resource)[0] for resource in connect] == expected, name
 
 
 def test_no_policy_allows_any_action_and_none_any_resource_but_where_iam_knows_none(stage: Synthesized) -> None:
@@ -216,8 +216,6 @@ def test_the_database_is_private_encrypted_and_reached_by_tls_and_iam_only(stage
     assert instance["PubliclyAccessible"] is False
     assert instance["StorageEncrypted"] is True
     assert instance["EnableIAMDatabaseAuthentication"] is True
-    assert instance["ManageMasterUserPassword"] is True
-    assert "MasterUserPassword" not in instance
     [parameters] = [resource["Properties"]["Parameters"] for resource in stage.resources("AWS::RDS::DBParameterGroup").values()]
     assert parameters["rds.force_ssl"] == "1"
     [proxy] = [resource["Properties"] for resource in stage.resources("AWS::RDS::DBProxy").values()]

@@ -10,10 +10,16 @@ BEGIN
             EXECUTE format('CREATE ROLE %I', role_name);
         END IF;
     END LOOP;
-    -- On RDS a member of rds_iam logs in with an IAM token, and only so.
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
-        GRANT rds_iam TO orders_app, orders_seeder, orders_auditor;
-    END IF;
+    -- On RDS a member of rds_iam logs in with an IAM token, and only so. The master user is one as well from here on, since
+    -- PostgreSQL 16 through the roles that it made: its password is worth nothing any more.
+    FOR role_name IN
+        SELECT r.rolname
+        FROM pg_roles AS r
+        JOIN pg_roles AS iam ON iam.rolname = 'rds_iam'
+        WHERE r.rolname IN ('orders_app', 'orders_seeder', 'orders_auditor') AND NOT pg_has_role(r.oid, iam.oid, 'MEMBER')
+    LOOP
+        EXECUTE format('GRANT rds_iam TO %I', role_name);
+    END LOOP;
     -- RDS's master user is no superuser. As the maker of migrator it may pass the role on, but may act as it only when told so.
     IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         EXECUTE format('GRANT migrator TO %I', current_user);

@@ -242,14 +242,13 @@ def _tls_context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=os.environ.get("DATABASE_CA_FILE"))
 
 
-def connect(timeout: float = CONNECT_TIMEOUT_SECONDS, *, user: str | None = None, password: str | None = None) -> Connection:
+def connect(timeout: float = CONNECT_TIMEOUT_SECONDS) -> Connection:
     """A new connection to the database that the environment names. See docs/configuration.md for the variables.
 
     Raises what pg8000 and the socket raise: nothing has been sent to the database then.
     """
-    host, port = os.environ["DATABASE_HOST"], int(os.environ["DATABASE_PORT"])
-    user = user or os.environ["DATABASE_USER"]
-    password = password or os.environ.get("DATABASE_PASSWORD")
+    host, port, user = os.environ["DATABASE_HOST"], int(os.environ["DATABASE_PORT"]), os.environ["DATABASE_USER"]
+    password = os.environ.get("DATABASE_PASSWORD")
     if password is None:
         password = iam_token(host, port, user, os.environ["AWS_REGION"], datetime.now(UTC))
     return Connection(

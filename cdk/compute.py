@@ -114,6 +114,7 @@ class Compute(Construct):
                 "DATABASE_HOST": self.database.instance.db_instance_endpoint_address,
                 "DATABASE_PORT": str(DATABASE_PORT),
                 "DATABASE_USER": MASTER,
+                "DATABASE_INSTANCE": self.database.resource_id,
                 "DATABASE_CA_FILE": RDS_ROOTS,
             }
         variables |= {

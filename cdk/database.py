@@ -54,6 +54,8 @@ class Database(Construct):
             parameter_group=rds.ParameterGroup(self, "Parameters", engine=engine, parameters=_parameters(settings)),
         )
         self.instance.node.add_dependency(logs)
+        assert self.instance.instance_resource_id is not None
+        self.resource_id: str = self.instance.instance_resource_id
         self._let_the_master_in_by_iam(settings)
         self.proxy = self._proxy(settings, network, subnets, users)
 

@@ -76,6 +76,7 @@ def migrate(connection: Connection, folder: Path) -> list[str]:
     applied += _run_if_changed(connection, folder / "functions.sql", done)
     for name in applied:
         connection.run(RECORD, name=name, checksum=_checksum(folder / name))
+    _begin_etag_generation(connection)
     connection.run("RESET ROLE")
     _set_passwords(connection)
     connection.run("COMMIT")
@@ -96,6 +97,18 @@ def _run_if_changed(connection: Connection, file: Path, done: dict[str, str]) ->
 
 def _checksum(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _begin_etag_generation(connection: Connection) -> None:
+    """A restored instance uses transaction ids again that clients hold validators of: each instance has its own generation."""
+    instance = os.environ.get("DATABASE_INSTANCE")
+    if instance is None:
+        return
+    generation = hashlib.blake2b(instance.encode(), digest_size=4).hexdigest()
+    if connection.run("SELECT etag_generation()") != [[generation]]:
+        connection.run(
+            f"CREATE OR REPLACE FUNCTION etag_generation() RETURNS text IMMUTABLE PARALLEL SAFE RETURN '{generation}'"
+        )
 
 
 def _set_passwords(connection: Connection) -> None:

@@ -8,9 +8,10 @@
 CREATE OR REPLACE FUNCTION customer_json(c customers) RETURNS json STABLE PARALLEL SAFE
 RETURN json_build_object('id', c.id, 'email', c.email, 'name', c.name, 'created_at', c.created_at);
 
--- A validator of optimistic locking: every change of a row gives it a new xmin.
+-- A validator of optimistic locking: every change of a row gives it a new xmin, and every restored instance a new generation.
+-- The casts are needed: without them || is not immutable, and PostgreSQL would call the function instead of inlining it.
 CREATE OR REPLACE FUNCTION customer_etag(customer_xmin xid) RETURNS text IMMUTABLE PARALLEL SAFE
-RETURN '"' || customer_xmin || '"';
+RETURN '"' || etag_generation() || '.' || customer_xmin::text || '"';
 
 CREATE OR REPLACE FUNCTION order_item_json(i order_items) RETURNS json STABLE PARALLEL SAFE
 RETURN json_build_object('id', i.id, 'sku', i.sku, 'quantity', i.quantity, 'unit_price_cents', i.unit_price_cents);
@@ -39,7 +40,7 @@ RETURN json_build_object(
 
 -- An order's document holds its customer too, so a renamed customer changes the validator as well.
 CREATE OR REPLACE FUNCTION order_etag(order_xmin xid, customer_xmin xid) RETURNS text IMMUTABLE PARALLEL SAFE
-RETURN '"' || order_xmin || '.' || customer_xmin || '"';
+RETURN '"' || etag_generation() || '.' || order_xmin::text || '.' || customer_xmin::text || '"';
 
 CREATE OR REPLACE FUNCTION seed_run_json(
     r seed_runs, chunks_total bigint, chunks_done bigint, rows_total numeric, rows_done numeric, last_finished_at timestamptz

@@ -33,6 +33,8 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "shared_preload_libraries": "pg_stat_statements",
     "log_checkpoints": "off",
+    # Details of errors are customers' data: the address that exists already, the key that was used before.
+    "log_error_verbosity": "terse",
     "timezone": "UTC",
 }
 

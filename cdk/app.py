@@ -12,6 +12,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk.api import Api
+from cdk.backups import Backups, CopiesStack
 from cdk.ci import CiStack
 from cdk.compute import Compute
 from cdk.database import Database
@@ -33,6 +34,8 @@ class DataStack(cdk.Stack):
         self.network = Network(self, "Network", settings)
         users = sorted({function.database_user for function in functions if function.trigger != "deploy"})
         self.database = Database(self, "Database", settings, self.network, users)
+        if settings.backup_region:
+            Backups(self, "Backups", settings, self.database.instance.instance_arn)
         scopes = {scope for function in functions for route in function.routes for scope in route.scopes}
         self.identity = Identity(self, "Identity", settings, scopes)
         cdk.CfnOutput(self, "Issuer", value=self.identity.issuer, description="Who issues the API's tokens")
@@ -117,6 +120,8 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
     functions = [function for function in load_functions() if settings.stage in function.stages]
     name = f"Orders-{settings.stage}"
     data = DataStack(app, f"{name}-Data", settings, functions, termination_protection=settings.protect)
+    if settings.backup_region:
+        data.add_dependency(CopiesStack(app, f"{name}-Copies", settings, termination_protection=settings.protect))
     ApiStack(app, f"{name}-Api", settings, functions, data, termination_protection=settings.protect)
     if repository := app.node.try_get_context("github"):
         CiStack(app, "OrdersCi", repository)
@@ -127,7 +132,19 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
     return app
 
 
-CONTEXT = ("stage", "jwt_issuer", "jwt_audience", "cors_origins", "alarm_email", "runbook", "all_at_once", "first_edition")
+CONTEXT = (
+    "stage",
+    "jwt_issuer",
+    "jwt_audience",
+    "cors_origins",
+    "alarm_email",
+    "runbook",
+    "all_at_once",
+    "first_edition",
+    "postgres",
+    "restored",
+    "backup_region",
+)
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk.settings import STAGES
+
 ISSUER = "https://token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 # What the CDK's bootstrap stack made; deploying is done by those, with the rights they were given.
@@ -30,7 +32,9 @@ class CiStack(cdk.Stack):
             }
             principal = iam.WebIdentityPrincipal(provider.oidc_provider_arn, {"StringEquals": claims})
             role = iam.Role(self, environment.capitalize(), assumed_by=principal, max_session_duration=cdk.Duration.hours(1))
-            names = [f"cdk-{qualifier}-{name}-role-{self.account}-{self.region}" for name in BOOTSTRAP_ROLES]
+            # The copies of backups are in another region.
+            regions = [self.region, *filter(None, [STAGES[environment].backup_region])]
+            names = [f"cdk-{qualifier}-{name}-role-{self.account}-{region}" for region in regions for name in BOOTSTRAP_ROLES]
             arns = [f"arn:{self.partition}:iam::{self.account}:role/{name}" for name in names]
             role.add_to_policy(iam.PolicyStatement(actions=["sts:AssumeRole"], resources=arns))
             cdk.CfnOutput(self, f"{environment.capitalize()}RoleArn", value=role.role_arn)

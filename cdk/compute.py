@@ -90,6 +90,15 @@ class Compute(Construct):
         role = iam.Role(part, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         logs.grant_write(role)
         role.add_to_policy(iam.PolicyStatement(actions=[*NETWORK_ACTIONS, *TRACING_ACTIONS], resources=["*"]))
+        # Lambda makes network interfaces with the function's role, and the function itself must not.
+        role.add_to_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=NETWORK_ACTIONS,
+                resources=["*"],
+                conditions={"ArnLike": {"lambda:SourceFunctionArn": f"arn:{cdk.Aws.PARTITION}:lambda:*:*:function:*"}},
+            )
+        )
         if function.trigger == "deploy":
             self.database.instance.grant_connect(role, MASTER)
         else:

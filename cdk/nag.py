@@ -7,6 +7,13 @@ REASONS = {
         "Network interfaces of a function in a VPC, X-Ray's segments and DescribeAlarms take no resource in IAM. "
         "tests/cdk holds the list of actions that may stand with it."
     ),
+    (
+        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:"
+        "log-group:RDSOSMetrics:log-stream:*]"
+    ): "RDS names the streams of enhanced monitoring after its instances' resource ids.",
+    "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup]": (
+        "AWS Backup's own policy; what it has to do to copy a snapshot is the service's affair and changes with it."
+    ),
     "AwsSolutions-L1": "Python 3.13 is what the tests run on and what bytecode is made for; it is supported into 2029.",
     "AwsSolutions-APIG4": "Health, documentation and openapi.json are open by contract; tests hold the list of open routes.",
 }

@@ -20,7 +20,15 @@ class Network(Construct):
     def __init__(self, scope: Construct, construct_id: str, settings: Settings) -> None:
         super().__init__(scope, construct_id)
         isolated = ec2.SubnetConfiguration(name="isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24)
-        self.vpc = ec2.Vpc(self, "Vpc", max_azs=ZONES, nat_gateways=0, subnet_configuration=[isolated])
+        self.vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            max_azs=ZONES,
+            nat_gateways=0,
+            subnet_configuration=[isolated],
+            # Nothing of ours is in it; whatever else lands there can reach nobody.
+            restrict_default_security_group=True,
+        )
         self.vpc.add_flow_log(
             "Rejected",
             destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group(self, "FlowLogs", settings.log_days)),

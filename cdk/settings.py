@@ -1,11 +1,23 @@
 """What differs between the stages, and what an operator may choose (`-c name=value`)."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 RUNBOOK = "https://github.com/OWNER/REPOSITORY/blob/main/docs/operations.md"
 # RDS keeps three connections for its own administration.
 RESERVED_CONNECTIONS = 3
+# The tests pass on the oldest and the newest of these.
+POSTGRES_VERSIONS = ("15", "16", "17", "18")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """An instance that was restored from a backup, and takes the place of the one that the stack made."""
+
+    identifier: str
+    resource_id: str
+    endpoint: str
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,10 @@ class Settings:
     all_at_once: bool = False
     # The stage was made by the first edition, whose master user had a password in Secrets Manager.
     first_edition: bool = False
+    postgres: str = POSTGRES_VERSIONS[-1]
+    restored: Restored | None = None
+    # Where AWS Backup copies snapshots to; None: it takes none.
+    backup_region: str | None = None
 
     @property
     def proxy_connections(self) -> int:
@@ -66,6 +82,7 @@ STAGES = {
         log_days=90,
         requests_per_second=1000,
         burst=2000,
+        backup_region="eu-west-1",
     ),
 }
 
@@ -78,6 +95,9 @@ def from_context(context: dict[str, Any]) -> Settings:
     issuer, audience = context.get("jwt_issuer"), context.get("jwt_audience")
     if bool(issuer) != bool(audience):
         raise ValueError("An external issuer needs both: -c jwt_issuer=https://… -c jwt_audience=…")
+    postgres = str(context.get("postgres") or POSTGRES_VERSIONS[-1])
+    if postgres not in POSTGRES_VERSIONS:
+        raise ValueError(f"The service is not tested on PostgreSQL {postgres!r}; choose one of {', '.join(POSTGRES_VERSIONS)}")
     origins = [origin.strip() for origin in str(context.get("cors_origins") or "").split(",")]
     return replace(
         STAGES[stage],
@@ -88,4 +108,25 @@ def from_context(context: dict[str, Any]) -> Settings:
         runbook=context.get("runbook") or RUNBOOK,
         all_at_once=str(context.get("all_at_once", "")).lower() == "true",
         first_edition=str(context.get("first_edition", "")).lower() == "true",
+        postgres=postgres,
+        restored=_restored(context.get("restored")),
+        backup_region=_backup_region(STAGES[stage], context.get("backup_region")),
     )
+
+
+def _restored(value: str | None) -> Restored | None:
+    if not value:
+        return None
+    parts = re.fullmatch(r"([a-z][a-z0-9-]*),(db-[A-Z0-9]+),([a-z0-9.-]+)", str(value))
+    if parts is None:
+        raise ValueError("A restored instance is named by three things: -c restored=IDENTIFIER,RESOURCE_ID,ENDPOINT")
+    return Restored(*parts.groups())
+
+
+def _backup_region(stage: Settings, value: str | None) -> str | None:
+    """Only a stage that protects its data has backups beside RDS's own."""
+    if not value or not stage.protect:
+        return stage.backup_region
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", value):
+        raise ValueError(f"{value!r} is no region to copy backups to: -c backup_region=eu-west-1")
+    return value

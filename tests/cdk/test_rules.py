@@ -95,9 +95,9 @@ def test_no_policy_allows_any_action_and_none_any_resource_but_where_iam_knows_n
                 assert set(actions) <= UNBOUND, name
 
 
-def test_no_managed_policy_is_used_but_by_cdks_own_provider(stage: Synthesized) -> None:
+def test_no_managed_policy_is_used_but_by_cdks_own_providers_and_aws_backup(stage: Synthesized) -> None:
     for name, role in stage.resources("AWS::IAM::Role").items():
-        if "TriggerCustomResourceProvider" not in name:
+        if not re.search(r"CustomResourceProvider|BackupsRole", name):
             assert not role["Properties"].get("ManagedPolicyArns"), name
 
 
@@ -293,9 +293,20 @@ def test_cdk_nag_finds_nothing_that_has_no_reason(prod: Synthesized) -> None:
     assert report.success, "\n".join(findings)
 
 
-@pytest.mark.parametrize("context", [{"stage": "staging"}, {"jwt_issuer": "https://x"}, {"jwt_audience": "x"}])
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"stage": "staging"},
+        {"jwt_issuer": "https://x"},
+        {"jwt_audience": "x"},
+        {"postgres": "14"},
+        {"postgres": "18.1"},
+        {"restored": "orders-prod-2"},
+        {"stage": "prod", "backup_region": "none"},
+    ],
+)
 def test_a_choice_that_makes_no_sense_is_refused(context: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"stage|issuer"):
+    with pytest.raises(ValueError, match=r"stage|issuer|PostgreSQL|restored|region"):
         from_context(context)
 
 

@@ -48,6 +48,7 @@ synth: .venv/cdk ## Write the deployment of STAGE to cdk.out, without an AWS acc
 	$(BIN)/python -m cdk.app stage=$(STAGE)
 
 deploy: .venv/cdk ## Deploy STAGE to the AWS account of the environment (ARGS="-c alarm_email=… -c jwt_issuer=…")
+	@$(BIN)/python -m cdk.preflight stage=$(STAGE) $(ARGS)
 	$(CDK) deploy --all --require-approval never -c stage=$(STAGE) $(ARGS)
 
 destroy: .venv/cdk ## Remove STAGE from AWS; production is protected against it

@@ -37,4 +37,7 @@ class CiStack(cdk.Stack):
             names = [f"cdk-{qualifier}-{name}-role-{self.account}-{region}" for region in regions for name in BOOTSTRAP_ROLES]
             arns = [f"arn:{self.partition}:iam::{self.account}:role/{name}" for name in names]
             role.add_to_policy(iam.PolicyStatement(actions=["sts:AssumeRole"], resources=arns))
+            # What `make deploy` asks before it begins; these calls take no resource.
+            asked = ["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]
+            role.add_to_policy(iam.PolicyStatement(actions=asked, resources=["*"]))
             cdk.CfnOutput(self, f"{environment.capitalize()}RoleArn", value=role.role_arn)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+import jmespath
 import pytest
 from aws_cdk.assertions import Template
 from botocore import xform_name
 
 from cdk.app import build
 from cdk.compute import NETWORK_ACTIONS
+from functions.inventory import ROOT
 from tests.cdk.conftest import Synthesized
 
 INSTANCE, PROXY, TARGETS = "AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup"
@@ -184,6 +186,16 @@ def test_the_restore_command_is_one_that_rds_knows(before: dict[str, dict[str, A
     options = {option.removeprefix("no-") for option in re.findall(r"--([a-z-]+)", command)}
     assert len(options) > 8
     assert options <= known
+
+
+def test_what_the_runbook_prints_of_a_restored_instance_is_what_a_deployment_takes() -> None:
+    [query] = re.findall(r'--query "(.+)"', (ROOT / "docs" / "operations.md").read_text())
+    instance = {
+        "DBInstanceIdentifier": "orders-prod-2",
+        "DbiResourceId": "db-ABCDEF0123",
+        "Endpoint": {"Address": "orders-prod-2.abc.eu-central-1.rds.amazonaws.com", "Port": 6432},
+    }
+    assert jmespath.search(query, {"DBInstances": [instance]}) == RESTORED["restored"]
 
 
 def test_people_reach_the_database_through_the_migrations_group_with_a_token(before: dict[str, dict[str, Any]]) -> None:

@@ -320,7 +320,8 @@ def test_only_an_environment_of_the_repository_may_deploy_and_only_through_the_b
         subjects.append(statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"])
     assert subjects == ["repo:owner/repository:environment:dev", "repo:owner/repository:environment:prod"]
     policies = [r["Properties"]["PolicyDocument"]["Statement"] for r in resources.values() if r["Type"] == "AWS::IAM::Policy"]
-    assert [statement["Action"] for [statement] in policies] == ["sts:AssumeRole"] * 2
+    looking = ["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]
+    assert [[statement["Action"] for statement in statements] for statements in policies] == [["sts:AssumeRole", looking]] * 2
 
 
 def test_actions_of_the_workflows_are_pinned_by_hash() -> None:

@@ -1,4 +1,4 @@
-"""Installs the programs that the tests need and that are not on PyPI: PgBouncer, curl, Chromium and its driver.
+"""Installs the programs that the tests need and that are not on PyPI: PgBouncer, curl, Chromium, and another PostgreSQL.
 
 `python -m tests.tools`, run by `make test`. Where it cannot install them it says what will be skipped; in CI that is a failure.
 """
@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+
+from tests.oldest import oldest
 
 # Program → Debian package.
 TOOLS = {"pgbouncer": "pgbouncer", "curl": "curl", "chromium": "chromium", "chromedriver": "chromium-driver"}
@@ -22,7 +24,10 @@ def has_namespaces() -> bool:
 def missing() -> dict[str, str]:
     # Debian keeps servers out of an ordinary user's PATH.
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
-    return {tool: package for tool, package in TOOLS.items() if not shutil.which(tool, path=path)}
+    found = {tool: package for tool, package in TOOLS.items() if not shutil.which(tool, path=path)}
+    if oldest() is None:
+        found["a PostgreSQL of the distribution"] = "postgresql"
+    return found
 
 
 def main() -> None:

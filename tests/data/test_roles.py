@@ -68,6 +68,10 @@ def test_no_role_can_falsify_totals_through_the_triggers(
     assert db.sql("SELECT order_count, spent_cents FROM customer_totals") == [[1, 150]]
 
 
+def test_the_runbook_can_ask_which_statements_take_long(db: Database) -> None:
+    assert db.value("SELECT count(*) FROM pg_stat_statements") > 0
+
+
 @pytest.fixture
 def server_in_india(db: Database) -> Iterator[None]:
     name = db.value("SELECT current_database()")

@@ -74,8 +74,12 @@ class Api(Construct):
             auto_deploy=True,
             throttle=apigw.ThrottleSettings(rate_limit=settings.requests_per_second, burst_limit=settings.burst),
             access_log_settings=_AccessLogs(log_group(self, "AccessLogs", settings.log_days)),
-            detailed_metrics_enabled=True,
         )
+        self._add_routes(identity, functions)
+        self._throttle_open_routes(settings)
+
+    def _add_routes(self, identity: Identity, functions: list[Deployed]) -> None:
+        self.open_routes: list[apigw.HttpRoute] = []
         authorizer = identity.authorizer()
         for deployed in functions:
             integration = integrations.HttpLambdaIntegration(
@@ -83,10 +87,26 @@ class Api(Construct):
             )
             for route in deployed.function.routes:
                 for path in (route.path, f"{route.path}/{{proxy+}}"):
-                    self.http.add_routes(
+                    added = self.http.add_routes(
                         path=path,
                         methods=[apigw.HttpMethod(route.method)],
                         integration=integration,
                         authorizer=authorizer if route.scopes else apigw.HttpNoneAuthorizer(),
                         authorization_scopes=list(route.scopes) or None,
                     )
+                    self.open_routes += [] if route.scopes else added
+
+    def _throttle_open_routes(self, settings: Settings) -> None:
+        stage = self.stage.node.default_child
+        assert isinstance(stage, apigw.CfnStage)
+        throttle = {"ThrottlingRateLimit": settings.open_requests_per_second, "ThrottlingBurstLimit": settings.open_burst}
+        stage.route_settings = {_key(route): throttle for route in self.open_routes}
+        for route in self.open_routes:
+            # API Gateway refuses settings of a route that does not exist yet.
+            self.stage.node.add_dependency(route)
+
+
+def _key(route: apigw.HttpRoute) -> str:
+    resource = route.node.default_child
+    assert isinstance(resource, apigw.CfnRoute)
+    return resource.route_key

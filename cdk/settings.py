@@ -37,6 +37,9 @@ class Settings:
     log_days: int
     requests_per_second: int
     burst: int
+    # Of each open route: anybody may call it, so it has a share of its own and cannot use up everybody's.
+    open_requests_per_second: int
+    open_burst: int
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     cors_origins: tuple[str, ...] = ()
@@ -69,6 +72,8 @@ STAGES = {
         log_days=14,
         requests_per_second=50,
         burst=100,
+        open_requests_per_second=10,
+        open_burst=20,
     ),
     "prod": Settings(
         stage="prod",
@@ -83,6 +88,8 @@ STAGES = {
         requests_per_second=1000,
         burst=2000,
         backup_region="eu-west-1",
+        open_requests_per_second=20,
+        open_burst=40,
     ),
 }
 

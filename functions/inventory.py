@@ -12,6 +12,8 @@ from typing import Any, Literal
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = Path(__file__).parent
 OPENAPI = ROOT / "openapi.json"
+# What anybody may call without a token. A route that has no scopes and is not here is a mistake that both clouds refuse.
+OPEN_ROUTES = frozenset({"GET /api/health", "GET /api/docs", "GET /api/openapi.json"})
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,10 @@ class Route:
     method: str
     path: str
     scopes: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        return f"{self.method} {self.path}"
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Function:
 
 
 def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[Function, ...]:
-    """All functions by name. Raises ValueError when a folder and openapi.json disagree."""
+    """All functions by name. Raises ValueError when a folder and openapi.json disagree, or a route is open by mistake."""
     routes = _routes(json.loads(openapi.read_text(encoding="utf-8")))
     functions = tuple(
         _load(handler.parent, routes.pop(handler.parent.name, ())) for handler in sorted(folder.glob("*/handler.py"))
@@ -64,6 +70,9 @@ def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[F
             raise ValueError(
                 f"{function.name} has trigger {function.trigger!r} and {len(function.routes)} routes; run `make openapi`"
             )
+        for route in function.routes:
+            if not route.scopes and route.key not in OPEN_ROUTES:
+                raise ValueError(f"{route.key} has no scopes and is not one of OPEN_ROUTES")
     return functions
 
 

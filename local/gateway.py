@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from functions.inventory import Function, Route
+from functions.inventory import Route
 from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_event, http_response, message
@@ -169,14 +169,6 @@ class Gateway:
         if origin is None or not self.guard.allows(origin):
             return []
         return [("access-control-allow-origin", origin), ("access-control-expose-headers", CORS_EXPOSED), ("vary", "origin")]
-
-
-def refuse_unprotected(functions: Iterable[Function], open_routes: frozenset[str]) -> None:
-    """Raises ValueError for a route that would be open without being meant to be."""
-    for function in functions:
-        for route in function.routes:
-            if not route.scopes and route.path not in open_routes:
-                raise ValueError(f"{route.method} {route.path} has no scopes and is not on the list of open routes")
 
 
 def _variables(pattern: list[str], parts: list[str]) -> dict[str, str] | None:

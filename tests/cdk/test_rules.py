@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,7 @@ from cdk_nag import AwsSolutionsChecks
 from cdk.app import build
 from cdk.compute import NETWORK_ACTIONS, TRACING_ACTIONS
 from cdk.settings import STAGES, from_context
-from functions.inventory import ROOT, load_functions
-from local.cloud import OPEN_ROUTES
+from functions.inventory import OPEN_ROUTES, ROOT, load_functions
 from tests.cdk.conftest import Synthesized, synthesize
 
 FUNCTION, LOGS, QUEUE, ALARM, ROUTE = (
@@ -204,11 +204,45 @@ def test_every_route_has_a_twin_and_either_scopes_or_a_place_on_the_open_list(st
     for key, route in routes.items():
         plain = key.removesuffix("/{proxy+}")
         assert {plain, f"{plain}/{{proxy+}}"} <= routes.keys(), key
-        if expected[plain].path in OPEN_ROUTES:
+        if plain in OPEN_ROUTES:
             assert route["AuthorizationType"] == "NONE", key
         else:
             assert route["AuthorizationType"] == "JWT", key
             assert tuple(route["AuthorizationScopes"]) == expected[plain].scopes != (), key
+
+
+def test_an_open_route_and_its_twin_have_a_throttle_of_their_own(stage: Synthesized) -> None:
+    [api_stage] = stage.resources("AWS::ApiGatewayV2::Stage").values()
+    settings = api_stage["Properties"]["RouteSettings"]
+    assert settings.keys() == {key for route in OPEN_ROUTES for key in (route, f"{route}/{{proxy+}}")}
+    everybody = api_stage["Properties"]["DefaultRouteSettings"]
+    for key, throttle in settings.items():
+        assert 0 < throttle["ThrottlingRateLimit"] < everybody["ThrottlingRateLimit"], key
+        assert 0 < throttle["ThrottlingBurstLimit"] < everybody["ThrottlingBurstLimit"], key
+    # API Gateway refuses settings of a route that does not exist yet.
+    routes = {
+        name.partition("/")[2] for name, route in stage.resources(ROUTE).items() if route["Properties"]["RouteKey"] in settings
+    }
+    assert routes <= set(api_stage["DependsOn"])
+
+
+def test_a_route_that_is_open_by_mistake_is_refused(tmp_path: Path) -> None:
+    """By load_functions, which is where both clouds get their routes from."""
+    (tmp_path / "leak").mkdir()
+    (tmp_path / "leak" / "handler.py").touch()
+    for path, scopes, fits in (("/api/leak", ["orders/read"], True), ("/api/leak", [], False), ("/api/docs", [], True)):
+        operation = {"operationId": "leak.leak", "security": [{"oauth2": scopes}] if scopes else []}
+        (tmp_path / "openapi.json").write_text(json.dumps({"paths": {path: {"get": operation}}}))
+        if fits:
+            assert [function.name for function in load_functions(tmp_path, tmp_path / "openapi.json")] == ["leak"]
+        else:
+            with pytest.raises(ValueError, match="GET /api/leak has no scopes"):
+                load_functions(tmp_path, tmp_path / "openapi.json")
+
+
+def test_no_metric_is_paid_for_that_nothing_reads(stage: Synthesized) -> None:
+    [api_stage] = stage.resources("AWS::ApiGatewayV2::Stage").values()
+    assert not api_stage["Properties"]["DefaultRouteSettings"].get("DetailedMetricsEnabled")
 
 
 def test_the_database_is_private_encrypted_and_reached_by_tls_and_iam_only(stage: Synthesized) -> None:

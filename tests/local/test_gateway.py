@@ -20,7 +20,7 @@ from functions.inventory import Function, Route
 from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_response
-from local.gateway import Gateway, refuse_unprotected
+from local.gateway import Gateway
 from local.guard import Guard
 from local.runtime import LambdaFunction, Result
 
@@ -371,10 +371,3 @@ def test_a_client_id_counts_where_there_is_no_audience(guarded: Front, issuer: I
     del claims["aud"]
     token = jwt.encode(claims, issuer.key, "RS256", headers={"kid": "local-1"})
     assert guarded.ask("GET", "/things", b"", bearer(token)).status == 200
-
-
-def test_a_route_without_scopes_that_is_not_on_the_open_list_is_refused() -> None:
-    function = Function(name="f", folder=Path(), routes=(Route("GET", "/open", ()),))
-    refuse_unprotected([function], frozenset({"/open"}))
-    with pytest.raises(ValueError, match="/open"):
-        refuse_unprotected([function], frozenset())

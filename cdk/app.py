@@ -18,7 +18,16 @@ from cdk.compute import Compute
 from cdk.database import Database
 from cdk.delivery import Canaries, migrate_before
 from cdk.identity import Identity
-from cdk.monitoring import Monitoring, api_watches, audit_watches, dashboard, database_watches, function_watches, queue_watches
+from cdk.monitoring import (
+    Monitoring,
+    api_watches,
+    audit_watches,
+    dashboard,
+    database_watches,
+    function_watches,
+    queue_watches,
+    release_watch,
+)
 from cdk.nag import acknowledge
 from cdk.network import Network
 from cdk.seeding import SeedQueue
@@ -78,6 +87,8 @@ class ApiStack(cdk.Stack):
         for deployed in running:
             own = [monitoring.watch(watch) for watch in function_watches(deployed)]
             takes_back[deployed.function.name] = own[:1] + (api_alarms[:1] if deployed.function.routes else [])
+            if settings.protect:
+                takes_back[deployed.function.name].append(monitoring.watch(release_watch(deployed)))
         self._add_queue(data, monitoring, by_trigger["queue"])
         self._add_schedules(monitoring, by_trigger["schedule"])
         Canaries(self, "Canaries", settings, running, takes_back)

@@ -12,7 +12,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from cdk.api import Api
-from cdk.compute import Deployed
+from cdk.compute import ALIAS, Deployed
 from cdk.database import Database
 from cdk.seeding import SeedQueue
 from cdk.settings import RESERVED_CONNECTIONS, Settings
@@ -45,6 +45,8 @@ class Watch:
     points: int = 3
     of: int = 5
     silence: cloudwatch.TreatMissingData = SILENCE_IS_FINE
+    # False for an alarm that only CodeDeploy looks at: people hear of the deployment that it ends.
+    mails: bool = True
 
 
 class Monitoring(Construct):
@@ -68,8 +70,9 @@ class Monitoring(Construct):
             evaluation_periods=watch.of,
             treat_missing_data=watch.silence,
         )
-        alarm.add_alarm_action(actions.SnsAction(self.topic))
-        alarm.add_ok_action(actions.SnsAction(self.topic))
+        if watch.mails:
+            alarm.add_alarm_action(actions.SnsAction(self.topic))
+            alarm.add_ok_action(actions.SnsAction(self.topic))
         self.alarms[watch.name] = alarm
         return alarm
 
@@ -214,6 +217,28 @@ def function_watches(deployed: Deployed) -> list[Watch]:
     ]
 
 
+def release_watch(deployed: Deployed) -> Watch:
+    """What its new version alone does: a tenth of one function's requests is lost in the rate of them all."""
+    name = deployed.resource.function_name
+    dimensions = {
+        "FunctionName": name,
+        "Resource": f"{name}:{ALIAS}",
+        "ExecutedVersion": deployed.resource.current_version.version,
+    }
+    errors = cloudwatch.Metric(
+        namespace="AWS/Lambda", metric_name="Errors", dimensions_map=dimensions, statistic="Sum", period=MINUTE
+    )
+    return Watch(
+        f"{deployed.function.name.replace('_', '-')}-release",
+        f"The newest version of {deployed.function.name} crashes or times out; a deployment of it is taken back.",
+        errors,
+        0,
+        points=1,
+        of=1,
+        mails=False,
+    )
+
+
 def audit_watches(audit: Deployed) -> list[Watch]:
     schedule = audit.function.schedule
     assert schedule is not None
@@ -313,7 +338,7 @@ def _ours(deployed: Deployed, name: str, period: cdk.Duration) -> cloudwatch.Met
 
 def _anchor(name: str) -> str:
     """The section of the runbook; the functions share theirs."""
-    for shared in ("errors", "throttles"):
+    for shared in ("errors", "throttles", "release"):
         if name.endswith(f"-{shared}") and name != "server-errors":
             return f"function-{shared}"
     return name

@@ -11,19 +11,22 @@ from cdk_nag import AwsSolutionsChecks
 
 from cdk.app import build
 from cdk.compute import NETWORK_ACTIONS, TRACING_ACTIONS
+from cdk.delivery import AT_ONCE
 from cdk.settings import STAGES, from_context
 from functions.inventory import OPEN_ROUTES, ROOT, load_functions
 from tests.cdk.conftest import Synthesized, synthesize
 
-FUNCTION, LOGS, QUEUE, ALARM, ROUTE = (
+FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP = (
     "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",
     "AWS::SQS::Queue",
     "AWS::CloudWatch::Alarm",
     "AWS::ApiGatewayV2::Route",
+    "AWS::CodeDeploy::DeploymentGroup",
 )
 # What may stand with `*`, because IAM knows no resource for it. CDK's provider of triggers invokes any version of its function.
-UNBOUND = {*NETWORK_ACTIONS, *TRACING_ACTIONS, "cloudwatch:DescribeAlarms"}
+# Which of a function's versions CodeDeploy asks about stands nowhere; AWS's own role lets it ask about any.
+UNBOUND = {*NETWORK_ACTIONS, *TRACING_ACTIONS, "cloudwatch:DescribeAlarms", "lambda:GetProvisionedConcurrencyConfig"}
 
 
 def ours(stage: Synthesized) -> dict[str, dict[str, Any]]:
@@ -132,10 +135,17 @@ def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_says_what_si
     sections = {_anchor(line) for line in (ROOT / "docs" / "operations.md").read_text().splitlines() if line.startswith("#")}
     alarms = stage.resources(ALARM)
     assert alarms
+    only_for_codedeploy = {
+        alarm
+        for group in stage.resources(GROUP).values()
+        for alarm in alarms_of(group)
+        if "-release" in alarms[f"Api/{alarm}"]["Properties"]["AlarmName"]
+    }
     for name, alarm in alarms.items():
         properties = alarm["Properties"]
-        assert properties["AlarmActions"], name
-        assert properties["OKActions"], name
+        if name.partition("/")[2] not in only_for_codedeploy:
+            assert properties["AlarmActions"], name
+            assert properties["OKActions"], name
         assert properties["TreatMissingData"] in ("breaching", "notBreaching"), name
         sentence, _, link = properties["AlarmDescription"].partition(" What to do: ")
         assert sentence.endswith("."), name
@@ -280,17 +290,124 @@ def test_production_is_protected_against_losing_data(prod: Synthesized, dev: Syn
     assert all(child.termination_protection for child in prod.app.node.children if hasattr(child, "termination_protection"))
 
 
+def alarms_of(group: dict[str, Any]) -> list[str]:
+    """The logical ids of the alarms that take a deployment back."""
+    return [alarm["Name"]["Ref"] for alarm in group["Properties"]["AlarmConfiguration"]["Alarms"]]
+
+
 def test_production_shifts_traffic_in_steps_and_back_on_an_alarm(prod: Synthesized, dev: Synthesized) -> None:
-    groups = prod.resources("AWS::CodeDeploy::DeploymentGroup")
+    groups = prod.resources(GROUP)
     assert groups
     for name, group in groups.items():
         properties = group["Properties"]
-        assert properties["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes", name
+        assert properties["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent10Minutes", name
         assert properties["AlarmConfiguration"]["Alarms"], name
         assert len(properties["AlarmConfiguration"]["Alarms"]) <= 10, name
         assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"], name
-    for group in dev.resources("AWS::CodeDeploy::DeploymentGroup").values():
+    for group in dev.resources(GROUP).values():
         assert group["Properties"]["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
+
+
+METRIC_DELAY_MINUTES = 3
+
+
+def test_a_canary_outlasts_every_alarm_that_takes_it_back(prod: Synthesized) -> None:
+    alarms = prod.resources(ALARM)
+    for name, group in prod.resources(GROUP).items():
+        canary = int(re.findall(r"(\d+)Minutes", group["Properties"]["DeploymentConfigName"])[0])
+        for alarm in alarms_of(group):
+            properties = alarms[f"Api/{alarm}"]["Properties"]
+            stats = [m["MetricStat"] for m in properties.get("Metrics", []) if "MetricStat" in m] or [properties]
+            minutes = properties["EvaluationPeriods"] * max(stat["Period"] for stat in stats) / 60
+            assert minutes + METRIC_DELAY_MINUTES < canary, (name, alarm)
+
+
+def aliases(stage: Synthesized) -> dict[str, dict[str, Any]]:
+    """By logical id."""
+    return {name.partition("/")[2]: resource for name, resource in stage.resources("AWS::Lambda::Alias").items()}
+
+
+def test_a_deployment_is_taken_back_by_the_first_error_of_the_new_version(prod: Synthesized) -> None:
+    """A tenth of one function's requests is less than one per cent of all: no rate over all of them would notice it."""
+    alarms, groups = prod.resources(ALARM), prod.resources(GROUP)
+    checked = 0
+    for alias in aliases(prod).values():
+        if "UpdatePolicy" not in alias:
+            continue
+        group = groups[f"Api/{alias['UpdatePolicy']['CodeDeployLambdaAliasUpdate']['DeploymentGroupName']['Ref']}"]
+        own = [alarms[f"Api/{alarm}"]["Properties"] for alarm in alarms_of(group)]
+        [release] = [alarm for alarm in own if alarm["AlarmName"].endswith("-release")]
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in release["Dimensions"]}
+        function = alias["Properties"]["FunctionName"]
+        assert dimensions == {
+            "FunctionName": function,
+            "Resource": {"Fn::Join": ["", [function, ":live"]]},
+            # The very version that the alias is about to lead to.
+            "ExecutedVersion": alias["Properties"]["FunctionVersion"],
+        }
+        assert (release["Namespace"], release["MetricName"], release["Statistic"]) == ("AWS/Lambda", "Errors", "Sum")
+        assert (release["Threshold"], release["DatapointsToAlarm"], release["EvaluationPeriods"]) == (0, 1, 1)
+        checked += 1
+    assert checked == len(groups)
+
+
+def test_deployments_run_in_waves_of_five(stage: Synthesized) -> None:
+    """CodeDeploy begins when CloudFormation updates an alias, so what may run at once is what waits for nothing else."""
+    waits = {
+        name: set(alias.get("DependsOn", [])) & aliases(stage).keys()
+        for name, alias in aliases(stage).items()
+        if "UpdatePolicy" in alias
+    }
+    waves = []
+    while waits:
+        wave = {name for name, others in waits.items() if not others & waits.keys()}
+        assert wave, "The aliases wait for each other"
+        waves.append(wave)
+        waits = {name: others for name, others in waits.items() if name not in wave}
+    assert max(len(wave) for wave in waves) <= AT_ONCE == 5
+    assert all(len(wave) == AT_ONCE for wave in waves[:-1])
+
+
+def test_nothing_waits_for_what_waits_for_it(stage: Synthesized) -> None:
+    for name, resources in stage.stacks.items():
+        references = {own: references_in(resource) & resources.keys() for own, resource in resources.items()}
+        while references:
+            free = {own for own, others in references.items() if not others & references.keys()}
+            assert free, f"A circle in {name}: {sorted(references)}"
+            references = {own: others for own, others in references.items() if own not in free}
+
+
+def references_in(value: Any) -> set[str]:
+    """Logical ids that a resource waits for: Ref, GetAtt, Sub and DependsOn, wherever they stand."""
+    if isinstance(value, list):
+        return {found for part in value for found in references_in(part)}
+    if not isinstance(value, dict):
+        return set()
+    found = {other for part in value.values() for other in references_in(part)}
+    found |= {value["Ref"]} if isinstance(value.get("Ref"), str) else set()
+    found |= {value["Fn::GetAtt"][0]} if "Fn::GetAtt" in value else set()
+    found |= set(re.findall(r"\$\{(\w+)", json.dumps(value["Fn::Sub"]))) if "Fn::Sub" in value else set()
+    depends = value.get("DependsOn", [])
+    return found | set([depends] if isinstance(depends, str) else depends)
+
+
+def test_codedeploy_may_do_what_a_lambda_deployment_asks_for_and_shift_no_alias_but_ours(stage: Synthesized) -> None:
+    [role] = [
+        name.partition("/")[2]
+        for name, role in stage.resources("AWS::IAM::Role").items()
+        if "codedeploy.amazonaws.com" in json.dumps(role["Properties"]["AssumeRolePolicyDocument"])
+    ]
+    [policy] = [
+        p["Properties"] for p in stage.resources("AWS::IAM::Policy").values() if {"Ref": role} in p["Properties"]["Roles"]
+    ]
+    allowed: dict[str, Any] = {}
+    for statement in policy["PolicyDocument"]["Statement"]:
+        for action in [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]:
+            allowed[action] = statement["Resource"]
+    assert allowed.keys() == {
+        "lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig", "cloudwatch:DescribeAlarms",
+    }  # fmt: skip
+    assert len(allowed["lambda:UpdateAlias"]) == 2 * len(stage.resources(GROUP))
 
 
 def test_the_migration_runs_before_every_other_function(stage: Synthesized) -> None:
@@ -303,7 +420,7 @@ def test_the_migration_runs_before_every_other_function(stage: Synthesized) -> N
 
 def test_a_red_deployment_can_be_mended_at_once() -> None:
     mended = synthesize("prod", all_at_once="true")
-    for group in mended.resources("AWS::CodeDeploy::DeploymentGroup").values():
+    for group in mended.resources(GROUP).values():
         assert group["Properties"]["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
         assert "DEPLOYMENT_STOP_ON_ALARM" not in group["Properties"]["AutoRollbackConfiguration"]["Events"]
 

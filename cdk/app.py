@@ -21,15 +21,16 @@ from cdk.identity import Identity
 from cdk.monitoring import (
     Monitoring,
     api_watches,
-    audit_watches,
     dashboard,
     database_watches,
     function_watches,
     queue_watches,
     release_watch,
+    schedule_watches,
 )
 from cdk.nag import acknowledge
 from cdk.network import Network
+from cdk.schedules import Schedules
 from cdk.seeding import SeedQueue
 from cdk.settings import Settings, from_context
 from functions.inventory import ROOT, Function, load_functions
@@ -41,7 +42,7 @@ class DataStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, **options)
         self.network = Network(self, "Network", settings)
-        users = sorted({function.database_user for function in functions if function.trigger != "deploy"})
+        users = sorted({f.database_user for f in functions if f.has_database and f.trigger != "deploy"})
         self.database = Database(self, "Database", settings, self.network, users)
         if settings.backup_region:
             Backups(self, "Backups", settings, self.database.instance.instance_arn)
@@ -78,6 +79,9 @@ class ApiStack(cdk.Stack):
             for trigger in ("http", "queue", "schedule", "deploy")
         }
         api = Api(self, "Api", settings, data.identity, by_trigger["http"])
+        for deployed in compute.deployed.values():
+            if "PUBLIC_URL" in deployed.function.environment:
+                deployed.resource.add_environment("PUBLIC_URL", api.http.api_endpoint)
         monitoring = Monitoring(self, "Monitoring", settings)
         api_alarms = [monitoring.watch(watch) for watch in api_watches(api)]
         for watch in database_watches(data.database, settings):
@@ -90,9 +94,12 @@ class ApiStack(cdk.Stack):
             if settings.protect:
                 takes_back[deployed.function.name].append(monitoring.watch(release_watch(deployed)))
         self._add_queue(data, monitoring, by_trigger["queue"])
-        self._add_schedules(monitoring, by_trigger["schedule"])
+        for watch in schedule_watches(Schedules(self, "Schedules", by_trigger["schedule"]), settings):
+            monitoring.watch(watch)
         Canaries(self, "Canaries", settings, running, takes_back)
         [migration] = by_trigger["deploy"]
+        for watch in function_watches(migration):
+            monitoring.watch(watch)
         migrate_before(self, compute, migration)
         dashboard(self, settings, monitoring, api=api, database=data.database, functions=running)
         cdk.CfnOutput(self, "Url", value=api.http.api_endpoint, description="Where the API answers")
@@ -110,15 +117,6 @@ class ApiStack(cdk.Stack):
                 )
             )
             for watch in queue_watches(data.queue):
-                monitoring.watch(watch)
-
-    def _add_schedules(self, monitoring: Monitoring, scheduled: list[Any]) -> None:
-        for deployed in scheduled:
-            rate = cdk.aws_events.Schedule.rate(cdk.Duration.minutes(deployed.function.schedule.rate_minutes))
-            rule = cdk.aws_events.Rule(self, f"{deployed.function.name}Schedule", schedule=rate)
-            # The next run does the same work, so one that failed is not sent again.
-            rule.add_target(cdk.aws_events_targets.LambdaFunction(deployed.alias, retry_attempts=0))
-            for watch in audit_watches(deployed):
                 monitoring.watch(watch)
 
 

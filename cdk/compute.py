@@ -1,6 +1,7 @@
 """The functions: one for each folder in functions/, each with a role, a log group and an alias of its own."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -59,7 +60,6 @@ class Compute(Construct):
 
     def _deploy(self, function: Function) -> Deployed:
         part = Construct(self, function.name)
-        migrates = function.trigger == "deploy"
         logs = log_group(part, "Logs", self.settings.log_days)
         resource = lambda_.Function(
             part,
@@ -79,29 +79,38 @@ class Compute(Construct):
             log_group=logs,
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE,
-            vpc=self.network.vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
-            security_groups=[self.network.migration if migrates else self.network.functions],
+            **self._place(function),
         )
         return Deployed(function, resource, lambda_.Alias(part, "Live", alias_name=ALIAS, version=resource.current_version))
+
+    def _place(self, function: Function) -> dict[str, Any]:
+        if not function.has_database:
+            return {}
+        return {
+            "vpc": self.network.vpc,
+            "vpc_subnets": ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            "security_groups": [self.network.migration if function.trigger == "deploy" else self.network.functions],
+        }
 
     def _role(self, part: Construct, function: Function, logs: cdk.aws_logs.LogGroup) -> iam.Role:
         """Only what this function needs; AWS's managed policies would let it write everybody's logs."""
         role = iam.Role(part, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         logs.grant_write(role)
-        role.add_to_policy(iam.PolicyStatement(actions=[*NETWORK_ACTIONS, *TRACING_ACTIONS], resources=["*"]))
-        # Lambda makes network interfaces with the function's role, and the function itself must not.
-        role.add_to_policy(
-            iam.PolicyStatement(
-                effect=iam.Effect.DENY,
-                actions=NETWORK_ACTIONS,
-                resources=["*"],
-                conditions={"ArnLike": {"lambda:SourceFunctionArn": f"arn:{cdk.Aws.PARTITION}:lambda:*:*:function:*"}},
+        actions = [*(NETWORK_ACTIONS if function.has_database else []), *TRACING_ACTIONS]
+        role.add_to_policy(iam.PolicyStatement(actions=actions, resources=["*"]))
+        if function.has_database:
+            # Lambda makes network interfaces with the function's role, and the function itself must not.
+            role.add_to_policy(
+                iam.PolicyStatement(
+                    effect=iam.Effect.DENY,
+                    actions=NETWORK_ACTIONS,
+                    resources=["*"],
+                    conditions={"ArnLike": {"lambda:SourceFunctionArn": f"arn:{cdk.Aws.PARTITION}:lambda:*:*:function:*"}},
+                )
             )
-        )
         if function.trigger == "deploy":
             self.database.instance.grant_connect(role, MASTER)
-        else:
+        elif function.has_database:
             self.database.proxy.grant_connect(role, function.database_user)
         if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
             self.queue.queue.grant_send_messages(role)
@@ -113,10 +122,11 @@ class Compute(Construct):
             "STAGE": self.settings.stage,
             "LOG_LEVEL": "INFO",
             "POWERTOOLS_SERVICE_NAME": function.name,
-            "POWERTOOLS_METRICS_NAMESPACE": "Orders",
-            "DATABASE_NAME": DATABASE,
-            "DATABASE_TLS": "verify",
+            "POWERTOOLS_METRICS_NAMESPACE": self.settings.metrics_namespace,
         }
+        if not function.has_database:
+            return variables
+        variables |= {"DATABASE_NAME": DATABASE, "DATABASE_TLS": "verify"}
         if function.trigger == "deploy":
             return {
                 **variables,

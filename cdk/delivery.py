@@ -73,7 +73,7 @@ class Canaries(Construct):
             ).node.add_dependency(role)
         aliases = [_resource(deployed.alias) for deployed in functions]
         for before, after in zip(aliases, aliases[AT_ONCE:], strict=False):
-            after.add_dependency(before)
+            after.add_resource_dependency(before)
 
     def _role(self, functions: list[Deployed]) -> iam.Role:
         """AWS's managed role could change every alias of the account."""

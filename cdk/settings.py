@@ -55,6 +55,11 @@ class Settings:
     backup_region: str | None = None
 
     @property
+    def metrics_namespace(self) -> str:
+        """A stage's own, as two stages of one account would otherwise answer for each other."""
+        return f"Orders-{self.stage}"
+
+    @property
     def proxy_connections(self) -> int:
         return self.max_connections * self.proxy_connections_percent // 100
 

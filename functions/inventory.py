@@ -37,12 +37,18 @@ class Queue:
 
 @dataclass(frozen=True)
 class Schedule:
+    """on_laptop: whether the laptop's clock runs it as well."""
+
     rate_minutes: int
+    on_laptop: bool = True
 
 
 @dataclass(frozen=True)
 class Function:
-    """One folder of functions/. The fields with defaults are the keys of function.toml."""
+    """One folder of functions/. The fields with defaults are the keys of function.toml.
+
+    Without a database user a function has no database: it runs outside of its network, and reaches the internet instead.
+    """
 
     name: str
     folder: Path
@@ -55,6 +61,10 @@ class Function:
     stages: tuple[str, ...] = ("dev", "prod")
     queue: Queue | None = field(default=None)
     schedule: Schedule | None = field(default=None)
+
+    @property
+    def has_database(self) -> bool:
+        return self.database_user != ""
 
 
 def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[Function, ...]:

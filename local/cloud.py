@@ -147,6 +147,8 @@ class Cloud:
             "POWERTOOLS_SERVICE_NAME": function.name,
             "POWERTOOLS_METRICS_NAMESPACE": "Orders",
         }
+        if "PUBLIC_URL" in function.environment:
+            variables["PUBLIC_URL"] = self.url
         if function.trigger == "deploy":
             return {**variables, "DATABASE_ROLE_PASSWORD": self.role_password}
         variables |= {"DATABASE_USER": function.database_user, "DATABASE_PASSWORD": self.role_password}
@@ -233,7 +235,7 @@ class Cloud:
         return [
             lambda function=function: run(function, function.function.schedule.rate_minutes * 60)  # type: ignore[misc]
             for function in self.functions.values()
-            if function.function.schedule is not None
+            if function.function.schedule is not None and function.function.schedule.on_laptop
         ]
 
 

@@ -111,6 +111,7 @@ class World:
             ("AWS::RDS::DBInstance", "Endpoint.Address"): "localhost",
             ("AWS::RDS::DBInstance", "DbiResourceId"): "db-ARTEFACT",
             ("AWS::SQS::Queue", "Ref"): queue,
+            ("AWS::ApiGatewayV2::Api", "ApiEndpoint"): self.cloud.url,
         }
         assembly = Assembly(self.assembly_folder, "dev", values)
         functions = assembly.functions()
@@ -155,8 +156,11 @@ class ArtefactCloud(Cloud):
     async def start(self) -> None:
         await super().start()
         for function in self.functions.values():
-            if function.function.trigger == "schedule" and (await function.invoke({})).failed:
-                raise CannotStart(f"{function.function.name} failed")
+            if function.function.trigger == "schedule":
+                result = await function.invoke({})
+                if result.failed:
+                    raise CannotStart(f"{function.function.name} failed")
+                self.console.line(function.function.name, json.dumps(result.json))
 
 
 def _certificate(folder: Path) -> Path:

@@ -16,13 +16,14 @@ from cdk.settings import STAGES, from_context
 from functions.inventory import OPEN_ROUTES, ROOT, load_functions
 from tests.cdk.conftest import Synthesized, synthesize
 
-FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP = (
+FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP, INVOKE = (
     "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",
     "AWS::SQS::Queue",
     "AWS::CloudWatch::Alarm",
     "AWS::ApiGatewayV2::Route",
     "AWS::CodeDeploy::DeploymentGroup",
+    "AWS::Lambda::EventInvokeConfig",
 )
 # What may stand with `*`, because IAM knows no resource for it. CDK's provider of triggers invokes any version of its function.
 # Which of a function's versions CodeDeploy asks about stands nowhere; AWS's own role lets it ask about any.
@@ -30,8 +31,8 @@ UNBOUND = {*NETWORK_ACTIONS, *TRACING_ACTIONS, "cloudwatch:DescribeAlarms", "lam
 
 
 def ours(stage: Synthesized) -> dict[str, dict[str, Any]]:
-    """Our functions; the one that CDK brings for triggers is in no network of ours."""
-    return {name: f["Properties"] for name, f in stage.resources(FUNCTION).items() if "VpcConfig" in f["Properties"]}
+    """Our functions; the one that CDK brings for triggers has no layer of ours."""
+    return {name: f["Properties"] for name, f in stage.resources(FUNCTION).items() if "Layers" in f["Properties"]}
 
 
 def service_names(stage: Synthesized) -> set[str]:
@@ -44,7 +45,8 @@ def test_every_folder_is_deployed_where_it_belongs(dev: Synthesized, prod: Synth
 
 
 def test_production_has_no_seeding(prod: Synthesized) -> None:
-    assert prod.resources(QUEUE, "AWS::Lambda::EventSourceMapping") == {}
+    assert prod.resources("AWS::Lambda::EventSourceMapping") == {}
+    assert all("SchedulesDeadLetters" in name for name in prod.resources(QUEUE))
     assert not re.search(r"seed", json.dumps(prod.stacks), re.IGNORECASE)
 
 
@@ -79,7 +81,8 @@ def test_every_function_has_a_role_of_its_own_with_its_own_database_user_only(st
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]
             if statement["Action"] == "rds-db:connect"
         ]
-        expected = ["postgres"] if name == "migrate_database" else [users[name]]
+        owners = {"migrate_database": ["postgres"], "check_health": []}
+        expected = owners.get(name, [users[name]])
         assert [re.findall(r"/(\w+)\"", resource)[0] for resource in connect] == expected, name
 
 
@@ -104,20 +107,63 @@ def test_no_managed_policy_is_used_but_by_cdks_own_providers_and_aws_backup(stag
             assert not role["Properties"].get("ManagedPolicyArns"), name
 
 
-def test_every_queue_is_encrypted_and_has_a_dead_letter_queue_with_an_alarm(dev: Synthesized) -> None:
-    queues = dev.resources(QUEUE)
-    watched = json.dumps(dev.resources(ALARM))
-    dead = {
-        json.dumps(q["Properties"]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0])
-        for q in queues.values()
-        if "RedrivePolicy" in q["Properties"]
-    }
-    assert dead
+def test_every_queue_is_encrypted_and_has_a_dead_letter_queue_with_an_alarm(stage: Synthesized) -> None:
+    queues = stage.resources(QUEUE)
+    watched = json.dumps(stage.resources(ALARM))
+    redrives = [
+        q["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] for q in queues.values() if "RedrivePolicy" in q["Properties"]
+    ]
+    invokes = [i["Properties"]["DestinationConfig"]["OnFailure"]["Destination"] for i in stage.resources(INVOKE).values()]
+    dead = {target["Fn::GetAtt"][0] for target in redrives + invokes}
+    assert queues
     for name, queue in queues.items():
         assert queue["Properties"]["SqsManagedSseEnabled"] is True, name
+        # By its name in the same stack, or by its export.
         assert name.partition("/")[2] in watched, name
-        if json.dumps(name.partition("/")[2]) not in dead:
-            assert "RedrivePolicy" in queue["Properties"], name
+        assert "RedrivePolicy" in queue["Properties"] or name.partition("/")[2] in dead, name
+
+
+def test_a_scheduled_run_is_not_repeated_and_never_lost_without_a_word(stage: Synthesized) -> None:
+    """A function that failed is retried by Lambda, whatever the rule says; what could not be handed to it, by the rule."""
+    scheduled = [f for f in load_functions() if f.schedule is not None]
+    rules = [rule["Properties"] for rule in stage.resources("AWS::Events::Rule").values()]
+    assert len(rules) == len(scheduled) + 1
+    assert len(stage.resources(INVOKE)) == len(scheduled)
+    [dead_letters] = [name.partition("/")[2] for name in stage.resources(QUEUE) if "SchedulesDeadLetters" in name]
+    for target in [target for rule in rules for target in rule["Targets"]]:
+        assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
+        assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] == dead_letters
+        # The alias, which the invoke configuration is for.
+        assert target["Arn"]["Ref"] in aliases(stage)
+    for invoke in stage.resources(INVOKE).values():
+        properties = invoke["Properties"]
+        assert properties["MaximumRetryAttempts"] == 0
+        assert 60 <= properties["MaximumEventAgeInSeconds"] <= 3600
+        assert properties["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] == dead_letters
+
+
+def test_the_end_of_a_deployment_runs_each_schedule_once(stage: Synthesized) -> None:
+    [rule] = [r["Properties"] for r in stage.resources("AWS::Events::Rule").values() if "EventPattern" in r["Properties"]]
+    assert rule["EventPattern"] == {
+        "source": ["aws.cloudformation"],
+        "detail-type": ["CloudFormation Stack Status Change"],
+        "detail": {"stack-id": [{"Ref": "AWS::StackId"}], "status-details": {"status": ["CREATE_COMPLETE", "UPDATE_COMPLETE"]}},
+    }
+    by_the_clock = [
+        r["Properties"]["Targets"][0]
+        for r in stage.resources("AWS::Events::Rule").values()
+        if "EventPattern" not in r["Properties"]
+    ]
+    assert sorted(target["Arn"]["Ref"] for target in rule["Targets"]) == sorted(target["Arn"]["Ref"] for target in by_the_clock)
+
+
+def test_a_stage_reads_its_own_metrics_only(dev: Synthesized, prod: Synthesized) -> None:
+    """Two stages can share an account: the audit of one must not answer for the other's."""
+    for stage, namespace in ((dev, "Orders-dev"), (prod, "Orders-prod")):
+        written = {f["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] for f in ours(stage).values()}
+        read = {a["Properties"].get("Namespace", "AWS/") for a in stage.resources(ALARM).values()}
+        assert written == {namespace}
+        assert {name for name in read if not name.startswith("AWS/")} == {namespace}
 
 
 def test_the_queue_hides_a_message_for_six_times_the_workers_timeout(dev: Synthesized) -> None:
@@ -153,8 +199,8 @@ def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_says_what_si
 
 
 ASKED_FOR = {
-    "server-errors", "latency-p95", "latency-p99", "database-cpu", "database-connections", "database-storage",
-    "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing",
+    "server-errors", "client-errors", "health", "latency-p95", "latency-p99", "database-cpu", "database-connections",
+    "database-storage", "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing", "schedule-dead-letters",
 }  # fmt: skip
 
 
@@ -166,7 +212,7 @@ def test_every_alarm_that_users_asked_for_is_there(dev: Synthesized, prod: Synth
     assert names(dev, "dev") >= ASKED_FOR | {"queue-backlog", "queue-age", "dead-letters"}
     for label, stage in (("dev", dev), ("prod", prod)):
         for function in load_functions():
-            if label in function.stages and function.trigger != "deploy":
+            if label in function.stages:
                 own = function.name.replace("_", "-")
                 assert {f"{own}-errors", f"{own}-throttles"} <= names(stage, label)
 
@@ -177,14 +223,53 @@ def alarm(stage: Synthesized, name: str) -> dict[str, Any]:
     return properties
 
 
-def test_the_error_rate_is_a_ratio_of_two_counts(stage: Synthesized) -> None:
-    rate = alarm(stage, "server-errors")
-    assert (rate["Threshold"], rate["ComparisonOperator"]) == (1, "GreaterThanThreshold")
+@pytest.mark.parametrize(
+    ("name", "metric", "formula", "percent"),
+    [
+        ("server-errors", "5xx", "100 * FILL(errors, 0) / requests", 1),
+        ("client-errors", "4xx", "IF(requests >= 20, 100 * FILL(errors, 0) / requests)", 50),
+    ],
+)
+def test_an_error_rate_is_a_ratio_of_two_counts(stage: Synthesized, name: str, metric: str, formula: str, percent: int) -> None:
+    rate = alarm(stage, name)
+    assert (rate["Threshold"], rate["ComparisonOperator"]) == (percent, "GreaterThanThreshold")
     metrics = {metric["Id"]: metric for metric in rate["Metrics"]}
     [expression] = [metric["Expression"] for metric in metrics.values() if "Expression" in metric]
-    assert expression == "100 * FILL(errors, 0) / requests"
+    assert expression == formula
+    assert metrics["errors"]["MetricStat"]["Metric"]["MetricName"] == metric
     assert metrics["errors"]["MetricStat"]["Stat"] == "Sum"
     assert metrics["requests"]["MetricStat"]["Stat"] == "SampleCount"
+
+
+@pytest.mark.parametrize(("percentile", "requests"), [("p95", 20), ("p99", 100)])
+def test_a_percentile_is_more_than_the_slowest_request(stage: Synthesized, percentile: str, requests: int) -> None:
+    [expression] = [m["Expression"] for m in alarm(stage, f"latency-{percentile}")["Metrics"] if "Expression" in m]
+    assert expression == f"IF(requests >= {requests}, latency)"
+
+
+def test_counts_of_the_proxy_are_sums_over_its_nodes(stage: Synthesized) -> None:
+    for name in ("proxy-connections", "proxy-pinned"):
+        assert alarm(stage, name)["Statistic"] == "Sum", name
+    [board] = stage.resources("AWS::CloudWatch::Dashboard").values()
+    body = "".join(part for part in board["Properties"]["DashboardBody"]["Fn::Join"][1] if isinstance(part, str))
+    for metric in ("ClientConnections", "DatabaseConnectionsCurrentlySessionPinned"):
+        [options] = re.findall(rf'"{metric}"[^{{]*(\{{[^}}]*\}})', body)
+        assert json.loads(options).get("stat") == "Sum", metric
+
+
+def test_what_has_no_client_alarms_on_its_first_error(stage: Synthesized) -> None:
+    """Nobody sees it fail and asks again. Its runs are further apart than any window of several points."""
+    deployed = service_names(stage)
+    for function in load_functions():
+        if function.name in deployed:
+            errors = alarm(stage, f"{function.name.replace('_', '-')}-errors")
+            points = (errors["DatapointsToAlarm"], errors["EvaluationPeriods"])
+            dimensions = {dimension["Name"] for dimension in errors["Dimensions"]}
+            if function.trigger == "http":
+                assert (points, dimensions) == ((2, 5), {"FunctionName", "Resource"}), function.name
+            else:
+                # Deployments invoke these by version, not by alias.
+                assert (points, dimensions) == ((1, 1), {"FunctionName"}), function.name
 
 
 def test_every_threshold_can_be_reached_by_its_metric(stage: Synthesized) -> None:
@@ -196,7 +281,8 @@ def test_every_threshold_can_be_reached_by_its_metric(stage: Synthesized) -> Non
     assert alarm(stage, "database-connections")["Statistic"] == "Maximum"
     share = group["ConnectionPoolConfigurationInfo"]["MaxConnectionsPercent"]
     assert alarm(stage, "proxy-connections")["Threshold"] < connections * share / 100
-    assert alarm(stage, "database-storage")["Threshold"] < int(instance["AllocatedStorage"]) * 2**30
+    # RDS adds storage when a tenth is left: the alarm says that it did not.
+    assert alarm(stage, "database-storage")["Threshold"] == int(instance["AllocatedStorage"]) * 2**30 * 7 // 100
     assert alarm(stage, "database-cpu")["Threshold"] == 80
     assert alarm(stage, "latency-p95")["Threshold"] == alarm(stage, "latency-p99")["Threshold"] == 500
 
@@ -411,7 +497,7 @@ def test_codedeploy_may_do_what_a_lambda_deployment_asks_for_and_shift_no_alias_
 
 
 def test_the_migration_runs_before_every_other_function(stage: Synthesized) -> None:
-    [trigger] = [name for name, resource in stage.resources().items() if resource["Type"] == "Custom::Trigger"]
+    [trigger] = stage.resources("Custom::Trigger")
     for name, function in stage.resources(FUNCTION).items():
         variables = function["Properties"].get("Environment", {}).get("Variables", {})
         if variables.get("POWERTOOLS_SERVICE_NAME", "migrate_database") != "migrate_database":

@@ -13,7 +13,7 @@ export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test oldest lint format fuzz bench openapi migrate synth deploy destroy smoke lock
+.PHONY: help run reset test oldest lint format fuzz bench openapi migrate synth bootstrap ci deploy destroy smoke lock
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-9s %s\n' "$$name" "$$does"; done
@@ -38,6 +38,7 @@ lint: .venv/test ## Check style, types, and that generated files are up to date
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m functions.openapi --check
+	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
 format: .venv/test ## Format the code
 	$(BIN)/ruff check --fix-only
@@ -51,6 +52,12 @@ migrate: .venv/run ## Bring the database at DATABASE_URL to the schema of this r
 
 synth: .venv/cdk ## Write the deployment of STAGE to cdk.out, without an AWS account
 	$(BIN)/python -m cdk.app stage=$(STAGE)
+
+bootstrap: .venv/cdk ## Prepare the AWS account of the environment for STAGE, once
+	$(CDK) bootstrap -c stage=$(STAGE) --qualifier orders$(STAGE) --toolkit-stack-name CDKToolkit-orders$(STAGE) $(ARGS)
+
+ci: .venv/cdk ## Let GitHub Actions of GITHUB=OWNER/REPOSITORY deploy to the AWS account of the environment, once
+	$(CDK) deploy OrdersCi -c github=$(GITHUB)
 
 deploy: .venv/cdk ## Deploy STAGE to the AWS account of the environment (ARGS="-c alarm_email=… -c jwt_issuer=…")
 	@$(BIN)/python -m cdk.preflight stage=$(STAGE) $(ARGS)

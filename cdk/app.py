@@ -32,7 +32,7 @@ from cdk.nag import acknowledge
 from cdk.network import Network
 from cdk.schedules import Schedules
 from cdk.seeding import SeedQueue
-from cdk.settings import Settings, from_context
+from cdk.settings import STAGES, Settings, from_context
 from functions.inventory import ROOT, Function, load_functions
 
 
@@ -128,17 +128,23 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
     settings = from_context(given)
     functions = [function for function in load_functions() if settings.stage in function.stages]
     name = f"Orders-{settings.stage}"
-    data = DataStack(app, f"{name}-Data", settings, functions, termination_protection=settings.protect)
+    data = DataStack(app, f"{name}-Data", settings, functions, **_options(settings))
     if settings.backup_region:
-        data.add_dependency(CopiesStack(app, f"{name}-Copies", settings, termination_protection=settings.protect))
-    ApiStack(app, f"{name}-Api", settings, functions, data, termination_protection=settings.protect)
+        data.add_dependency(CopiesStack(app, f"{name}-Copies", settings, **_options(settings)))
+    ApiStack(app, f"{name}-Api", settings, functions, data, **_options(settings))
     if repository := app.node.try_get_context("github"):
-        CiStack(app, "OrdersCi", repository)
+        # Who changes the roles of production's deployments has to be allowed to deploy to production.
+        CiStack(app, "OrdersCi", repository, synthesizer=cdk.DefaultStackSynthesizer(qualifier=STAGES["prod"].qualifier))
     for key, value in {"service": "orders", "stage": settings.stage}.items():
         # CloudFormation refuses tags on this one type, whatever CDK thinks.
         cdk.Tags.of(app).add(key, value, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"])
     acknowledge(app)
     return app
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    synthesizer = cdk.DefaultStackSynthesizer(qualifier=settings.qualifier)
+    return {"synthesizer": synthesizer, "termination_protection": settings.protect}
 
 
 CONTEXT = (

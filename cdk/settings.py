@@ -55,6 +55,11 @@ class Settings:
     backup_region: str | None = None
 
     @property
+    def qualifier(self) -> str:
+        """Of the stage's own bootstrap stack, so that who may deploy one stage may not deploy the other."""
+        return f"orders{self.stage}"
+
+    @property
     def metrics_namespace(self) -> str:
         """A stage's own, as two stages of one account would otherwise answer for each other."""
         return f"Orders-{self.stage}"

@@ -511,11 +511,29 @@ def test_a_red_deployment_can_be_mended_at_once() -> None:
         assert "DEPLOYMENT_STOP_ON_ALARM" not in group["Properties"]["AutoRollbackConfiguration"]["Events"]
 
 
+EXTERNAL = {"jwt_issuer": "https://issuer.example.com", "jwt_audience": "orders"}
+
+
 def test_an_external_issuer_takes_the_place_of_the_user_pool() -> None:
-    external = synthesize("prod", jwt_issuer="https://issuer.example.com", jwt_audience="orders")
-    assert external.resources("AWS::Cognito::UserPool") == {}
+    external = synthesize("prod", **EXTERNAL)
     [authorizer] = external.resources("AWS::ApiGatewayV2::Authorizer").values()
     assert authorizer["Properties"]["JwtConfiguration"] == {"Audience": ["orders"], "Issuer": "https://issuer.example.com"}
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_no_choice_of_the_operator_changes_what_a_live_data_stack_exports(name: str) -> None:
+    """It is deployed before the stack that uses its exports, and CloudFormation takes none away that is in use."""
+
+    def exports(**context: str) -> dict[str, Any]:
+        app = build({"stage": name, "aws:cdk:bundling-stacks": [], **context})
+        outputs = Template.from_stack(app.node.find_child(f"Orders-{name}-Data")).to_json()["Outputs"]  # type: ignore[arg-type]
+        return {output["Export"]["Name"]: output["Value"] for output in outputs.values() if "Export" in output}
+
+    ordinary = exports()
+    assert [exported for exported in ordinary if "IdentityUsers" in exported]
+    choices = {"cors_origins": "https://shop.example.com", "alarm_email": "a@example.com", "all_at_once": "true"}
+    assert exports(**EXTERNAL) == ordinary
+    assert exports(**choices) == ordinary
 
 
 def test_stacks_stay_below_cloudformations_limits(stage: Synthesized) -> None:
@@ -547,18 +565,61 @@ def test_a_choice_that_makes_no_sense_is_refused(context: dict[str, str]) -> Non
         from_context(context)
 
 
-def test_only_an_environment_of_the_repository_may_deploy_and_only_through_the_bootstrap_roles() -> None:
+@pytest.fixture(scope="module")
+def ci() -> dict[str, dict[str, Any]]:
     app = build({"aws:cdk:bundling-stacks": [], "github": "owner/repository"})
-    resources = Template.from_stack(app.node.find_child("OrdersCi")).to_json()["Resources"]  # type: ignore[arg-type]
-    roles = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::IAM::Role"]
+    resources: dict[str, dict[str, Any]] = Template.from_stack(app.node.find_child("OrdersCi")).to_json()["Resources"]  # type: ignore[arg-type]
+    return resources
+
+
+def test_only_main_in_an_environment_of_the_repository_may_deploy(ci: dict[str, dict[str, Any]]) -> None:
+    roles = [r["Properties"] for r in ci.values() if r["Type"] == "AWS::IAM::Role"]
     subjects = []
     for role in roles:
         [statement] = role["AssumeRolePolicyDocument"]["Statement"]
-        subjects.append(statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"])
+        [claims] = statement["Condition"].values()
+        assert statement["Condition"].keys() == {"StringEquals"}
+        assert claims["token.actions.githubusercontent.com:ref"] == "refs/heads/main"
+        assert claims["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
+        subjects.append(claims["token.actions.githubusercontent.com:sub"])
     assert subjects == ["repo:owner/repository:environment:dev", "repo:owner/repository:environment:prod"]
-    policies = [r["Properties"]["PolicyDocument"]["Statement"] for r in resources.values() if r["Type"] == "AWS::IAM::Policy"]
-    looking = ["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]
-    assert [[statement["Action"] for statement in statements] for statements in policies] == [["sts:AssumeRole", looking]] * 2
+
+
+def test_who_may_deploy_one_stage_may_not_deploy_the_other(ci: dict[str, dict[str, Any]]) -> None:
+    """The roles of CI do nothing themselves: they assume those of the stage's own bootstrap stack, which its stacks name."""
+    policies = [r["Properties"] for r in ci.values() if r["Type"] == "AWS::IAM::Policy"]
+    assert len(policies) == len(STAGES) == 2
+    for policy in policies:
+        statement, asked = policy["PolicyDocument"]["Statement"]
+        assert statement["Action"] == "sts:AssumeRole"
+        assert asked["Action"] == ["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]
+        [role] = policy["Roles"]
+        own = [name for name in STAGES if role["Ref"].lower().startswith(name)]
+        assert set(re.findall(r"role/cdk-(\w+)-", json.dumps(statement["Resource"]))) == {f"orders{own[0]}"}
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_a_stages_stacks_are_deployed_by_its_own_bootstrap_stack(name: str, tmp_path: Path) -> None:
+    build({"stage": name, "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
+    manifest = (tmp_path / "manifest.json").read_text()
+    assert set(re.findall(r"cdk-(\w+)-(?:deploy|cfn-exec|lookup|file-publishing)-role", manifest)) == {f"orders{name}"}
+    assets = "".join(file.read_text() for file in tmp_path.glob("*.assets.json"))
+    assert set(re.findall(r"cdk-(\w+)-(?:assets|file-publishing-role)", assets)) == {f"orders{name}"}
+    # CloudFormation's limit for a qualifier.
+    assert len(f"orders{name}") <= 10
+
+
+def test_a_session_outlasts_the_job_and_the_job_outlasts_its_canaries(prod: Synthesized, ci: dict[str, dict[str, Any]]) -> None:
+    session = min(r["Properties"]["MaxSessionDuration"] for r in ci.values() if r["Type"] == "AWS::IAM::Role")
+    workflow = (ROOT / ".github" / "workflows" / "deliver.yml").read_text()
+    for name in STAGES:
+        job = workflow.partition(f"\n  {name}:\n")[2].partition("\n\n  ")[0]
+        [minutes] = map(int, re.findall(r"timeout-minutes: (\d+)", job))
+        [seconds] = map(int, re.findall(r"role-duration-seconds: (\d+)", job))
+        assert minutes * 60 <= seconds <= session, name
+    waves = -(-len(prod.resources(GROUP)) // AT_ONCE)
+    # Beside the canaries, an hour for what has no step: a first database in two zones, its proxy, interfaces of functions.
+    assert minutes >= waves * 10 + 60
 
 
 def test_actions_of_the_workflows_are_pinned_by_hash() -> None:

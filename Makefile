@@ -13,7 +13,7 @@ export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test oldest lint format fuzz bench openapi migrate synth bootstrap ci deploy destroy smoke lock
+.PHONY: help run reset test oldest lint format fuzz bench openapi migrate synth checkov bootstrap ci deploy destroy smoke lock
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-9s %s\n' "$$name" "$$does"; done
@@ -58,6 +58,10 @@ bootstrap: .venv/cdk ## Prepare the AWS account of the environment for STAGE, on
 
 ci: .venv/cdk ## Let GitHub Actions of GITHUB=OWNER/REPOSITORY deploy to the AWS account of the environment, once
 	$(CDK) deploy OrdersCi -c github=$(GITHUB)
+
+checkov: synth ## Scan what would be deployed with checkov, which comes for this run only (STAGE=prod)
+	@# Too large for .venv: 100 packages, some of them older than ours.
+	$(BIN)/uv tool run --system-certs checkov@3.3.30 --config-file .checkov.yaml
 
 deploy: .venv/cdk ## Deploy STAGE to the AWS account of the environment (ARGS="-c alarm_email=… -c jwt_issuer=…")
 	@$(BIN)/python -m cdk.preflight stage=$(STAGE) $(ARGS)

@@ -13,7 +13,7 @@ export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test oldest lint format fuzz bench openapi migrate synth checkov bootstrap ci deploy destroy smoke lock
+.PHONY: help run reset test oldest lint format fuzz bench openapi costs migrate synth checkov bootstrap ci deploy destroy smoke lock
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-9s %s\n' "$$name" "$$does"; done
@@ -38,6 +38,7 @@ lint: .venv/test ## Check style, types, and that generated files are up to date
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m functions.openapi --check
+	$(BIN)/python -m cdk.costs --check
 	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
 format: .venv/test ## Format the code
@@ -46,6 +47,9 @@ format: .venv/test ## Format the code
 
 openapi: .venv/run ## Make openapi.json and the README's endpoint table from the handlers
 	$(BIN)/python -m functions.openapi
+
+costs: .venv/cdk ## Compute the tables of docs/costs.md from docs/prices.toml and the templates
+	$(BIN)/python -m cdk.costs
 
 migrate: .venv/run ## Bring the database at DATABASE_URL to the schema of this release
 	@$(BIN)/python -m local.migrate

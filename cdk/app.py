@@ -130,7 +130,7 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
     name = f"Orders-{settings.stage}"
     data = DataStack(app, f"{name}-Data", settings, functions, **_options(settings))
     if settings.backup_region:
-        data.add_dependency(CopiesStack(app, f"{name}-Copies", settings, **_options(settings)))
+        data.add_stack_dependency(CopiesStack(app, f"{name}-Copies", settings, **_options(settings)))
     ApiStack(app, f"{name}-Api", settings, functions, data, **_options(settings))
     if repository := app.node.try_get_context("github"):
         # Who changes the roles of production's deployments has to be allowed to deploy to production.
@@ -138,7 +138,7 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
     for key, value in {"service": "orders", "stage": settings.stage}.items():
         # CloudFormation refuses tags on this one type, whatever CDK thinks.
         cdk.Tags.of(app).add(key, value, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"])
-    acknowledge(app)
+    acknowledge(app, data.network.database)
     return app
 
 

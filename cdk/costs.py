@@ -61,20 +61,35 @@ def idle(resources: Resources, prices: Prices) -> list[Line]:
     alarms = properties("AWS::CloudWatch::Alarm")
     machines = [c for c in properties("AWS::Cognito::UserPoolClient") if "client_credentials" in c.get("AllowedOAuthFlows", [])]
     own = {(a["Namespace"], a["MetricName"]) for a in alarms if a.get("Namespace", "AWS/").startswith("Orders")}
-    secrets = len(properties("AWS::SecretsManager::Secret")) + int(instance.get("ManageMasterUserPassword", False))
+    rules = [rule for plan in properties("AWS::Backup::BackupPlan") for rule in plan["BackupPlan"]["BackupPlanRule"]]
     return [
         Line(f"database, {kind}, {_times(copies, 'zone')}", f"RDS {kind}", HOURS * copies),
         Line(f"storage, {storage} GB, {_times(copies, 'zone')}", "RDS gp3", storage * copies),
+        *backups(rules, storage, prices),
+        Line("enhanced monitoring, its log", "log ingestion", _monitoring_gb(instance, prices)),
         Line("RDS Proxy, by the instance's vCPUs", "RDS Proxy", HOURS * prices.table["vcpus"][kind]),
         Line("interface endpoints, by zones", "interface endpoint", HOURS * zones),
         Line(f"{len(alarms)} alarms, by metrics", "alarm", sum(map(_metrics_read, alarms))),
         Line("metrics of our own", "own metric", len(own)),
         Line("dashboard", "dashboard", len(properties("AWS::CloudWatch::Dashboard"))),
-        Line("the master's secret", "secret", secrets),
         Line("Cognito, a machine's client", "Cognito machine client", len(machines)),
         Line("Cognito, its tokens, one per hour", "Cognito machine tokens", len(machines) * HOURS / 1000),
         *health_check(),
     ]
+
+
+def backups(rules: list[dict[str, Any]], storage_gb: int, prices: Prices) -> list[Line]:
+    """As if the storage were full: RDS keeps as much for nothing in its own region, and each snapshot adds what changed."""
+    changed_gb = storage_gb * prices.table["backups"]["changed_percent_per_day"] / 100
+    lines = []
+    for rule in rules:
+        kept_gb = changed_gb * rule["Lifecycle"]["DeleteAfterDays"]
+        lines.append(Line("snapshots of AWS Backup, beyond the free size", "RDS backup storage", kept_gb))
+        for copy in rule.get("CopyActions", []):
+            copied_gb = storage_gb + changed_gb * copy["Lifecycle"]["DeleteAfterDays"]
+            lines.append(Line("their copies in another region", "RDS backup storage", copied_gb))
+            lines.append(Line("the way there", "data to another region", changed_gb * HOURS / 24))
+    return lines
 
 
 def health_check() -> list[Line]:
@@ -102,6 +117,11 @@ def request(prices: Prices) -> list[Line]:
     ]
 
 
+def _monitoring_gb(instance: dict[str, Any], prices: Prices) -> float:
+    samples = HOURS * 3600 / int(instance["MonitoringInterval"])
+    return samples * int(prices.table["monitoring"]["sample_bytes"]) / 1e9
+
+
 def _metrics_read(alarm: dict[str, Any]) -> int:
     return max(1, sum("MetricStat" in metric for metric in alarm.get("Metrics", [])))
 
@@ -112,7 +132,7 @@ def _times(number: int, what: str) -> str:
 
 def _resources(stage: str) -> Resources:
     app = build({"stage": stage, "aws:cdk:bundling-stacks": []})
-    stacks = [app.node.find_child(f"Orders-{stage}-{name}") for name in ("Data", "Api")]
+    stacks = [child for child in app.node.children if child.node.id.startswith(f"Orders-{stage}-")]
     return {
         f"{stack.node.id}/{name}": resource
         for stack in stacks

@@ -4,6 +4,7 @@ Two rule packs: AwsSolutions, and NIST 800-53 revision 5. What checkov finds is 
 """
 
 import aws_cdk as cdk
+from constructs import IConstruct
 
 REASONS = {
     "AwsSolutions-IAM5[Resource::*]": (
@@ -49,7 +50,15 @@ REASONS = {
     ),
 }
 
+# For CDK's own rule between the proxy and the database alone, so that every other port is still looked at.
+BY_REFERENCE = dict.fromkeys(
+    ("NIST.800.53.R5-EC2RestrictedCommonPorts", "NIST.800.53.R5-EC2RestrictedSSH"),
+    "cdk-nag cannot read a port that refers to the instance's; the rule's source is the proxy's group, never an address.",
+)
 
-def acknowledge(app: cdk.App) -> None:
-    for rule, reason in REASONS.items():
-        cdk.Validations.of(app).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))
+
+def acknowledge(app: cdk.App, database_group: IConstruct) -> None:
+    by_reference = [child for child in database_group.node.children if child.node.id.endswith("{IndirectPort}")]
+    for scope, reasons in [(app, REASONS), *((rule, BY_REFERENCE) for rule in by_reference)]:
+        for rule, reason in reasons.items():
+            cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))

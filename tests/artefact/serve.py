@@ -7,6 +7,7 @@ an RdsServer (tests/rds.py).
 """
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess

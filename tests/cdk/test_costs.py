@@ -3,18 +3,21 @@
 import re
 import tomllib
 
-from cdk.costs import COSTS, PRICES, TABLE, Line, Prices, health_check, idle, request
+import pytest
+
+from cdk.costs import COSTS, PRICES, TABLE, Line, Prices, backups, health_check, idle, request
 from cdk.settings import STAGES
 from tests.cdk.conftest import Synthesized
 
 PRICED = {
     "AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::EC2::VPCEndpoint", "AWS::CloudWatch::Alarm",
-    "AWS::CloudWatch::Dashboard", "AWS::Cognito::UserPoolClient",
+    "AWS::CloudWatch::Dashboard", "AWS::Cognito::UserPoolClient", "AWS::Backup::BackupPlan",
 }  # fmt: skip
 # Paid for by use, or not at all.
 FREE_WHEN_IDLE = {
     "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Authorizer", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route",
-    "AWS::ApiGatewayV2::Stage", "AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup", "AWS::Cognito::UserPool",
+    "AWS::ApiGatewayV2::Stage", "AWS::Backup::BackupSelection", "AWS::Backup::BackupVault",
+    "AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup", "AWS::Cognito::UserPool",
     "AWS::Cognito::UserPoolDomain", "AWS::Cognito::UserPoolResourceServer", "AWS::EC2::FlowLog", "AWS::EC2::RouteTable",
     "AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress", "AWS::EC2::Subnet",
     "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPC", "AWS::Events::Rule", "AWS::IAM::Policy", "AWS::IAM::Role",
@@ -22,6 +25,7 @@ FREE_WHEN_IDLE = {
     "AWS::Lambda::LayerVersion", "AWS::Lambda::Permission", "AWS::Lambda::Version", "AWS::Logs::LogGroup",
     "AWS::RDS::DBParameterGroup", "AWS::RDS::DBProxyTargetGroup", "AWS::RDS::DBSubnetGroup", "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Custom::Trigger",
+    "Custom::VpcRestrictDefaultSG",
 }  # fmt: skip
 
 
@@ -57,9 +61,17 @@ def test_a_stage_pays_for_what_its_templates_hold(dev: Synthesized, prod: Synthe
     assert in_prod["RDS gp3"] == 2 * STAGES["prod"].storage_gb
     assert in_dev["RDS gp3"] == STAGES["dev"].storage_gb
     assert in_prod["RDS db.m8g.large"] == 2 * 730
+    assert "RDS backup storage" not in in_dev
     for stage, bill in ((dev, in_dev), (prod, in_prod)):
         assert bill["alarm"] > len(stage.resources("AWS::CloudWatch::Alarm"))
         assert bill["Cognito machine client"] == 1
+
+
+def test_backups_are_free_up_to_the_databases_size_in_its_own_region_only() -> None:
+    table = Prices({"prices": {}, "backups": {"changed_percent_per_day": 1}})
+    copy = {"Lifecycle": {"DeleteAfterDays": 14}}
+    lines = backups([{"Lifecycle": {"DeleteAfterDays": 7}, "CopyActions": [copy]}], 100, table)
+    assert [line.quantity for line in lines] == [7, 114, pytest.approx(30.4, abs=0.1)]
 
 
 def test_a_bill_is_the_sum_of_its_lines() -> None:

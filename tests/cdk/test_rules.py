@@ -605,7 +605,11 @@ def test_who_may_deploy_one_stage_may_not_deploy_the_other(ci: dict[str, dict[st
         assert asked["Action"] == ["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]
         [role] = policy["Roles"]
         own = [name for name in STAGES if role["Ref"].lower().startswith(name)]
-        assert set(re.findall(r"role/cdk-(\w+)-", json.dumps(statement["Resource"]))) == {f"orders{own[0]}"}
+        roles = json.dumps(statement["Resource"])
+        assert set(re.findall(r"role/cdk-(\w+)-", roles)) == {f"orders{own[0]}"}
+        # Beside its own region a stage is deployed to that of its backups' copies, and to no other.
+        elsewhere = {STAGES[own[0]].backup_region} - {None}
+        assert set(re.findall(r"[a-z]{2}-[a-z]+-\d", roles)) == elsewhere
 
 
 @pytest.mark.parametrize("name", ["dev", "prod"])

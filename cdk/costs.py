@@ -84,11 +84,11 @@ def backups(rules: list[dict[str, Any]], storage_gb: int, prices: Prices) -> lis
     lines = []
     for rule in rules:
         kept_gb = changed_gb * rule["Lifecycle"]["DeleteAfterDays"]
-        lines.append(Line("snapshots of AWS Backup, beyond the free size", "RDS backup storage", kept_gb))
+        lines.append(Line("AWS Backup, snapshots beyond the free size", "RDS backup storage", kept_gb))
         for copy in rule.get("CopyActions", []):
             copied_gb = storage_gb + changed_gb * copy["Lifecycle"]["DeleteAfterDays"]
-            lines.append(Line("their copies in another region", "RDS backup storage", copied_gb))
-            lines.append(Line("the way there", "data to another region", changed_gb * HOURS / 24))
+            lines.append(Line("AWS Backup, copies in another region", "RDS backup storage", copied_gb))
+            lines.append(Line("AWS Backup, transfer to that region", "data to another region", changed_gb * HOURS / 24))
     return lines
 
 

@@ -27,6 +27,7 @@ CONNECTIONS_PERCENT = 80
 FREE_STORAGE_PERCENT = 15
 BACKLOG_MESSAGES = 1000
 MESSAGE_AGE_SECONDS = 900
+AUDIT_LAG_HOURS = 24
 
 Metric = cloudwatch.IMetric
 SILENCE_IS_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
@@ -229,13 +230,21 @@ def audit_watches(audit: Deployed) -> list[Watch]:
         ),
         Watch(
             "audit-missing",
-            "The audit of the totals has not finished for three of its periods.",
-            _ours(audit, "AuditCompleted", period),
+            "The audit of the totals has not made a step for three of its periods.",
+            _ours(audit, "AuditSteps", period),
             1,
             below=True,
             points=3,
             of=3,
             silence=SILENCE_IS_AN_ALARM,
+        ),
+        Watch(
+            "audit-lag",
+            f"What was written over {AUDIT_LAG_HOURS} hours ago has not all been audited yet.",
+            _ours(audit, "AuditLag", period, "Maximum"),
+            AUDIT_LAG_HOURS * 3600,
+            points=1,
+            of=1,
         ),
     ]
 
@@ -305,10 +314,12 @@ def _proxy(database: Database, name: str, statistic: str) -> cloudwatch.Metric:
     )
 
 
-def _ours(deployed: Deployed, name: str, period: cdk.Duration) -> cloudwatch.Metric:
+def _ours(deployed: Deployed, name: str, period: cdk.Duration, statistic: str = "Sum") -> cloudwatch.Metric:
     """A metric that a function writes into its log (EMF)."""
     dimensions = {"service": deployed.function.name}
-    return cloudwatch.Metric(namespace="Orders", metric_name=name, dimensions_map=dimensions, statistic="Sum", period=period)
+    return cloudwatch.Metric(
+        namespace="Orders", metric_name=name, dimensions_map=dimensions, statistic=statistic, period=period
+    )
 
 
 def _anchor(name: str) -> str:

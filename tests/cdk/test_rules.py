@@ -144,7 +144,7 @@ def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_says_what_si
 
 ASKED_FOR = {
     "server-errors", "latency-p95", "latency-p99", "database-cpu", "database-connections", "database-storage",
-    "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing",
+    "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing", "audit-lag",
 }  # fmt: skip
 
 

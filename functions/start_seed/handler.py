@@ -30,9 +30,10 @@ sqs = boto3.client("sqs")
 
 @app.endpoint("POST", "/api/dev/seed", scopes=["dev/seed"], returns={202: SeedRun}, problems=[415], tag="Seeding")
 def start_seed(run: Annotated[NewSeedRun, Body()] = DEFAULT_RUN, idempotency_key: IdempotencyKey = None) -> Response[str]:
-    """Queue a seed run: that many customers, each with that many orders and items.
+    """Queue a seed run: that many customers, with that many orders and items on average.
 
-    Follow `Location` for its progress. Not deployed to production.
+    The number of rows is exact; a few customers have many orders, and a few orders many items. Their times lie in the
+    90 days before, but not before what was there already. Follow `Location` for its progress. Not deployed to production.
     """
     rows_per_customer = 1 + run.orders_per_customer * (1 + run.items_per_order)
     if run.orders_per_customer and not run.items_per_order:

@@ -1,6 +1,13 @@
 WITH new_run AS (
-    INSERT INTO seed_runs AS r (customers, orders_per_customer, items_per_order)
-    VALUES (:customers, :orders_per_customer, :items_per_order)
+    INSERT INTO seed_runs AS r (customers, orders_per_customer, items_per_order, made_since)
+    SELECT
+        :customers, :orders_per_customer, :items_per_order,
+        -- Lists are newest first by id, so nothing is made to look older than what is there already.
+        least(now(), greatest(
+            now() - interval '90 days',
+            (SELECT created_at FROM customers ORDER BY id DESC LIMIT 1),
+            (SELECT created_at FROM orders ORDER BY id DESC LIMIT 1)
+        ))
     RETURNING r AS r
 ), new_chunk AS (
     INSERT INTO seed_chunks AS c (run_id, number, first_customer, last_customer, row_count)

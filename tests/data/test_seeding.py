@@ -57,6 +57,71 @@ def test_seeded_data_looks_real(service: Service) -> None:
     assert service.http("GET", "/api/orders/", query={"status": "paid", "email": "alice"}).json["results"] != []
 
 
+def test_statuses_follow_age(service: Service, db: Database) -> None:
+    """What is old has been delivered, what is new waits to be paid or shipped."""
+    service.seed(customers=3000)
+    by_age = "SELECT ntile(10) OVER (ORDER BY id DESC) AS tenth, status FROM orders"
+    counts = db.sql(f"SELECT tenth, status, count(*) FROM ({by_age}) AS aged GROUP BY tenth, status")
+    share = {(tenth, status): count / 1500 for tenth, status, count in counts}
+    assert share[1, "pending"] + share[1, "paid"] > 0.8
+    assert share.get((1, "delivered"), 0) < 0.05
+    for tenth in range(5, 11):
+        assert share[tenth, "delivered"] > 0.9
+        assert share[tenth, "pending"] < 0.02
+    assert 0.03 < sum(share[tenth, "cancelled"] for tenth in range(1, 11)) / 10 < 0.1
+
+
+@pytest.mark.parametrize("table", ["orders", "customers"])
+def test_seeded_rows_are_newest_first_by_time_as_well(service: Service, db: Database, table: str) -> None:
+    disorder = (
+        f"SELECT count(*) FROM (SELECT created_at < lag(created_at) OVER (ORDER BY id) AS late FROM {table}) AS t WHERE late"
+    )
+    span = f"SELECT extract(day FROM max(created_at) - min(created_at)) FROM {table}"
+    service.seed(customers=3000)
+    assert (db.value(disorder), int(db.value(span))) == (0, 89)  # and almost a day
+    customer = service.customer()
+    service.order(customer["id"])
+    # A second run fills the time since then only.
+    service.seed(customers=20)
+    assert db.value(disorder) == 0
+    assert db.value(f"SELECT count(*) FROM {table} WHERE created_at > now()") == 0
+
+
+def test_orders_come_after_their_customer_and_have_changed_by_now(service: Service, db: Database) -> None:
+    service.seed(customers=1500)
+    joined = "FROM orders AS o JOIN customers AS c ON c.id = o.customer_id"
+    assert db.value(f"SELECT count(*) {joined} WHERE o.created_at < c.created_at OR o.updated_at > now()") == 0
+    assert db.value("SELECT count(*) FROM orders WHERE updated_at < created_at") == 0
+    assert db.value("SELECT count(*) FROM orders WHERE status = 'pending' AND updated_at > created_at") == 0
+
+
+@pytest.mark.parametrize(("customers", "orders", "items"), [(1190, 5, 3), (7, 3, 2), (2, 1000, 1), (3, 1, 100), (1, 1, 1)])
+def test_a_few_customers_have_many_orders_and_a_few_orders_many_items(
+    service: Service, db: Database, customers: int, orders: int, items: int
+) -> None:
+    service.seed(customers=customers, orders_per_customer=orders, items_per_order=items)
+    [[most, least]] = db.sql("SELECT max(order_count), min(order_count) FROM customer_totals")
+    [[largest, smallest, all_items]] = db.sql("SELECT max(item_count), min(item_count), sum(item_count) FROM orders")
+    assert db.value("SELECT count(*) FROM orders") == customers * orders
+    assert all_items == customers * orders * items == db.value("SELECT count(*) FROM order_items")
+    assert 1 <= smallest <= items <= largest <= 4 * items
+    if customers > 1000:
+        assert most > 20 * orders
+        assert least < orders / 2
+        assert (smallest, largest) == (1, 9)
+
+
+def test_no_order_is_written_twice(service: Service, db: Database) -> None:
+    """It is inserted with its totals, so that the trigger finds nothing to change."""
+    run = start(service, customers=100)
+    worker = db.connect("orders_seeder")
+    worker.run("BEGIN")
+    worker.run(service.module("run_seed_chunk").CHUNK, run_id=run, number=1)
+    written = "SELECT n_tup_ins, n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'orders'"
+    assert worker.run(written) == [[500, 0]]
+    worker.abandon()
+
+
 def test_a_chunk_is_one_statement(service: Service, db: Database) -> None:
     run = start(service, customers=50)
     calls = "SELECT sum(calls)::integer FROM pg_stat_statements WHERE userid = 'orders_seeder'::regrole"

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.harness import Database, Service, delete, receive
+from tests.harness import Answer, Database, Service, assert_problem, delete, receive
 
 ROWS = "SELECT (SELECT count(*) FROM customers) + (SELECT count(*) FROM orders) + (SELECT count(*) FROM order_items)"
 
@@ -264,6 +264,62 @@ def test_a_keyed_run_that_could_not_be_queued_is_queued_by_the_retry(
     assert service.http("POST", "/api/dev/seed/", {}, headers={"Idempotency-Key": "key"}).status == 202
     service.work_off_queue()
     assert db.value(ROWS) == 210
+
+
+def cancel(service: Service, run: str) -> Answer:
+    return service.http("POST", f"/api/dev/seed/{run}/cancel/")
+
+
+def test_a_cancelled_run_keeps_what_was_made_and_makes_nothing_more(service: Service, db: Database) -> None:
+    run = start(service, customers=2000, orders_per_customer=4)
+    service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
+    made = status(service, run)["rows_done"]
+    assert 0 < made < 34_000
+    answer = cancel(service, run)
+    assert (answer.status, answer.json["status"], answer.json["rows_done"]) == (200, "cancelled", made)
+    assert answer.json["finished_at"] >= answer.json["created_at"]
+    assert answer.json["error"] is None
+    assert answer.json == status(service, run)
+    # What is still in the queue: a chunk, and the run's own message.
+    for message in ({"run": run, "chunk": 2}, {"run": run}):
+        assert service.invoke("run_seed_chunk", {"Records": [record(message)]}) == {"batchItemFailures": []}
+    assert receive() is None
+    assert db.value(ROWS) == made
+    again = cancel(service, run)
+    assert (again.status, again.json) == (200, answer.json)
+
+
+def test_a_run_that_has_ended_cannot_be_cancelled(service: Service, db: Database) -> None:
+    succeeded = service.seed().split("/")[-2]
+    assert "succeeded" in assert_problem(cancel(service, succeeded), 409)["detail"]
+    failed = start(service)
+    db.sql("UPDATE seed_runs SET failed_at = now(), error = 'E' WHERE id = :run", run=failed)
+    assert "failed" in assert_problem(cancel(service, failed), 409)["detail"]
+    assert [status(service, run)["status"] for run in (succeeded, failed)] == ["succeeded", "failed"]
+
+
+def test_a_chunk_under_way_is_finished_and_counted(service: Service, db: Database) -> None:
+    run = start(service, customers=2000, orders_per_customer=4)
+    worker = db.connect("orders_seeder")
+    worker.run("BEGIN")
+    [[rows]] = worker.run(service.module("run_seed_chunk").CHUNK, run_id=run, number=1)
+    assert cancel(service, run).json["rows_done"] == 0
+    worker.run("COMMIT")
+    worker.close()
+    assert (status(service, run)["status"], status(service, run)["rows_done"]) == ("cancelled", rows)
+    assert db.value(ROWS) == rows
+
+
+def test_a_cancelled_run_does_not_fail_afterwards(service: Service, db: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    run = start(service)
+    cancel(service, run)
+    with service.role("orders_seeder"):
+        last = record({"run": run, "chunk": 1}, receives=3)
+        service.module("run_seed_chunk")._give_up_after_last_receive(last, Exception())
+    assert "could not be marked" not in capsys.readouterr().out
+    db.sql("UPDATE seed_runs SET created_at = now() - interval '25 hours'")
+    assert service.invoke("audit_totals", {})["failed_runs"] == 0
+    assert status(service, run)["status"] == "cancelled"
 
 
 def test_messages_that_sqs_refuses_are_sent_again_and_only_those(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,8 @@ RETURN json_build_object(
     'id', r.id,
     'status', CASE
         WHEN r.failed_at IS NOT NULL THEN 'failed'
+        -- For good, also when the last chunks were being made at that moment.
+        WHEN r.cancelled_at IS NOT NULL THEN 'cancelled'
         WHEN chunks_done = chunks_total THEN 'succeeded'
         WHEN chunks_done > 0 THEN 'running'
         ELSE 'queued'
@@ -61,7 +63,7 @@ RETURN json_build_object(
     'chunks_total', chunks_total,
     'chunks_done', chunks_done,
     'created_at', r.created_at,
-    'finished_at', CASE WHEN r.failed_at IS NOT NULL THEN r.failed_at WHEN chunks_done = chunks_total THEN last_finished_at END,
+    'finished_at', coalesce(r.failed_at, r.cancelled_at, CASE WHEN chunks_done = chunks_total THEN last_finished_at END),
     'error', r.error
 );
 
@@ -77,6 +79,26 @@ FROM orders AS o
 JOIN customers AS c ON c.id = o.customer_id;
 
 GRANT SELECT ON order_documents TO orders_app;
+
+CREATE OR REPLACE VIEW seed_run_documents AS
+SELECT id, document ->> 'status' AS status, document
+FROM (
+    SELECT
+        r.id,
+        seed_run_json(
+            r,
+            count(*),
+            count(c.finished_at),
+            sum(c.row_count),
+            coalesce(sum(c.row_count) FILTER (WHERE c.finished_at IS NOT NULL), 0),
+            max(c.finished_at)
+        ) AS document
+    FROM seed_runs AS r
+    JOIN seed_chunks AS c ON c.run_id = r.id
+    GROUP BY r.id
+) AS run;
+
+GRANT SELECT ON seed_run_documents TO orders_seeder;
 
 -- Totals -------------------------------------------------------------------------------------------------------------
 -- The functions below run with the owner's rights: whoever may write an item need not be allowed to write totals.

@@ -144,6 +144,7 @@ CONTEXT = (
     "postgres",
     "restored",
     "backup_region",
+    "seed_max_unfinished_rows",
 )
 
 

@@ -20,6 +20,8 @@ START_SEED = database.load_sql(__file__, "start_seed.sql")
 FAIL_SEED = "UPDATE seed_runs SET failed_at = now(), error = :error WHERE id = :run_id AND failed_at IS NULL"
 QUEUE_URL = os.environ["SEED_QUEUE_URL"]
 MAX_ROWS = 50_000_000
+# Over all runs.
+MAX_UNFINISHED_ROWS = int(os.environ["SEED_MAX_UNFINISHED_ROWS"])
 # About a fifth of a second of PostgreSQL's time: short enough to be repeated, long enough to be worth a message.
 ROWS_PER_CHUNK = 25_000
 
@@ -28,7 +30,7 @@ DEFAULT_RUN = NewSeedRun()
 sqs = boto3.client("sqs")
 
 
-@app.endpoint("POST", "/api/dev/seed", scopes=["dev/seed"], returns={202: SeedRun}, problems=[415], tag="Seeding")
+@app.endpoint("POST", "/api/dev/seed", scopes=["dev/seed"], returns={202: SeedRun}, problems=[409, 415], tag="Seeding")
 def start_seed(run: Annotated[NewSeedRun, Body()] = DEFAULT_RUN, idempotency_key: IdempotencyKey = None) -> Response[str]:
     """Queue a seed run: that many customers, with that many orders and items on average.
 
@@ -49,8 +51,13 @@ def start_seed(run: Annotated[NewSeedRun, Body()] = DEFAULT_RUN, idempotency_key
         **run.model_dump(),
         rows_per_customer=rows_per_customer,
         customers_per_chunk=max(1, ROWS_PER_CHUNK // rows_per_customer),
+        most_unfinished_rows=MAX_UNFINISHED_ROWS,
     )
-    assert created is not None, "an insert of one row either makes it or is refused"
+    if created is None:
+        raise Problem(
+            409,
+            f"With this run more than {MAX_UNFINISHED_ROWS:,} rows would be waiting to be made; wait, or cancel another run.",
+        )
     _enqueue(json.loads(str(created.body))["id"], keyed=idempotency_key is not None)
     return created
 

@@ -266,6 +266,58 @@ def test_a_keyed_run_that_could_not_be_queued_is_queued_by_the_retry(
     assert db.value(ROWS) == 210
 
 
+@pytest.fixture
+def limit(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs of the default size may wait, and a little more."""
+    monkeypatch.setattr(service.module("start_seed"), "MAX_UNFINISHED_ROWS", 450)
+
+
+@pytest.mark.usefixtures("limit")
+def test_only_so_many_rows_may_wait_over_all_runs(service: Service, db: Database) -> None:
+    first, _ = start(service), start(service)
+    key = {"Idempotency-Key": "key"}
+    problem = assert_problem(service.http("POST", "/api/dev/seed/", {}, headers=key), 409)
+    assert "450 rows" in problem["detail"]
+    assert db.value("SELECT count(*) FROM seed_runs") == 2
+    assert receive() is None
+    # What fits still may, and whatever ends a run makes room: here cancelling one, and then the end of the others.
+    start(service, customers=30, orders_per_customer=0)
+    cancel(service, first)
+    # The refusal was no answer to be remembered under the key.
+    assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
+    assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
+    assert_problem(service.http("POST", "/api/dev/seed/", {}), 409)
+    for [run] in db.sql("SELECT id::text FROM seed_runs"):
+        service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
+    assert service.http("POST", "/api/dev/seed/", {}).status == 202
+
+
+def test_starts_at_the_same_moment_do_not_exceed_the_limit_together(
+    service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement = service.module("start_seed").START_SEED
+    params: dict[str, Any] = {"customers": 10, "orders_per_customer": 5, "items_per_order": 3, "rows_per_customer": 21}
+    params |= {"customers_per_chunk": 10, "most_unfinished_rows": 450}
+    params |= {"caller": "", "path": "/", "key": None, "request_hash": ""}
+    begun = threading.Barrier(6)
+    started: list[int] = []
+
+    def starter() -> None:
+        connection = db.connect("orders_seeder")
+        connection.run("BEGIN")
+        begun.wait()
+        started.append(len(connection.run(statement, **params)))
+        connection.run("COMMIT")
+        connection.close()
+
+    starters = [threading.Thread(target=starter) for _ in range(6)]
+    for thread in starters:
+        thread.start()
+    for thread in starters:
+        thread.join()
+    assert sorted(started) == [0, 0, 0, 0, 1, 1]
+
+
 def cancel(service: Service, run: str) -> Answer:
     return service.http("POST", f"/api/dev/seed/{run}/cancel/")
 

@@ -255,6 +255,26 @@ FOR EACH STATEMENT EXECUTE FUNCTION recount_after_truncate();
 CREATE OR REPLACE TRIGGER customers_inserted AFTER INSERT ON customers
 REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION begin_customer_totals();
 
+-- Seeding ------------------------------------------------------------------------------------------------------------
+
+-- Whether a run of so many rows may begin: no more than the limit are to be made then, by all runs together.
+CREATE OR REPLACE FUNCTION admit_seed_run(new_rows bigint, most_unfinished_rows bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    -- Starts take turns until they commit. What is counted after the lock includes the run that began before.
+    PERFORM FROM seed_gate FOR UPDATE;
+    RETURN most_unfinished_rows >= new_rows + (
+        SELECT coalesce(sum(c.row_count), 0)
+        FROM seed_chunks AS c
+        JOIN seed_runs AS r ON r.id = c.run_id
+        WHERE c.finished_at IS NULL AND r.failed_at IS NULL AND r.cancelled_at IS NULL
+    );
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION admit_seed_run FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION admit_seed_run TO orders_seeder;
+
 -- The audit ----------------------------------------------------------------------------------------------------------
 -- The repairs return how many rows were wrong. What looks wrong is locked and counted again before it is changed, so that
 -- writers in flight are neither missed nor counted twice.

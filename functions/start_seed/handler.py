@@ -18,6 +18,11 @@ from orders.writes import create
 app = Api()
 START_SEED = database.load_sql(__file__, "start_seed.sql")
 FAIL_SEED = "UPDATE seed_runs SET failed_at = now(), error = :error WHERE id = :run_id AND failed_at IS NULL"
+# A run that was started under a key can be asked for again. Where its message is known to have been taken, it needs no other.
+NEEDS_MESSAGE = """
+SELECT id FROM seed_runs WHERE id = :run_id AND queued_at IS NULL AND failed_at IS NULL AND cancelled_at IS NULL
+"""
+MARK_QUEUED = "UPDATE seed_runs SET queued_at = now() WHERE id = :run_id"
 QUEUE_URL = os.environ["SEED_QUEUE_URL"]
 MAX_ROWS = 50_000_000
 # Over all runs.
@@ -58,12 +63,15 @@ def start_seed(run: Annotated[NewSeedRun, Body()] = DEFAULT_RUN, idempotency_key
             409,
             f"With this run more than {MAX_UNFINISHED_ROWS:,} rows would be waiting to be made; wait, or cancel another run.",
         )
-    _enqueue(json.loads(str(created.body))["id"], keyed=idempotency_key is not None)
+    run_id = json.loads(str(created.body))["id"]
+    replayed = "Idempotency-Replayed" in created.headers
+    if not replayed or database.run(NEEDS_MESSAGE, repeatable=True, run_id=run_id):
+        _enqueue(run_id, keyed=idempotency_key is not None)
     return created
 
 
 def _enqueue(run_id: str, *, keyed: bool) -> None:
-    """One message, which the worker turns into one a chunk; a second one, after a replay, does no harm."""
+    """One message, which the worker turns into one per chunk; a second one, after a death before the mark, does no harm."""
     try:
         sqs.send_message(QueueUrl=QUEUE_URL, MessageBody=json.dumps({"run": run_id}))
     except (BotoCoreError, ClientError) as error:
@@ -71,6 +79,8 @@ def _enqueue(run_id: str, *, keyed: bool) -> None:
         if not keyed:
             database.run(FAIL_SEED, repeatable=True, run_id=run_id, error="The run could not be queued.")
         raise Problem(503, "The run could not be queued.", headers={"Retry-After": "1"}) from error
+    if keyed:
+        database.run(MARK_QUEUED, repeatable=True, run_id=run_id)
 
 
 handler = app.handler

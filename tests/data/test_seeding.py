@@ -26,6 +26,15 @@ def start(service: Service, **numbers: int) -> str:
     return run
 
 
+def queued() -> list[str]:
+    """The bodies of all messages of the queue, which is empty then."""
+    bodies = []
+    while event := receive():
+        bodies += [record["body"] for record in event["Records"]]
+        delete(event)
+    return bodies
+
+
 def status(service: Service, run: str) -> dict[str, Any]:
     document: dict[str, Any] = service.http("GET", f"/api/dev/seed/{run}/").json
     return document
@@ -372,6 +381,58 @@ def test_a_cancelled_run_does_not_fail_afterwards(service: Service, db: Database
     db.sql("UPDATE seed_runs SET created_at = now() - interval '25 hours'")
     assert service.invoke("audit_totals", {})["failed_runs"] == 0
     assert status(service, run)["status"] == "cancelled"
+
+
+def test_a_replay_sends_nothing_that_is_queued_already(service: Service, db: Database) -> None:
+    key = {"Idempotency-Key": "key"}
+    numbers = {"customers": 2000, "orders_per_customer": 4}
+    first = service.http("POST", "/api/dev/seed/", numbers, headers=key)
+    announcement = receive()
+    assert announcement is not None
+    assert [json.loads(r["body"]) for r in announcement["Records"]] == [{"run": first.json["id"]}]
+
+    def replay() -> None:
+        answer = service.http("POST", "/api/dev/seed/", numbers, headers=key)
+        assert (answer.status, answer.json["id"]) == (202, first.json["id"])
+        assert answer.headers["idempotency-replayed"] == "true"
+
+    replay()
+    assert queued() == []
+    service.invoke("run_seed_chunk", announcement)
+    delete(announcement)
+    replay()
+    messages = queued()
+    assert len(messages) == len(set(messages)) == first.json["chunks_total"] > 1
+    service.invoke("run_seed_chunk", {"Records": [record(message) for message in messages]})
+    replay()
+    assert queued() == []
+    assert db.value(ROWS) == 34_000
+
+
+def test_a_replay_queues_a_run_whose_sender_was_killed(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its commit and its message; but not one that was cancelled since."""
+
+    class Killed(BaseException):
+        pass
+
+    class Killer:
+        def send_message(self, **request: Any) -> None:
+            raise Killed
+
+    key = {"Idempotency-Key": "key"}
+    with monkeypatch.context() as broken:
+        broken.setattr(service.module("start_seed"), "sqs", Killer())
+        with pytest.raises(Killed):
+            service.http("POST", "/api/dev/seed/", {}, headers=key)
+    assert receive() is None
+    assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
+    event = receive()
+    assert event is not None
+    delete(event)
+    # As if it had been killed again, this time before the mark.
+    db.sql("UPDATE seed_runs SET queued_at = NULL, cancelled_at = now()")
+    assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
+    assert receive() is None
 
 
 def test_messages_that_sqs_refuses_are_sent_again_and_only_those(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

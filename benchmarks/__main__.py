@@ -116,7 +116,13 @@ def main() -> None:
     host, port = sqs.get_host_and_port()
     credentials = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "bench")
     os.environ.update(credentials, AWS_DEFAULT_REGION="eu-central-1", AWS_ENDPOINT_URL_SQS=f"http://{host}:{port}")
-    os.environ.update(STAGE="bench", SEED_MAX_RECEIVES="3", POWERTOOLS_METRICS_NAMESPACE="Orders", LOG_LEVEL="WARNING")
+    os.environ.update(
+        STAGE="bench",
+        SEED_MAX_RECEIVES="3",
+        SEED_MAX_UNFINISHED_ROWS="50000000",
+        POWERTOOLS_METRICS_NAMESPACE="Orders",
+        LOG_LEVEL="WARNING",
+    )
     import boto3  # noqa: PLC0415 - reads the environment
 
     os.environ["SEED_QUEUE_URL"] = boto3.client("sqs").create_queue(QueueName="bench")["QueueUrl"]

@@ -159,6 +159,7 @@ CONTEXT = (
     "postgres",
     "restored",
     "backup_region",
+    "seed_max_unfinished_rows",
 )
 
 

@@ -145,4 +145,6 @@ class Compute(Construct):
             variables["SEED_QUEUE_URL"] = self.queue.queue.queue_url
         if "SEED_MAX_RECEIVES" in function.environment and function.queue is not None:
             variables["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
+        if "SEED_MAX_UNFINISHED_ROWS" in function.environment:
+            variables["SEED_MAX_UNFINISHED_ROWS"] = str(self.settings.seed_max_unfinished_rows)
         return variables

@@ -32,6 +32,7 @@ CONNECTIONS_PERCENT = 80
 FREE_STORAGE_PERCENT = 7
 BACKLOG_MESSAGES = 1000
 MESSAGE_AGE_SECONDS = 900
+AUDIT_LAG_HOURS = 24
 
 Metric = cloudwatch.IMetric
 SILENCE_IS_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
@@ -307,13 +308,21 @@ def _audit_watches(audit: Deployed, settings: Settings) -> list[Watch]:
         ),
         Watch(
             "audit-missing",
-            "The audit of the totals has not finished for three of its periods.",
-            _ours(audit, "AuditCompleted", period, settings),
+            "The audit of the totals has not made a step for three of its periods.",
+            _ours(audit, "AuditSteps", period, settings),
             1,
             below=True,
             points=3,
             of=3,
             silence=SILENCE_IS_AN_ALARM,
+        ),
+        Watch(
+            "audit-lag",
+            f"What was written over {AUDIT_LAG_HOURS} hours ago has not all been audited yet.",
+            _ours(audit, "AuditLag", period, settings, "Maximum"),
+            AUDIT_LAG_HOURS * 3600,
+            points=1,
+            of=1,
         ),
     ]
 
@@ -384,13 +393,13 @@ def _proxy(database: Database, name: str, statistic: str = "Sum") -> cloudwatch.
     )
 
 
-def _ours(deployed: Deployed, name: str, period: cdk.Duration, settings: Settings) -> cloudwatch.Metric:
+def _ours(deployed: Deployed, name: str, period: cdk.Duration, settings: Settings, statistic: str = "Sum") -> cloudwatch.Metric:
     """A metric that a function writes into its log (EMF)."""
     return cloudwatch.Metric(
         namespace=settings.metrics_namespace,
         metric_name=name,
         dimensions_map={"service": deployed.function.name},
-        statistic="Sum",
+        statistic=statistic,
         period=period,
     )
 

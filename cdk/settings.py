@@ -53,6 +53,8 @@ class Settings:
     restored: Restored | None = None
     # Where AWS Backup copies snapshots to; None: it takes none.
     backup_region: str | None = None
+    # Over all seed runs; a single one may make as many.
+    seed_max_unfinished_rows: int = 50_000_000
 
     @property
     def qualifier(self) -> str:
@@ -115,6 +117,9 @@ def from_context(context: dict[str, Any]) -> Settings:
     postgres = str(context.get("postgres") or POSTGRES_VERSIONS[-1])
     if postgres not in POSTGRES_VERSIONS:
         raise ValueError(f"The service is not tested on PostgreSQL {postgres!r}; choose one of {', '.join(POSTGRES_VERSIONS)}")
+    unfinished_rows = str(context.get("seed_max_unfinished_rows") or STAGES[stage].seed_max_unfinished_rows)
+    if not unfinished_rows.isdecimal():
+        raise ValueError(f"seed_max_unfinished_rows has to be a number, not {unfinished_rows!r}")
     origins = [origin.strip() for origin in str(context.get("cors_origins") or "").split(",")]
     return replace(
         STAGES[stage],
@@ -128,6 +133,7 @@ def from_context(context: dict[str, Any]) -> Settings:
         postgres=postgres,
         restored=_restored(context.get("restored")),
         backup_region=_backup_region(STAGES[stage], context.get("backup_region")),
+        seed_max_unfinished_rows=int(unfinished_rows),
     )
 
 

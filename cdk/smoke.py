@@ -115,6 +115,9 @@ def walk_seeding(client: Client) -> None:
         run = client.ask(200, "GET", f"/api/dev/seed/{run['id']}/")
     if (run["status"], run["rows_done"]) != ("succeeded", 420):
         raise Surprise(f"The seed run ended as {run}")
+    client.ask(409, "POST", f"/api/dev/seed/{run['id']}/cancel/")
+    client.ask(409, "POST", f"/api/dev/seed/{run['id']}/cancel")
+    client.ask(404, "POST", f"/api/dev/seed/{uuid.uuid4()}/cancel/")
 
 
 def main() -> None:

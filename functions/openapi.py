@@ -19,7 +19,12 @@ from functions.inventory import FUNCTIONS, OPENAPI, ROOT
 README = ROOT / "README.md"
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
 # What handlers read when they are imported; the values do not matter here.
-PLACEHOLDERS = {"SEED_QUEUE_URL": "-", "SEED_MAX_RECEIVES": "1", "AWS_DEFAULT_REGION": "eu-central-1"}
+PLACEHOLDERS = {
+    "SEED_QUEUE_URL": "-",
+    "SEED_MAX_RECEIVES": "1",
+    "SEED_MAX_UNFINISHED_ROWS": "1",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+}
 # Powertools wants to know the scheme that routes name; its flows are filled in when all scopes are known.
 SECURITY_SCHEMES = {"oauth2": OAuth2(flows=OAuthFlows())}
 GATEWAY_MESSAGE = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}

@@ -10,6 +10,7 @@ Settings, all optional, as environment variables:
   ALLOWED_HOSTS=…      further names that the gateway answers to, separated by commas: those of a tunnel or a proxy
   QUEUE_CHAOS=…        what the queue does to messages: duplicate, delay, reorder, separated by commas
   LOG_LEVEL=INFO       DEBUG also shows metrics
+  SEED_MAX_UNFINISHED_ROWS=50000000  what seed runs may have waiting to be made, all together
   LOCAL_FOLDER=.local  where data, keys and logs are kept
 """
 
@@ -44,6 +45,8 @@ def settings() -> Settings:
         raise CannotStart(f"PORT has to be a number, not {port!r}")
     if environment.get("AUTH", "off") not in ("on", "off"):
         raise CannotStart(f"AUTH has to be on or off, not {environment['AUTH']!r}")
+    if not (unfinished := environment.get("SEED_MAX_UNFINISHED_ROWS", str(defaults.seed_max_unfinished_rows))).isdigit():
+        raise CannotStart(f"SEED_MAX_UNFINISHED_ROWS has to be a number, not {unfinished!r}")
     try:
         chaos = Chaos.parse(environment.get("QUEUE_CHAOS", ""))
     except ValueError as reason:
@@ -59,6 +62,7 @@ def settings() -> Settings:
         allowed_hosts=_list("ALLOWED_HOSTS", (), HOST, "names such as laptop.example.com or localhost:9000"),
         chaos=chaos,
         log_level=environment.get("LOG_LEVEL", defaults.log_level),
+        seed_max_unfinished_rows=int(unfinished),
     )
 
 

@@ -49,6 +49,7 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     chaos: Chaos = field(default_factory=Chaos)
     log_level: str = "INFO"
+    seed_max_unfinished_rows: int = 50_000_000
     # Replaced by the tests of deployed code, which start what CDK packed instead of what stands in functions/.
     launch: Callable[[Function, dict[str, str]], Launch] | None = None
 
@@ -156,6 +157,8 @@ class Cloud:
             variables |= {"SEED_QUEUE_URL": self.queue.url, "AWS_ENDPOINT_URL_SQS": self.queue.endpoint}
         if "SEED_MAX_RECEIVES" in function.environment and function.queue is not None:
             variables["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
+        if "SEED_MAX_UNFINISHED_ROWS" in function.environment:
+            variables["SEED_MAX_UNFINISHED_ROWS"] = str(self.settings.seed_max_unfinished_rows)
         return variables
 
     async def _migrate(self) -> None:

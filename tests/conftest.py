@@ -22,6 +22,7 @@ os.environ.update(
         "POWERTOOLS_METRICS_NAMESPACE": "Orders",
         "POWERTOOLS_SERVICE_NAME": "test",
         "SEED_MAX_RECEIVES": "3",
+        "SEED_MAX_UNFINISHED_ROWS": "50000000",
         "STAGE": "test",
     }
 )

@@ -89,7 +89,7 @@ class Database:
 
     def empty(self) -> None:
         tables = "customers, orders, order_items, customer_totals, order_events, idempotency_keys, seed_runs, seed_chunks"
-        self.sql(f"TRUNCATE {tables}")
+        self.sql(f"TRUNCATE {tables}; UPDATE audit_progress SET part = DEFAULT, last_id = DEFAULT")
 
 
 class Service:

@@ -480,6 +480,8 @@ def test_a_line_break_behind_an_identifier_leads_nowhere(service: Service, db: D
 def test_a_seed_run_is_named_by_a_uuid(service: Service, identifier: str) -> None:
     assert_problem(service.http("GET", f"/api/dev/seed/{identifier}/"), 422, "run_id")
     assert_problem(service.http("GET", "/api/dev/seed/00000000-0000-0000-0000-000000000000/"), 404)
+    assert_problem(service.http("POST", f"/api/dev/seed/{identifier}/cancel/"), 422, "run_id")
+    assert_problem(service.http("POST", "/api/dev/seed/00000000-0000-0000-0000-000000000000/cancel/"), 404)
 
 
 def test_a_body_where_none_is_read_is_refused(service: Service) -> None:

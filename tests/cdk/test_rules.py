@@ -63,6 +63,13 @@ def test_every_function_has_a_log_group_a_timeout_tracing_and_bytecode_layers(st
         assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"]), name
 
 
+def test_every_function_gets_the_variables_that_it_asks_for(stage: Synthesized) -> None:
+    asked = {function.name: set(function.environment) for function in load_functions()}
+    for function in ours(stage).values():
+        variables = function["Environment"]["Variables"]
+        assert variables.keys() >= asked[variables["POWERTOOLS_SERVICE_NAME"]]
+
+
 def test_every_log_group_forgets(stage: Synthesized) -> None:
     groups = stage.resources(LOGS)
     assert groups
@@ -202,7 +209,8 @@ def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_says_what_si
 
 ASKED_FOR = {
     "server-errors", "client-errors", "health", "latency-p95", "latency-p99", "database-cpu", "database-connections",
-    "database-storage", "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing", "schedule-dead-letters",
+    "database-storage", "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing", "audit-lag",
+    "schedule-dead-letters",
 }  # fmt: skip
 
 
@@ -568,11 +576,18 @@ def test_every_reason_is_for_something_that_cdk_nag_finds(monkeypatch: pytest.Mo
         {"postgres": "18.1"},
         {"restored": "orders-prod-2"},
         {"stage": "prod", "backup_region": "none"},
+        {"seed_max_unfinished_rows": "many"},
     ],
 )
 def test_a_choice_that_makes_no_sense_is_refused(context: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"stage|issuer|PostgreSQL|restored|region"):
+    with pytest.raises(ValueError, match=r"stage|issuer|PostgreSQL|restored|region|seed_max_unfinished_rows"):
         from_context(context)
+
+
+def test_an_operator_chooses_how_many_rows_may_wait(dev: Synthesized) -> None:
+    for stage, rows in ((dev, "50000000"), (synthesize("dev", seed_max_unfinished_rows="1000"), "1000")):
+        variables = [function["Environment"]["Variables"] for function in ours(stage).values()]
+        assert [v["SEED_MAX_UNFINISHED_ROWS"] for v in variables if "SEED_MAX_UNFINISHED_ROWS" in v] == [rows]
 
 
 @pytest.fixture(scope="module")

@@ -200,6 +200,22 @@ def test_the_whole_cloud_killed_in_the_middle_of_a_seed_goes_on_at_the_next_star
         assert row_count(laptop) == 246_000
 
 
+def test_a_cancelled_run_stays_as_it_is_also_after_a_new_start(tmp_path: Path) -> None:
+    with Laptop(tmp_path, SEED_MAX_UNFINISHED_ROWS="1000000") as laptop:
+        run = laptop.seed(customers=1_000_000, orders_per_customer=0)
+        refused = laptop.post("/api/dev/seed/", {"customers": 1_000_000})
+        assert (refused.status_code, "1,000,000 rows" in refused.json()["detail"]) == (409, True)
+        cancelled = laptop.post(f"{run}cancel/")
+        assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+        assert cancelled.json()["rows_done"] < 1_000_000
+        # Only what was under way is still made, and other runs are not held up by what is left in the queue.
+        assert laptop.finished(laptop.seed())["status"] == "succeeded"
+    with Laptop(tmp_path) as laptop:
+        assert "goes on" not in laptop.output
+        assert laptop.post(f"{run}cancel/").status_code == 200
+        assert laptop.get(run).json()["rows_done"] == row_count(laptop) - 210
+
+
 def test_a_queue_that_repeats_delays_and_reorders_changes_nothing(tmp_path: Path) -> None:
     with Laptop(tmp_path, QUEUE_CHAOS="duplicate,delay,reorder") as laptop:
         runs = [laptop.seed(customers=1000) for _ in range(3)]

@@ -132,7 +132,7 @@ class CustomerSummary(BaseModel):
 
 class SeedRun(BaseModel):
     id: UUID
-    status: Literal["queued", "running", "succeeded", "failed"]
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     customers: int
     orders_per_customer: int
     items_per_order: int

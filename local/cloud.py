@@ -19,7 +19,7 @@ from local.console import Console
 from local.gateway import Gateway
 from local.guard import LOOPBACK_ORIGINS, Guard
 from local.postgres import EmbeddedPostgres, PostgresFailed, Server
-from local.runtime import LambdaFunction, Launch, lambda_environment
+from local.runtime import FunctionPool, Launch, lambda_environment
 from local.sqs import Chaos, Poller, QueueServer
 from local.watch import changed, snapshot
 from local.web import web_server
@@ -58,7 +58,7 @@ class Cloud:
     def __init__(self, settings: Settings, console: Console) -> None:
         self.settings = settings
         self.console = console
-        self.functions: dict[str, LambdaFunction] = {}
+        self.functions: dict[str, FunctionPool] = {}
         self.tasks: list[asyncio.Task[None]] = []
         self.embedded: EmbeddedPostgres | None = None
         self.poller: Poller | None = None
@@ -86,7 +86,7 @@ class Cloud:
         self.database = await asyncio.to_thread(self._start_database)
         self._load_functions()
         worker = self.functions["run_seed_chunk"]
-        self.queue = await asyncio.to_thread(QueueServer, worker.function)
+        self.queue = await asyncio.to_thread(QueueServer, worker.definition)
         await self._migrate()
         await asyncio.to_thread(self._resend_unfinished_runs)
         self.poller = Poller(self.queue, worker, self.console, self.settings.chaos)
@@ -132,11 +132,11 @@ class Cloud:
         for function in load_functions():
             known = self.functions.get(function.name)
             if known is None:
-                self.functions[function.name] = LambdaFunction(
+                self.functions[function.name] = FunctionPool(
                     function, lambda wanted: launch(wanted, self._variables(wanted)), self.console
                 )
             else:
-                known.function = function
+                known.definition = function
         self.gateway.set_functions(self.functions.values())
 
     def _variables(self, function: Function) -> dict[str, str]:
@@ -218,7 +218,7 @@ class Cloud:
             return
         shared = any(LAYER in file.parents for file in files)
         for name, function in self.functions.items():
-            if shared or any(function.function.folder in file.parents for file in files):
+            if shared or any(function.definition.folder in file.parents for file in files):
                 await function.recycle()
                 self.console.line(name, "changed; the next request runs the new code") if not shared else None
         if shared:
@@ -230,15 +230,15 @@ class Cloud:
                 self.console.problem("migrate_database", str(reason))
 
     def _schedules(self) -> list[Callable[[], Any]]:
-        async def run(function: LambdaFunction, seconds: float) -> None:
+        async def run(function: FunctionPool, seconds: float) -> None:
             while True:
                 await asyncio.sleep(seconds)
                 await function.invoke({"source": "aws.scheduler"})
 
         return [
-            lambda function=function: run(function, function.function.schedule.rate_minutes * 60)  # type: ignore[misc]
+            lambda function=function: run(function, function.definition.schedule.rate_minutes * 60)  # type: ignore[misc]
             for function in self.functions.values()
-            if function.function.schedule is not None and function.function.schedule.on_laptop
+            if function.definition.schedule is not None and function.definition.schedule.on_laptop
         ]
 
 

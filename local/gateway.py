@@ -4,16 +4,14 @@ import base64
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
-from functions.inventory import Route
 from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_event, http_response, message
 from local.guard import Guard
-from local.runtime import EventTooLarge, LambdaFunction
+from local.routing import Router
+from local.runtime import EventTooLarge, FunctionPool
 
 # The service's quotas.
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -35,14 +33,6 @@ class ClientGone(Exception):
     """The connection ended before the request did. What there is of it must not be acted on."""
 
 
-@dataclass(frozen=True)
-class Match:
-    function: LambdaFunction
-    route: Route
-    route_key: str
-    path_parameters: dict[str, str]
-
-
 class Gateway:
     """An ASGI application. Functions and routes can be replaced while it runs."""
 
@@ -50,15 +40,12 @@ class Gateway:
         self.console = console
         self.authorizer = authorizer
         self.guard = guard
-        self.routes: list[tuple[Route, list[str], LambdaFunction]] = []
+        self.set_functions([])
         self.issuer: Issuer | None = None
 
-    def set_functions(self, functions: Iterable[LambdaFunction]) -> None:
-        """The most specific first: /orders/summary before /orders/{order_id}, and either before /orders with more behind it."""
-        routes = [
-            (route, route.path.strip("/").split("/"), function) for function in functions for route in function.function.routes
-        ]
-        self.routes = sorted(routes, key=lambda known: (-len(known[1]), known[0].path.count("{")))
+    def set_functions(self, pools: Iterable[FunctionPool]) -> None:
+        self.pools = {pool.definition.name: pool for pool in pools}
+        self.router = Router(pool.definition for pool in self.pools.values())
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -86,7 +73,7 @@ class Gateway:
             return answer
         if self._is_preflight(request):
             return self._preflight(request)
-        match = self.match(request.method, request.raw_path)
+        match = self.router.match(request.method, request.raw_path)
         if match is None:
             return message(404, "Not Found")
         authorizer: dict[str, Any] | None = None
@@ -95,9 +82,8 @@ class Gateway:
             if isinstance(verdict, HttpResponse):
                 return verdict
             authorizer = verdict
-        return await self._invoke(
-            match, request, http_event(request, match.route_key, match.path_parameters, request_id, authorizer)
-        )
+        event = http_event(request, match.route_key, match.path_parameters, request_id, authorizer)
+        return await self._invoke(self.pools[match.function], request, event)
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         """Of what is not looked at any further: too long a head, or a request that some page in a browser sent."""
@@ -109,27 +95,10 @@ class Gateway:
             return message(403, "Forbidden")
         return None
 
-    def match(self, method: str, raw_path: str) -> Match | None:
-        """The route of a path; with something behind it, its twin `<path>/{proxy+}`, which also takes a trailing slash."""
-        parts = [unquote(part) for part in raw_path.removeprefix("/").split("/")]
-        for exact in (True, False):
-            for route, pattern, function in self.routes:
-                fits = len(parts) == len(pattern) if exact else len(parts) > len(pattern)
-                if route.method != method or not fits:
-                    continue
-                variables = _variables(pattern, parts)
-                if variables is None:
-                    continue
-                if exact:
-                    return Match(function, route, f"{method} {route.path}", variables)
-                proxy = "/".join(parts[len(pattern) :])
-                return Match(function, route, f"{method} {route.path}/{{proxy+}}", {**variables, "proxy": proxy})
-        return None
-
-    async def _invoke(self, match: Match, request: HttpRequest, event: dict[str, Any]) -> HttpResponse:
-        name, start = match.function.function.name, time.perf_counter()
+    async def _invoke(self, pool: FunctionPool, request: HttpRequest, event: dict[str, Any]) -> HttpResponse:
+        name, start = pool.definition.name, time.perf_counter()
         try:
-            result = await match.function.invoke(event)
+            result = await pool.invoke(event)
             if result.failed:
                 unavailable = result.json.get("errorType") == "Sandbox.Timedout"
                 response = message(503, "Service Unavailable") if unavailable else message(500, "Internal Server Error")
@@ -169,16 +138,6 @@ class Gateway:
         if origin is None or not self.guard.allows(origin):
             return []
         return [("access-control-allow-origin", origin), ("access-control-expose-headers", CORS_EXPOSED), ("vary", "origin")]
-
-
-def _variables(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
-    found = {}
-    for expected, part in zip(pattern, parts, strict=False):
-        if expected.startswith("{") and part:
-            found[expected[1:-1]] = part
-        elif expected != part:
-            return None
-    return found
 
 
 async def _read(scope: dict[str, Any], receive: Receive) -> HttpRequest:

@@ -277,11 +277,11 @@ async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader
             return None, b""
 
 
-class LambdaFunction:
+class FunctionPool:
     """A function with its environments: started on first use, a few at a time, replaced when they end."""
 
-    def __init__(self, function: Function, launch: Callable[[Function], Launch], console: Console) -> None:
-        self.function = function
+    def __init__(self, definition: Function, launch: Callable[[Function], Launch], console: Console) -> None:
+        self.definition = definition
         self.launch = launch
         self.console = console
         self.environments: list[Environment] = []
@@ -293,9 +293,9 @@ class LambdaFunction:
         if len(payload) > MAX_EVENT_BYTES:
             raise EventTooLarge
         environment = await self._acquire()
-        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.function.name}"
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.definition.name}"
         try:
-            return await environment.invoke(Invocation(payload, self.function.timeout_seconds, arn))
+            return await environment.invoke(Invocation(payload, self.definition.timeout_seconds, arn))
         finally:
             await self._release(environment)
 
@@ -308,10 +308,10 @@ class LambdaFunction:
                         environment.idle_since = 0
                         return environment
                 if len(self.environments) < MAX_ENVIRONMENTS:
-                    environment = Environment(self.function.name, self.console)
+                    environment = Environment(self.definition.name, self.console)
                     environment.idle_since = 0
                     self.environments.append(environment)
-                    await environment.start(self.launch(self.function))
+                    await environment.start(self.launch(self.definition))
                     return environment
                 await self.free.wait()
 

@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 from functions.inventory import Function
 from local.console import Console
 from local.guard import Guard
-from local.runtime import ACCOUNT, REGION, LambdaFunction, Result
+from local.runtime import ACCOUNT, REGION, FunctionPool, Result
 
 QUEUE, DEAD_LETTER_QUEUE = "orders-seed", "orders-seed-dlq"
 # How many batches are with the worker at once; one per core of a small laptop.
@@ -98,11 +98,11 @@ def guarded(application: Application, guard: Guard) -> Application:
 class Poller:
     """Hands batches of messages to the worker and deletes those that it did not report as failed."""
 
-    def __init__(self, queue: QueueServer, worker: LambdaFunction, console: Console, chaos: Chaos) -> None:
-        assert worker.function.queue is not None
+    def __init__(self, queue: QueueServer, worker: FunctionPool, console: Console, chaos: Chaos) -> None:
+        assert worker.definition.queue is not None
         self.client, self.url = queue.client, queue.url
         self.worker = worker
-        self.batch_size = worker.function.queue.batch_size
+        self.batch_size = worker.definition.queue.batch_size
         self.console = console
         self.chaos = chaos
         self.tasks: list[asyncio.Task[None]] = []

@@ -1,6 +1,6 @@
 """Calls the real handlers, in this process, against a real PostgreSQL, each under its own database role."""
 
-import base64
+import gzip
 import itertools
 import json
 import multiprocessing
@@ -10,13 +10,15 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import boto3
 
 from functions.inventory import load_functions
 from functions.openapi import load_handler
+from local.events import HttpRequest, HttpResponse, http_event, http_response, message
 from local.postgres import Server
+from local.routing import Router
 from orders import database
 from orders.errors import MAX_ERRORS
 
@@ -53,6 +55,11 @@ class Answer:
     status: int
     headers: dict[str, str]
     text: str
+
+    @classmethod
+    def of(cls, response: HttpResponse) -> "Answer":
+        body = gzip.decompress(response.body) if ("content-encoding", "gzip") in response.headers else response.body
+        return cls(response.status, dict(response.headers), body.decode())
 
     @property
     def json(self) -> Any:
@@ -97,6 +104,7 @@ class Service:
 
     def __init__(self) -> None:
         self.functions = {function.name: function for function in load_functions()}
+        self.router = Router(self.functions.values())
         self.modules: dict[str, Any] = {}
         self.connections: dict[str, database.Connection | None] = {}
 
@@ -144,27 +152,17 @@ class Service:
 
         Without a content type in headers the body goes as application/json, with an empty one without any.
         """
-        function = self.route(method, path)
-        answer = self.invoke(
-            function, http_event(method, path, body, query=query, headers=headers or {}, subject=subject), context
-        )
-        text = answer.get("body") or ""
+        request = http_request(method, path, body, query=query, headers=headers or {})
+        match = self.router.match(method, request.raw_path)
+        if match is None:
+            return Answer.of(message(404, "Not Found"))
+        authorizer = None if subject is None else {"jwt": {"claims": {"sub": subject}, "scopes": []}}
+        event = http_event(request, match.route_key, match.path_parameters, f"request-{next(request_numbers)}", authorizer)
+        result = self.invoke(match.function, event, context)
+        text = result.get("body") or ""
         # Measuring costs more than some requests, and a character takes at most twelve bytes.
-        assert len(text) < MAX_ANSWER_BYTES // 12 or len(json.dumps(answer)) <= MAX_ANSWER_BYTES
-        if answer.get("isBase64Encoded"):
-            text = base64.b64decode(text).decode()
-        return Answer(answer["statusCode"], {name.lower(): value for name, value in answer["headers"].items()}, text)
-
-    def route(self, method: str, path: str) -> str:
-        """The function that API Gateway would choose: the route with the fewest variables wins."""
-        parts = path.strip("/").split("/")
-        candidates = [
-            (route.path.count("{"), function.name)
-            for function in self.functions.values()
-            for route in function.routes
-            if route.method == method and _matches(route.path.strip("/").split("/"), parts)
-        ]
-        return min(candidates)[1]
+        assert len(text) < MAX_ANSWER_BYTES // 12 or len(json.dumps(result)) <= MAX_ANSWER_BYTES
+        return Answer.of(http_response(result))
 
     # The shortest way to what most tests need.
 
@@ -200,33 +198,19 @@ class Service:
             delete(event)
 
 
-def http_event(
-    method: str, path: str, body: Any, *, query: Mapping[str, Any] | str, headers: Mapping[str, str], subject: str | None
-) -> dict[str, Any]:
-    """An event of an HTTP API, payload format 2.0."""
-    event: dict[str, Any] = {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": query if isinstance(query, str) else urlencode(query, doseq=True),
-        "headers": {"host": "orders.example.com", "x-forwarded-proto": "https", **{n.lower(): v for n, v in headers.items()}},
-        "requestContext": {
-            "domainName": "orders.example.com",
-            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "test"},
-            "requestId": f"request-{next(request_numbers)}",
-            "stage": "$default",
-        },
-        "isBase64Encoded": isinstance(body, bytes),
-    }
+def http_request(
+    method: str, path: str, body: Any, *, query: Mapping[str, Any] | str, headers: Mapping[str, str]
+) -> HttpRequest:
+    """What the gateway reads from the wire when a client sends this."""
+    given = {"host": "orders.example.com", **{name.lower(): value for name, value in headers.items()}}
+    data = b""
     if body is not None:
-        if not event["headers"].setdefault("content-type", "application/json"):
-            del event["headers"]["content-type"]
-        event["body"] = (
-            base64.b64encode(body).decode() if isinstance(body, bytes) else body if isinstance(body, str) else json.dumps(body)
-        )
-    if subject is not None:
-        event["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": subject}, "scopes": []}}
-    return event
+        if not given.setdefault("content-type", "application/json"):
+            del given["content-type"]
+        text = body if isinstance(body, str | bytes) else json.dumps(body)
+        data = text.encode() if isinstance(text, str) else text
+    query = query if isinstance(query, str) else urlencode(query, doseq=True)
+    return HttpRequest(method, quote(path), query, list(given.items()), data, scheme=given.get("x-forwarded-proto", "https"))
 
 
 def assert_problem(answer: Answer, status: int, *fields: str) -> dict[str, Any]:
@@ -289,10 +273,6 @@ class Clients:
 
     def submit(self, request: tuple[tuple[Any, ...], dict[str, Any]]) -> Future[Answer]:
         return self.pool.submit(_in_worker, *request)
-
-
-def _matches(pattern: list[str], parts: list[str]) -> bool:
-    return len(pattern) == len(parts) and all(p.startswith("{") or p == part for p, part in zip(pattern, parts, strict=True))
 
 
 def created(answer: Answer) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Service, http_event
+from local.events import http_event
+from tests.harness import Service, http_request
 
 ITEM = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
 OPEN = ["/api/docs/", "/api/openapi.json"]
@@ -16,8 +17,10 @@ OPEN = ["/api/docs/", "/api/openapi.json"]
 
 def raw(service: Service, path: str, **headers: str) -> dict[str, Any]:
     """The function's answer as it is, compressed where it compresses."""
-    event = http_event("GET", path, None, query="", headers=headers, subject=None)
-    answer: dict[str, Any] = service.invoke("get_docs", event)
+    request = http_request("GET", path, None, query="", headers=headers)
+    match = service.router.match("GET", request.raw_path)
+    assert match is not None
+    answer: dict[str, Any] = service.invoke(match.function, http_event(request, match.route_key, {}, "request-1", None))
     return answer
 
 

@@ -157,11 +157,11 @@ class ArtefactCloud(Cloud):
     async def start(self) -> None:
         await super().start()
         for function in self.functions.values():
-            if function.function.trigger == "schedule":
+            if function.definition.trigger == "schedule":
                 result = await function.invoke({})
                 if result.failed:
-                    raise CannotStart(f"{function.function.name} failed")
-                self.console.line(function.function.name, json.dumps(result.json))
+                    raise CannotStart(f"{function.definition.name} failed")
+                self.console.line(function.definition.name, json.dumps(result.json))
 
 
 def _certificate(folder: Path) -> Path:

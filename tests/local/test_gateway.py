@@ -22,7 +22,7 @@ from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_response
 from local.gateway import Gateway
 from local.guard import Guard
-from local.runtime import LambdaFunction, Result
+from local.runtime import FunctionPool, Result
 
 HOST = "localhost:8000"
 EVENTS = Path(__file__).parent.parent / "events"
@@ -34,11 +34,11 @@ ROUTES = (
 )
 
 
-class RecordingFunction(LambdaFunction):
+class RecordingFunction(FunctionPool):
     """A function in this process: what it was given, and the answer it gives."""
 
     def __init__(self, *routes: Route, answer: Any = None) -> None:
-        function = Function(name=routes[0].path if routes else "none", folder=Path(), routes=routes)
+        function = Function(name=" ".join(f"{route.method} {route.path}" for route in routes), folder=Path(), routes=routes)
         super().__init__(function, lambda _: pytest.fail("no process is needed"), Console(io.StringIO()))
         self.answer = {"statusCode": 200, "body": "{}"} if answer is None else answer
         self.events: list[dict[str, Any]] = []

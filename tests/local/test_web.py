@@ -19,14 +19,14 @@ from local.cloud import listen
 from local.console import Console
 from local.gateway import Gateway
 from local.guard import Guard
-from local.runtime import LambdaFunction, Result
+from local.runtime import FunctionPool, Result
 from tests.servers import wait_until
 
 LARGE = 5_000_000
 WAIT_SECONDS = 30
 
 
-class RecordingFunction(LambdaFunction):
+class RecordingFunction(FunctionPool):
     """A function in this process: the bodies it was given, and a large answer."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from orders.database import Connection
+from orders.connection import Connection
 
 START_SECONDS = 30
 STOP_SECONDS = 10

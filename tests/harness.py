@@ -20,6 +20,7 @@ from local.events import HttpRequest, HttpResponse, http_event, http_response, m
 from local.postgres import Server
 from local.routing import Router
 from orders import database
+from orders.connection import Connection
 from orders.errors import MAX_ERRORS
 
 ROLE_PASSWORD = "password-of-the-tests"
@@ -80,7 +81,7 @@ class Database:
         connection.close()
         return cls(replace(server, database=name))
 
-    def connect(self, user: str) -> database.Connection:
+    def connect(self, user: str) -> Connection:
         """As one of the roles that the functions have."""
         return replace(self.server, user=user, password=ROLE_PASSWORD).connect()
 
@@ -106,7 +107,7 @@ class Service:
         self.functions = {function.name: function for function in load_functions()}
         self.router = Router(self.functions.values())
         self.modules: dict[str, Any] = {}
-        self.connections: dict[str, database.Connection | None] = {}
+        self.connections: dict[str, Connection | None] = {}
 
     def module(self, function: str) -> Any:
         if function not in self.modules:

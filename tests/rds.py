@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from pg8000.exceptions import DatabaseError
-
 from local.postgres import EmbeddedPostgres, Server
-from orders.database import IAM_TOKEN_SECONDS, iam_token
+from orders.driver import DatabaseError
+from orders.iam import TOKEN_SECONDS, iam_token
 
 MASTER, MASTER_PASSWORD = "postgres", "master"
 ADMIN = "rdsadmin"
@@ -113,7 +112,7 @@ def token_is_good(token: str, user: str, port: int) -> bool:
         region = given["X-Amz-Credential"].split("/")[2]
     except (KeyError, ValueError, IndexError):
         return False
-    in_time = abs(datetime.now(UTC) - made) < timedelta(seconds=IAM_TOKEN_SECONDS)
+    in_time = abs(datetime.now(UTC) - made) < timedelta(seconds=TOKEN_SECONDS)
     return in_time and token == iam_token(str(address.hostname), port, user, region, made)
 
 

@@ -3,10 +3,10 @@
 import json
 
 from aws_lambda_powertools.event_handler import Response
-from pg8000.exceptions import DatabaseError
 
 from orders import database
 from orders.api import Api, IdempotencyKey
+from orders.driver import DatabaseError
 from orders.errors import invalid, violated_constraint
 from orders.models import NewOrder, Order
 from orders.writes import create

@@ -24,7 +24,7 @@ def list_customers(email: EmailFilter = None, limit: Limit = 50, cursor: Cursor 
         rows = database.run(
             SELECT + BY_EMAIL + NEWEST_FIRST,
             repeatable=True,
-            named=False,
+            plan_with_values=True,
             before=before,
             rows=limit + 1,
             email=contains(email),

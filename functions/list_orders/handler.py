@@ -39,7 +39,7 @@ def list_orders(
         SELECT + "".join(FILTERS[name] for name in filters) + NEWEST_FIRST,
         repeatable=True,
         # A rare needle wants the index on customers, a common one a walk over orders: planned with its value, each time.
-        named="email" not in filters,
+        plan_with_values="email" in filters,
         before=before,
         rows=limit + 1,
         **filters,

@@ -1,8 +1,8 @@
 """Orders: creating, reading, moving through their statuses, changing their items, and their history."""
 
 import pytest
-from pg8000.exceptions import DatabaseError
 
+from orders.driver import DatabaseError
 from orders.errors import CONSTRAINTS, from_database
 from tests.harness import Database, Service, assert_problem
 

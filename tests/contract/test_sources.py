@@ -72,10 +72,6 @@ def test_functions_are_short_and_abstractions_have_more_than_one_implementation(
         assert not re.search(r"\b(ABC|Protocol|metaclass)\b", file.read_text()), file
 
 
-def test_the_shared_layer_stays_small() -> None:
-    assert len([file for file in LAYER.glob("*.py") if file.name != "__init__.py"]) <= 6
-
-
 PINNING = re.compile(
     r"\b(SET (SESSION|LOCAL)|set_config|nextval|setval|PREPARE|DEALLOCATE|LISTEN|TEMP(ORARY)? TABLE|pg_advisory_lock)\b"
 )

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 import boto3
 import botocore.auth
 import pytest
-from pg8000.exceptions import DatabaseError
 
-from orders.database import Connection, ConnectionLost, iam_token
+from orders.connection import Connection, ConnectionLost
+from orders.driver import DatabaseError
 from orders.errors import sqlstate
+from orders.iam import iam_token
 from tests.harness import Database
 from tests.servers import Proxy
 
@@ -28,11 +29,13 @@ def connection(migrated: Database, proxy: Proxy) -> Iterator[Connection]:
     connection.abandon()
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_every_call_is_one_round_trip(proxy: Proxy, connection: Connection, named: bool) -> None:
+@pytest.mark.parametrize("plan_with_values", [False, True])
+def test_every_call_is_one_round_trip(proxy: Proxy, connection: Connection, plan_with_values: bool) -> None:
     before = proxy.round_trips
+    sql = "SELECT :number::integer + 1, :text"
     for number in range(5):
-        assert connection.run("SELECT :number::integer + 1, :text", named=named, number=number, text="x") == [[number + 1, "x"]]
+        rows = connection.run(sql, plan_with_values=plan_with_values, number=number, text="x")
+        assert rows == [[number + 1, "x"]]
     assert proxy.round_trips == before + 5
 
 

@@ -1,8 +1,8 @@
 """Every SQLSTATE in the table, provoked in a real PostgreSQL."""
 
 import pytest
-from pg8000.exceptions import DatabaseError
 
+from orders.driver import DatabaseError
 from orders.errors import CONSTRAINTS, SQLSTATES, from_database, sqlstate
 from tests.harness import Database
 

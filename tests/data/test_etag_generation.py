@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.postgres import EmbeddedPostgres
-from orders.database import Connection
+from orders.connection import Connection
 from tests.harness import Database, Service
 
 CHANGES = 40

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pg8000.exceptions import DatabaseError
 
 from local.postgres import EmbeddedPostgres
-from orders.database import iam_token
+from orders.driver import DatabaseError
+from orders.iam import iam_token
 from tests.harness import ROLE_PASSWORD, Database, Service
 from tests.rds import MASTER, IamDoor, RdsServer, members_of_rds_iam, token_is_good
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from pg8000.exceptions import DatabaseError
 
+from orders.driver import DatabaseError
 from tests.harness import Database, Service
 
 ROLES = ("orders_app", "orders_seeder", "orders_auditor")

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from orders import database
+from orders.connection import parse
 from tests.harness import Answer, Database, Service
 
 CALLS = """
@@ -103,12 +104,12 @@ def test_no_read_scans_a_whole_table(
     run = database.run
 
     def explained(sql: str, **options: Any) -> Any:
-        settings = {name: options.pop(name) for name in ("repeatable", "named") if name in options}
-        # As unnamed statements are planned: with their values. A generic plan is asked for where the statement is named.
-        if settings.get("named", True):
+        settings = {name: options.pop(name) for name in ("repeatable", "plan_with_values") if name in options}
+        # A statement whose plan is kept has a generic one sooner or later.
+        if not settings.get("plan_with_values"):
             plans.append(_generic_plan(seeded, sql))
         else:
-            plans.append(seeded.connection.run(f"EXPLAIN {sql}", named=False, **options))
+            plans.append(seeded.connection.run(f"EXPLAIN {sql}", plan_with_values=True, **options))
         return run(sql, **settings, **options)
 
     monkeypatch.setattr(database, "run", explained)
@@ -121,7 +122,7 @@ def test_no_read_scans_a_whole_table(
 
 def _generic_plan(database_: Database, sql: str) -> list[list[Any]]:
     """As EXPLAIN (GENERIC_PLAN), which servers before PostgreSQL 16 do not know."""
-    numbered = database._prepare(sql)[1].decode()
+    numbered = parse(sql)[1].decode()
     values = ", ".join(["NULL"] * max((int(number) for number in re.findall(r"\$(\d+)", numbered)), default=0))
     database_.sql(f"SET plan_cache_mode = force_generic_plan; PREPARE explained AS {numbered}")
     try:

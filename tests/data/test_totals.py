@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pg8000.exceptions import DatabaseError
 
+from orders.driver import DatabaseError
 from orders.errors import violated_constraint
 from tests.harness import Clients, Database, LambdaContext, Service
 

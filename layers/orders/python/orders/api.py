@@ -18,11 +18,12 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pg8000.exceptions import DatabaseError
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from orders import database
+from orders.connection import Row
+from orders.driver import DatabaseError
 from orders.errors import KINDS, Problem, all_invalid, from_database, invalid, sqlstate
 from orders.models import EMAIL, MAX_INTEGER, PRINTABLE, PRINTABLE_OR_EMPTY, ProblemDocument
 from orders.paging import MAX_CURSOR_LENGTH, decode_cursor, encode_cursor
@@ -276,7 +277,7 @@ def required_validators(if_match: str | None) -> list[str] | None:
     return None if if_match is None or if_match.strip() == "*" else validators(if_match)
 
 
-def page(request: Request, rows: list[database.Row], limit: int) -> Response[str]:
+def page(request: Request, rows: list[Row], limit: int) -> Response[str]:
     """A page of a list, ended early where its rows are large.
 
     rows: up to limit + 1, each its sort keys and then its document as JSON text.
@@ -291,7 +292,7 @@ def page(request: Request, rows: list[database.Row], limit: int) -> Response[str
     return document(f'{{"results": [{results}], "next": {json.dumps(following)}, "next_cursor": {json.dumps(cursor)}}}')
 
 
-def _fitting(rows: list[database.Row]) -> int:
+def _fitting(rows: list[Row]) -> int:
     """How many of the rows fit into an answer; at least one, which a single document always does."""
     if sum(len(row[-1]) for row in rows) * MAX_ESCAPED_BYTES <= MAX_PAGE_BYTES:
         return len(rows)

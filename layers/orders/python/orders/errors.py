@@ -9,7 +9,7 @@ A handler raises a Problem; the API edge (api.py) turns it, and what PostgreSQL 
 import json
 from typing import Any
 
-from pg8000.exceptions import DatabaseError
+from orders.driver import DatabaseError
 
 RETRY_AFTER_SECONDS = 1
 # A body can hold tens of thousands of mistakes, each with a name as long as the body. The answer must not grow with them.

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools.event_handler import Response
-from pg8000.exceptions import DatabaseError
 from pydantic import BaseModel
 
 from orders import database
 from orders.api import Request, body_hash, document, required_validators
+from orders.connection import Row
+from orders.driver import DatabaseError
 from orders.errors import DatabaseUnavailable, Problem, invalid, not_found
 
 MAX_KEY_LENGTH = 255
@@ -134,7 +135,7 @@ def _unquoted(header: str | None) -> str | None:
     return key
 
 
-def _replay(stored: database.Row, request_hash: str, status: int) -> Response[str]:
+def _replay(stored: Row, request_hash: str, status: int) -> Response[str]:
     stored_hash, location, etag, body = stored
     if stored_hash != request_hash:
         raise invalid("Idempotency-Key", "was used with another body")

@@ -45,7 +45,7 @@ format: .venv/test ## Format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-openapi: .venv/run ## Make openapi.json and the README's endpoint table from the handlers
+openapi: .venv/test ## Make openapi.json and the README's endpoint table from the handlers
 	$(BIN)/python -m functions.openapi
 
 costs: .venv/cdk ## Compute the tables of docs/costs.md from docs/prices.toml and the templates

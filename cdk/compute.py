@@ -67,10 +67,7 @@ class Compute(Construct):
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             handler="handler.handler",
-            # openapi.json stands in get_docs as a link to the one at the top.
-            code=lambda_.Code.from_asset(
-                str(function.folder), exclude=["**/__pycache__", "function.toml"], follow_symlinks=cdk.SymlinkFollowMode.ALWAYS
-            ),
+            code=lambda_.Code.from_asset(str(function.folder), exclude=["**/__pycache__", "function.toml"]),
             layers=self.layers,
             role=self._role(part, function, logs),
             environment=self._variables(function),

@@ -12,8 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, cast
 
-from aws_lambda_powertools.event_handler.openapi.models import OAuth2, OAuthFlows
-
+from functions.describe import describe
 from functions.inventory import FUNCTIONS, OPENAPI, ROOT
 
 README = ROOT / "README.md"
@@ -25,8 +24,6 @@ PLACEHOLDERS = {
     "SEED_MAX_UNFINISHED_ROWS": "1",
     "AWS_DEFAULT_REGION": "eu-central-1",
 }
-# Powertools wants to know the scheme that routes name; its flows are filled in when all scopes are known.
-SECURITY_SCHEMES = {"oauth2": OAuth2(flows=OAuthFlows())}
 GATEWAY_MESSAGE = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
 # A document holds what other paths ask for: from these the links between operations are made.
 PATH_PARAMETERS = {
@@ -75,9 +72,7 @@ def _schemas() -> list[dict[str, Any]]:
     for file in sorted(FUNCTIONS.glob("*/handler.py")):
         module = load_handler(file.parent.name)
         if hasattr(module, "app"):
-            schemas.append(
-                json.loads(module.app.get_openapi_json_schema(title="Orders", version="0", security_schemes=SECURITY_SCHEMES))
-            )
+            schemas.append(describe(module.app.endpoints))
     return schemas
 
 
@@ -91,6 +86,8 @@ def _finish(contract: dict[str, Any]) -> None:
             _link(operation, contract["paths"])
             for parameter in operation.get("parameters", []):
                 _drop_null(parameter)
+                if parameter["in"] == "header":
+                    parameter["name"] = "-".join(word.capitalize() for word in parameter["name"].split("-"))
             _add_what_the_gateway_answers(operation)
     contract["components"]["securitySchemes"]["oauth2"] = {
         "type": "oauth2",

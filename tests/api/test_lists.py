@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from orders.models import MAX_ITEMS
+from orders.limits import MAX_ITEMS
 from tests.harness import MAX_ANSWER_BYTES, Database, Service, assert_problem
 
 

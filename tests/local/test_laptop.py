@@ -249,7 +249,7 @@ def test_a_changed_file_is_picked_up_by_the_next_request(tmp_path: Path) -> None
         models = root / "layers" / "orders" / "python" / "orders" / "errors.py"
         models.write_text(models.read_text().replace("There is no such thing", "Nothing is there"))
         wait_until(lambda: laptop.get("/api/orders/5/").json()["title"] == "Nothing is there", "The layer's change")
-        handler.write_text(handler.read_text().replace("return document", "raise RuntimeError('broken'); return document"))
+        handler.write_text(handler.read_text().replace("return json_", "raise RuntimeError('broken'); return json_"))
         wait_until(lambda: laptop.get("/api/health/").status_code == 500, "The defect")
         assert laptop.get("/api/health/").json() == {"message": "Internal Server Error"}
         wait_until(lambda: "RuntimeError: broken" in laptop.output and "handler.py" in laptop.output, "The traceback")

@@ -24,6 +24,8 @@ DATABASE = "orders"
 # PostgreSQL refuses to run as root; where it is root's project this uid and gid is what it sees itself as.
 UNPRIVILEGED_ID = 65534
 PR_SET_PDEATHSIG = 1
+# What PostgreSQL says of a crashed server whose processes have not all ended yet.
+FORMER_BACKENDS = "pre-existing shared memory block"
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -122,13 +124,19 @@ class EmbeddedPostgres:
 
     def restart(self) -> None:
         """Starts the process again on the same port, after it ended."""
-        options = [f"-c{name}={value}" for name, value in self.settings.items()]
-        self.process = self._spawn("postgres", "-D", str(self.folder / "data"), "-p", str(self.server.port), *options)
         deadline = time.monotonic() + START_SECONDS
+        self._launch()
         while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
+            if self.ended() and FORMER_BACKENDS in self._last_words():
+                # After a crash: they notice it within moments.
+                self._launch()
+            elif self.ended() or time.monotonic() > deadline:
                 raise PostgresFailed(f"PostgreSQL did not start:\n{self._last_words()}")
             time.sleep(0.02)
+
+    def _launch(self) -> None:
+        options = [f"-c{name}={value}" for name, value in self.settings.items()]
+        self.process = self._spawn("postgres", "-D", str(self.folder / "data"), "-p", str(self.server.port), *options)
 
     def ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None

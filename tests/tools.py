@@ -1,4 +1,4 @@
-"""Installs the programs that the tests need and that are not on PyPI: PgBouncer, curl, Chromium, and another PostgreSQL.
+"""Installs the programs that the tests need and that are not on PyPI: PgBouncer, curl, Valgrind, Chromium, another PostgreSQL.
 
 `python -m tests.tools`, run by `make test`. Where it cannot install them it says what will be skipped; in CI that is a failure.
 """
@@ -11,7 +11,13 @@ import sys
 from tests.oldest import oldest
 
 # Program → Debian package.
-TOOLS = {"pgbouncer": "pgbouncer", "curl": "curl", "chromium": "chromium", "chromedriver": "chromium-driver"}
+TOOLS = {
+    "pgbouncer": "pgbouncer",
+    "curl": "curl",
+    "valgrind": "valgrind",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+}
 
 
 def has_namespaces() -> bool:

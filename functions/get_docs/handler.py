@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orders.api import Api
-from orders.operations import OPENAPI
+from orders.operations import openapi
 from orders.requests import JSON
 from orders.responses import response
 
@@ -63,7 +63,7 @@ def _compressed(body: str) -> str:
 @cache
 def _contract() -> str:
     """What is deployed in this stage: seeding is not, in production."""
-    contract = json.loads(OPENAPI.read_text(encoding="utf-8"))
+    contract = json.loads(openapi())
     if os.environ["STAGE"] == "prod":
         contract["paths"] = {path: item for path, item in contract["paths"].items() if not path.startswith(SEEDING)}
     return json.dumps(contract, indent=2)
@@ -72,7 +72,7 @@ def _contract() -> str:
 @cache
 def _page() -> tuple[str, str]:
     """The page, and a policy that lets nothing run and nothing be asked for but what the page consists of."""
-    title = json.loads(OPENAPI.read_text(encoding="utf-8"))["info"]["title"]
+    title = json.loads(openapi())["info"]["title"]
     style, script = (
         SWAGGER_UI.joinpath(name).read_text("utf-8") for name in ("swagger-ui.min.css", "swagger-ui-bundle.min.js")
     )

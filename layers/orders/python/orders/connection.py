@@ -83,6 +83,8 @@ class Connection(Pg8000Connection):  # type: ignore[misc]  # pg8000 has no type 
         self._prepared: set[bytes] = set()
         self._row_descriptions: dict[bytes, tuple[list[Any], list[Any]]] = {}
         super().__init__(**options)
+        self._readable = select.poll()
+        self._readable.register(self._usock, select.POLLIN)
 
     def run(self, sql: str, *, plan_with_values: bool = False, **params: Any) -> list[Row]:
         """Rows of one statement, in one round trip; a second one only if the server does not know the statement (any more).
@@ -124,7 +126,7 @@ class Connection(Pg8000Connection):  # type: ignore[misc]  # pg8000 has no type 
 
     def stale(self) -> bool:
         """Whether the idle connection has something to read: the server's farewell, or the end of the stream."""
-        return self.lost or bool(select.select([self._usock], [], [], 0)[0])
+        return self.lost or bool(self._readable.poll(0))
 
     def set_timeout(self, seconds: float | None) -> None:
         self._usock.settimeout(seconds)

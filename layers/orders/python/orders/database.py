@@ -6,12 +6,12 @@ certainly did not run, and never repeats what may have run unless the caller say
 
 import random
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orders.connection import CONNECT_TIMEOUT_SECONDS, Connection, ConnectionLost, Row, connect
 from orders.driver import DatabaseError, InterfaceError
 from orders.errors import DatabaseUnavailable, sqlstate
+from orders.files import read_beside
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -90,4 +90,4 @@ def _open_connection() -> Connection:
 
 def load_sql(python_file: str, name: str) -> str:
     """The text of a .sql file that stands beside a Python file."""
-    return Path(python_file).with_name(name).read_text(encoding="utf-8")
+    return read_beside(python_file, name)

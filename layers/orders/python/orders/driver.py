@@ -1,7 +1,7 @@
 """pg8000 without the parts that no function uses, which are most of what importing it costs.
 
 `import pg8000.native` also loads a second driver (pg8000.legacy), SCRAM, dateutil and importlib.metadata. Stand-ins for these,
-present only while pg8000 is imported, save three quarters of the instructions (tests/contract/test_instructions.py has the
+present only while pg8000 is imported, save three quarters of the instructions (tests/budgets has the
 figures). SCRAM is loaded when a server asks for it, dateutil for a timestamp that the standard library cannot read.
 Everything of pg8000 is imported from here, so that no other import can come first.
 """

@@ -7,16 +7,15 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from orders.errors import Problem, all_invalid, invalid
+from orders.files import read_beside
 from orders.limits import PATTERN_MESSAGES
 from orders.requests import JSON, Event, Request, read_json
 
-OPENAPI = Path(__file__).with_name("openapi.json")
 SCHEMA = re.compile(r'"#/components/schemas/(\w+)"')
 # Enough for every number of the contract and for one that is too large. Python takes long for many more.
 MAX_DIGITS = 17
@@ -47,15 +46,22 @@ class Operation:
     def __init__(self, contract: dict[str, Any], method: str, path: str, function: Callable[..., Any]) -> None:
         self.function, self.path = function, path
         operation = contract["paths"][path][method.lower()]
-        # argument → its name in the request; location → the arguments that are read there
+        # argument → its name in the request
         self.names: dict[str, str] = {}
-        self.located: dict[str, list[str]] = {"path": [], "query": [], "header": []}
+        self.in_path: list[tuple[str, str]] = []
+        self.in_query: dict[str, str] = {}
+        self.in_header: list[tuple[str, str]] = []
         self.integers: set[str] = set()
         properties, required = {}, []
         for parameter in operation.get("parameters", []):
             argument = parameter["name"].lower().replace("-", "_")
             self.names[argument] = parameter["name"]
-            self.located[parameter["in"]].append(argument)
+            if parameter["in"] == "path":
+                self.in_path.append((parameter["name"], argument))
+            elif parameter["in"] == "query":
+                self.in_query[parameter["name"]] = argument
+            else:
+                self.in_header.append((parameter["name"].lower(), argument))
             properties[argument] = parameter["schema"]
             required += [argument] if parameter["required"] else []
             if parameter["schema"]["type"] == "integer":
@@ -78,14 +84,13 @@ class Operation:
         """The request and the handler's arguments. Raises Problem for everything that the contract does not allow."""
         found: dict[str, Any] = {}
         request = Request(event, self.path, found)
-        for argument in self.located["path"]:
-            found[argument] = self._value(argument, event["pathParameters"][self.names[argument]])
+        for name, argument in self.in_path:
+            found[argument] = self._value(argument, event["pathParameters"][name])
         if event["rawQueryString"]:
             self._read_query(request, found)
-        for argument in self.located["header"]:
-            text = event["headers"].get(self.names[argument].lower())
-            if text is not None:
-                found[argument] = text
+        for name, argument in self.in_header:
+            if name in event["headers"]:
+                found[argument] = event["headers"][name]
         if self.body is not None or "body" in event:
             self._read_body(request, found)
         self._check(found)
@@ -98,8 +103,7 @@ class Operation:
         return int(text[:MAX_DIGITS])
 
     def _read_query(self, request: Request, found: dict[str, Any]) -> None:
-        known = {self.names[argument]: argument for argument in self.located["query"]}
-        unknown = f"is not a parameter here; known: {', '.join(known) or 'none'}"
+        known, unknown = self.in_query, f"is not a parameter here; known: {', '.join(self.in_query) or 'none'}"
         problems = []
         for name, text in request.query():
             if name not in known:
@@ -162,9 +166,13 @@ def _message(kind: str, details: dict[str, Any]) -> str:
     return MESSAGES[kind].format_map(details)
 
 
+def openapi() -> str:
+    return read_beside(__file__, "openapi.json")
+
+
 @cache
 def contract() -> dict[str, Any]:
-    return cast(dict[str, Any], json.loads(OPENAPI.read_bytes()))
+    return cast(dict[str, Any], json.loads(openapi()))
 
 
 def _has_more_parts(value: Any, than: int) -> bool:

@@ -37,7 +37,7 @@ lint: .venv/test ## Check style, types, and that generated files are up to date
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m functions.openapi --check
+	$(BIN)/python -m contract.openapi --check
 	$(BIN)/python -m cdk.costs --check
 	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
@@ -46,7 +46,7 @@ format: .venv/test ## Format the code
 	$(BIN)/ruff format
 
 openapi: .venv/test ## Make openapi.json and the README's endpoint table from the handlers
-	$(BIN)/python -m functions.openapi
+	$(BIN)/python -m contract.openapi
 
 costs: .venv/cdk ## Compute the tables of docs/costs.md from docs/prices.toml and the templates
 	$(BIN)/python -m cdk.costs
@@ -75,7 +75,7 @@ destroy: .venv/cdk ## Remove STAGE from AWS; production is protected against it
 	$(CDK) destroy --all -c stage=$(STAGE) $(ARGS)
 
 smoke: .venv/run ## Walk through every endpoint of the service at URL (TOKEN=… where tokens are required)
-	@$(BIN)/python -m cdk.smoke $(URL) --stage $(STAGE)
+	@$(BIN)/python -m contract.smoke $(URL) --stage $(STAGE)
 
 fuzz: .venv/test ## schemathesis for longer (EXAMPLES=200)
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract -s -o timeout=3600

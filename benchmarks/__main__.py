@@ -17,7 +17,7 @@ from typing import Any
 
 from moto.server import ThreadedMotoServer
 
-from functions.inventory import FUNCTIONS, load_functions
+from contract.functions import FUNCTIONS, load_functions
 from local.postgres import EmbeddedPostgres
 from tests.harness import Database, Service
 

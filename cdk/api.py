@@ -13,10 +13,8 @@ from cdk.compute import Deployed
 from cdk.identity import Identity
 from cdk.logs import log_group
 from cdk.settings import Settings
+from contract.edge import CORS_EXPOSED, CORS_HEADERS, CORS_MAX_AGE_SECONDS, CORS_METHODS
 
-CORS_HEADERS = ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"]
-CORS_EXPOSED = ["etag", "location", "idempotency-replayed", "retry-after"]
-CORS_MINUTES = 5
 # No e-mail address, no query string, no token: what a client looked for is nobody's business.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -51,13 +49,13 @@ class Api(Construct):
         self, scope: Construct, construct_id: str, settings: Settings, identity: Identity, functions: list[Deployed]
     ) -> None:
         super().__init__(scope, construct_id)
-        methods = [apigw.CorsHttpMethod(name) for name in ("GET", "POST", "PATCH", "DELETE", "OPTIONS")]
+        methods = [apigw.CorsHttpMethod(name) for name in CORS_METHODS]
         cors = apigw.CorsPreflightOptions(
             allow_origins=list(settings.cors_origins),
             allow_methods=methods,
-            allow_headers=CORS_HEADERS,
-            expose_headers=CORS_EXPOSED,
-            max_age=cdk.Duration.minutes(CORS_MINUTES),
+            allow_headers=list(CORS_HEADERS),
+            expose_headers=list(CORS_EXPOSED),
+            max_age=cdk.Duration.seconds(CORS_MAX_AGE_SECONDS),
         )
         self.http = apigw.HttpApi(
             self,

@@ -33,7 +33,7 @@ from cdk.network import Network
 from cdk.schedules import Schedules
 from cdk.seeding import SeedQueue
 from cdk.settings import STAGES, Settings, from_context
-from functions.inventory import ROOT, Function, load_functions
+from contract.functions import ROOT, Function, load_functions
 
 
 class DataStack(cdk.Stack):

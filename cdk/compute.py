@@ -15,7 +15,7 @@ from cdk.logs import log_group
 from cdk.network import DATABASE_PORT, POSTGRES_PORT, Network
 from cdk.seeding import SeedQueue
 from cdk.settings import Settings
-from functions.inventory import Function
+from contract.functions import Function
 
 ALIAS = "live"
 # Bundled with the function's own code, which Lambda mounts here.

@@ -17,7 +17,7 @@ from aws_cdk.assertions import Template
 
 from cdk.app import build
 from cdk.settings import STAGES
-from functions.inventory import ROOT
+from contract.functions import ROOT
 
 COSTS, PRICES = ROOT / "docs" / "costs.md", ROOT / "docs" / "prices.toml"
 TABLE = re.compile(r"(<!-- costs: (\w+), made by `make costs` -->\n).*?(<!-- /costs -->)", re.DOTALL)

@@ -17,7 +17,7 @@ import jsii
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from functions.inventory import ROOT
+from contract.functions import ROOT
 
 PYTHON = "3.13"
 RUNTIME = lambda_.Runtime.PYTHON_3_13

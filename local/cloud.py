@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 
-from functions.inventory import FUNCTIONS, OPENAPI, ROOT, Function, load_functions
+from contract.functions import FUNCTIONS, OPENAPI, ROOT, Function, load_functions
 from local.auth import AUDIENCE, Authorizer, Issuer, fetch_keys
 from local.console import Console
 from local.gateway import Gateway

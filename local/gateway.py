@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from contract.edge import CORS_EXPOSED, CORS_HEADERS, CORS_MAX_AGE_SECONDS, CORS_METHODS
 from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_event, http_response, message
@@ -16,10 +17,6 @@ from local.runtime import EventTooLarge, FunctionPool
 # The service's quotas.
 MAX_BODY_BYTES = 10 * 1024 * 1024
 MAX_HEAD_BYTES = 10_240
-CORS_METHODS = "GET,POST,PATCH,DELETE,OPTIONS"
-CORS_HEADERS = "authorization,content-type,idempotency-key,if-match,if-none-match"
-CORS_EXPOSED = "etag,location,idempotency-replayed,retry-after"
-CORS_MAX_AGE_SECONDS = "300"
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -128,16 +125,20 @@ class Gateway:
         return HttpResponse(
             204,
             [
-                ("access-control-allow-methods", CORS_METHODS),
-                ("access-control-allow-headers", CORS_HEADERS),
-                ("access-control-max-age", CORS_MAX_AGE_SECONDS),
+                ("access-control-allow-methods", ",".join(CORS_METHODS)),
+                ("access-control-allow-headers", ",".join(CORS_HEADERS)),
+                ("access-control-max-age", str(CORS_MAX_AGE_SECONDS)),
             ],
         )
 
     def _cors(self, origin: str | None) -> list[tuple[str, str]]:
         if origin is None or not self.guard.allows(origin):
             return []
-        return [("access-control-allow-origin", origin), ("access-control-expose-headers", CORS_EXPOSED), ("vary", "origin")]
+        return [
+            ("access-control-allow-origin", origin),
+            ("access-control-expose-headers", ",".join(CORS_EXPOSED)),
+            ("vary", "origin"),
+        ]
 
 
 async def _read(scope: dict[str, Any], receive: Receive) -> HttpRequest:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from functions.inventory import Function, Route
+from contract.functions import Function, Route
 
 
 class Match(NamedTuple):

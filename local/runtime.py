@@ -20,7 +20,7 @@ from typing import Any
 
 import h11
 
-from functions.inventory import Function
+from contract.functions import Function
 from local.console import Console
 from local.guard import Guard
 from local.peer import is_held_by

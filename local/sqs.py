@@ -17,7 +17,7 @@ from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from functions.inventory import Function
+from contract.functions import Function
 from local.console import Console
 from local.guard import Guard
 from local.runtime import ACCOUNT, REGION, FunctionPool, Result

@@ -14,8 +14,8 @@ from urllib.parse import quote, urlencode
 
 import boto3
 
-from functions.inventory import load_functions
-from functions.openapi import load_handler
+from contract.functions import load_functions
+from contract.openapi import load_handler
 from local.events import HttpRequest, HttpResponse, http_event, http_response, message
 from local.postgres import Server
 from local.routing import Router

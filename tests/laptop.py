@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from functions.inventory import ROOT
+from contract.functions import ROOT
 from tests.servers import wait_until
 
 START_SECONDS = 60

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.inventory import OPENAPI
+from contract.functions import OPENAPI
 from orders.errors import MAX_ERRORS
 from tests.harness import Answer, Database, Service, assert_problem
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import boto3
 
-from functions.inventory import Function
+from contract.functions import Function
 from local.__main__ import serve, settings
 from local.cloud import CannotStart, Cloud
 from local.console import Console

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from cdk.app import build
-from cdk.smoke import Client, Surprise, walk
-from functions.inventory import load_functions
+from contract.functions import load_functions
+from contract.smoke import Client, Surprise, walk
 from tests.artefact.serve import MUTATIONS
 from tests.laptop import Laptop
 from tests.rds import RdsServer

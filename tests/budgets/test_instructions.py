@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.inventory import FUNCTIONS, ROOT, load_functions
-from functions.openapi import PLACEHOLDERS
+from contract.functions import FUNCTIONS, ROOT, load_functions
+from contract.openapi import PLACEHOLDERS
 from tests.harness import ROLE_PASSWORD, Service
 
 HTTP = [function.name for function in load_functions() if function.trigger == "http"]

@@ -13,7 +13,7 @@ import pytest
 
 from cdk.app import build
 from cdk.layers import PYTHON, Target, build_dependencies, build_orders, interpreter
-from functions.inventory import ROOT
+from contract.functions import ROOT
 
 AARCH64 = 183  # e_machine in an ELF header
 

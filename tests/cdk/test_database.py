@@ -14,7 +14,7 @@ from botocore import xform_name
 
 from cdk.app import build
 from cdk.compute import NETWORK_ACTIONS
-from functions.inventory import ROOT
+from contract.functions import ROOT
 from tests.cdk.conftest import Synthesized
 
 INSTANCE, PROXY, TARGETS = "AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup"

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 
 from cdk.preflight import context, problems, warnings
 from cdk.settings import from_context
-from functions.inventory import ROOT
+from contract.functions import ROOT
 
 VERSIONS = ["15.14", "16.10", "17.2", "17.10", "17.9"]
 

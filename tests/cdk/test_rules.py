@@ -15,7 +15,7 @@ from cdk.compute import NETWORK_ACTIONS, TRACING_ACTIONS
 from cdk.delivery import AT_ONCE
 from cdk.nag import BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
-from functions.inventory import OPEN_ROUTES, ROOT, load_functions
+from contract.functions import OPEN_ROUTES, ROOT, load_functions
 from tests.cdk.conftest import Synthesized, synthesize
 
 FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP, INVOKE = (

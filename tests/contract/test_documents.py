@@ -13,8 +13,8 @@ import pytest
 
 from cdk.app import CONTEXT
 from cdk.settings import STAGES
-from functions.inventory import OPENAPI, ROOT, load_functions
-from functions.openapi import README, load_handler
+from contract.functions import OPENAPI, ROOT, load_functions
+from contract.openapi import README, load_handler
 from orders.errors import KINDS, SQLSTATES
 from tests.laptop import Laptop
 from tests.tools import missing

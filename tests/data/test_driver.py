@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from functions.inventory import ROOT
+from contract.functions import ROOT
 
 UNUSED = ("pg8000.legacy", "scramp", "dateutil", "importlib.metadata", "email.message")
 LISTED = f"import orders.connection, sys; print(*[name for name in {UNUSED} if name in sys.modules])"

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from functions.inventory import load_functions
-from functions.openapi import load_handler
+from contract.functions import load_functions
+from contract.openapi import load_handler
 from tests.harness import LambdaContext
 
 WELL = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"status": "ok"}'

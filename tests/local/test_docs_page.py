@@ -13,7 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from functions.inventory import load_functions
+from contract.functions import load_functions
 from local.__main__ import SCOPES
 from tests.laptop import Laptop
 from tests.servers import wait_until

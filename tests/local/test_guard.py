@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from functions.inventory import Function, Queue
+from contract.functions import Function, Queue
 from local.__main__ import settings
 from local.cloud import CannotStart, Settings
 from local.console import Console

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cdk.smoke import Client, Surprise, walk
-from functions.inventory import ROOT, Route, load_functions
+from contract.functions import ROOT, Route, load_functions
+from contract.smoke import Client, Surprise, walk
 from local.cloud import listen
 from tests.laptop import STOP_SECONDS, Laptop, row_count
 from tests.servers import wait_until
@@ -238,7 +238,7 @@ def test_stopping_leaves_no_process_behind_and_data_stays(tmp_path: Path, how: s
 def test_a_changed_file_is_picked_up_by_the_next_request(tmp_path: Path) -> None:
     """In a copy of the project, as a developer works: edit, save, curl."""
     root = tmp_path / "project"
-    for name in ("functions", "layers", "local"):
+    for name in ("contract", "functions", "layers", "local"):
         shutil.copytree(ROOT / name, root / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "openapi.json", root)
     handler = root / "functions" / "get_health" / "handler.py"

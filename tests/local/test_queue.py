@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.inventory import Function, Queue
+from contract.functions import Function, Queue
 from local import sqs
 from local.console import Console
 from local.runtime import FunctionPool, Result

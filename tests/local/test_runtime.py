@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from functions.inventory import Function
+from contract.functions import Function
 from local import peer, runtime
 from local.cloud import RUNTIME_CLIENT
 from local.console import Console

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from functions.inventory import Function, Route
+from contract.functions import Function, Route
 from local import web
 from local.cloud import listen
 from local.console import Console

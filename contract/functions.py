@@ -1,4 +1,4 @@
-"""What is deployed: one function a folder, its routes from openapi.json, and what differs from the defaults from function.toml.
+"""What is deployed: one function per folder, its routes from openapi.json, what differs from the defaults from function.toml.
 
 Both clouds read this, the one on the laptop (local/) and the one on AWS (cdk/).
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 ROOT = Path(__file__).parent.parent
-FUNCTIONS = Path(__file__).parent
+FUNCTIONS = ROOT / "functions"
 OPENAPI = ROOT / "openapi.json"
 # What anybody may call without a token. A route that has no scopes and is not here is a mistake that both clouds refuse.
 OPEN_ROUTES = frozenset({"GET /api/health", "GET /api/docs", "GET /api/openapi.json"})

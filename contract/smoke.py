@@ -1,6 +1,6 @@
 """A walk through every endpoint of a running service, as its first client after a deployment.
 
-    python -m cdk.smoke https://… [--stage prod]        with TOKEN=… in the environment where tokens are required
+    python -m contract.smoke https://… [--stage prod]        with TOKEN=… in the environment where tokens are required
 
 Leaves behind one customer and its cancelled order, with an address that says so. Exit status 1 at the first surprise.
 """

@@ -1,6 +1,6 @@
 """Makes openapi.json, and the endpoint table of the README, from the routes that the handlers declare.
 
-`python -m functions.openapi` writes both; `--check` only tells whether they are up to date (exit status 1 when not).
+`python -m contract.openapi` writes both; `--check` only tells whether they are up to date (exit status 1 when not).
 """
 
 import importlib.util
@@ -12,8 +12,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, cast
 
-from functions.describe import describe
-from functions.inventory import FUNCTIONS, OPENAPI, ROOT
+from contract.describe import describe
+from contract.functions import FUNCTIONS, OPENAPI, ROOT
 
 README = ROOT / "README.md"
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)

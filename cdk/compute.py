@@ -20,6 +20,8 @@ from contract.functions import Function
 ALIAS = "live"
 # Bundled with the function's own code, which Lambda mounts here.
 RDS_ROOTS = "/var/task/rds-ca.pem"
+# In the layer: what every function's connection to the proxy is checked with.
+AMAZON_ROOTS = "/opt/python/orders/amazon-roots.pem"
 # Lambda puts a function into a VPC through these; they take no resource.
 NETWORK_ACTIONS = [
     "ec2:CreateNetworkInterface",
@@ -137,6 +139,7 @@ class Compute(Construct):
             "DATABASE_HOST": self.database.proxy.endpoint,
             "DATABASE_PORT": str(POSTGRES_PORT),
             "DATABASE_USER": function.database_user,
+            "DATABASE_CA_FILE": AMAZON_ROOTS,
         }
         if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
             variables["SEED_QUEUE_URL"] = self.queue.queue.queue_url

@@ -79,7 +79,6 @@ class World:
             **unpacked.environment,
             "AWS_ENDPOINT_URL": self.aws,
             "AWS_SESSION_TOKEN": CREDENTIALS["AWS_SESSION_TOKEN"],
-            "SSL_CERT_FILE": str(self.certificate),
             "PYTHONPATH": "/var/task:/opt/python:/var/runtime",
         }
         if "DATABASE_PORT" in environment:
@@ -119,9 +118,11 @@ class World:
         MUTATIONS[self.mutation](functions)
         for name, properties in functions.items():
             self.unpacked[name] = assembly.unpack(name, properties, self.folder / "functions", self.assembly_folder / "layers")
-        roots = self.unpacked["migrate_database"].task / "rds-ca.pem"
-        # The instance's certificate is ours here; that the file is where the variable says stays tested.
-        roots.write_text(roots.read_text() + self.certificate.read_text())
+        # The servers' certificate is ours here; that the files are where the variables say stays tested.
+        for unpacked in self.unpacked.values():
+            for roots in (unpacked.task / "rds-ca.pem", unpacked.opt / "python" / "orders" / "amazon-roots.pem"):
+                if roots.exists():
+                    roots.write_text(roots.read_text() + self.certificate.read_text())
 
     def _pooler(self) -> int:
         """The port of what stands for RDS Proxy behind its door: it knows the functions' roles, and PostgreSQL trusts it."""

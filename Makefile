@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test lint format fuzz bench bench-quick openapi migrate synth deploy destroy smoke lock
+.PHONY: help run reset test oldest lint format fuzz bench bench-quick openapi costs migrate synth checkov bootstrap ci deploy destroy smoke lock
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
@@ -31,18 +31,28 @@ test: .venv/test ## Run every test
 	@$(BIN)/python -m tests.tools
 	$(BIN)/python -m pytest
 
+# Without the faults: what a server that is killed keeps is PostgreSQL's affair, and takes half of the time.
+oldest: .venv/test ## Run the tests of the data and the API on the distribution's PostgreSQL, the oldest at hand
+	@$(BIN)/python -m tests.tools
+	POSTGRES=oldest $(BIN)/python -m pytest tests/data tests/api --ignore tests/data/test_faults.py
+
 lint: .venv/test ## Check style, types, and that generated files are up to date
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m functions.openapi --check
+	$(BIN)/python -m contract.openapi --check
+	$(BIN)/python -m cdk.costs --check
+	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
 format: .venv/test ## Format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-openapi: .venv/run ## Make openapi.json and the README's endpoint table from the handlers
-	$(BIN)/python -m functions.openapi
+openapi: .venv/test ## Make openapi.json and the README's endpoint table from the handlers
+	$(BIN)/python -m contract.openapi
+
+costs: .venv/cdk ## Compute the tables of docs/costs.md from docs/prices.toml and the templates
+	$(BIN)/python -m cdk.costs
 
 migrate: .venv/run ## Bring the database at DATABASE_URL to the schema of this release
 	@$(BIN)/python -m local.migrate
@@ -50,14 +60,25 @@ migrate: .venv/run ## Bring the database at DATABASE_URL to the schema of this r
 synth: .venv/cdk ## Write the deployment of STAGE to cdk.out, without an AWS account
 	$(BIN)/python -m cdk.app stage=$(STAGE)
 
+bootstrap: .venv/cdk ## Prepare the AWS account of the environment for STAGE, once
+	$(CDK) bootstrap -c stage=$(STAGE) --qualifier orders$(STAGE) --toolkit-stack-name CDKToolkit-orders$(STAGE) $(ARGS)
+
+ci: .venv/cdk ## Let GitHub Actions of GITHUB=OWNER/REPOSITORY deploy to the AWS account of the environment, once
+	$(CDK) deploy OrdersCi -c github=$(GITHUB)
+
+checkov: synth ## Scan what would be deployed with checkov, which comes for this run only (STAGE=prod)
+	@# Too large for .venv: 100 packages, some of them older than ours.
+	$(BIN)/uv tool run --system-certs checkov@3.3.30 --config-file .checkov.yaml
+
 deploy: .venv/cdk ## Deploy STAGE to the AWS account of the environment (ARGS="-c alarm_email=… -c jwt_issuer=…")
+	@$(BIN)/python -m cdk.preflight stage=$(STAGE) $(ARGS)
 	$(CDK) deploy --all --require-approval never -c stage=$(STAGE) $(ARGS)
 
 destroy: .venv/cdk ## Remove STAGE from AWS; production is protected against it
 	$(CDK) destroy --all -c stage=$(STAGE) $(ARGS)
 
 smoke: .venv/run ## Walk through every endpoint of the service at URL (TOKEN=… where tokens are required)
-	@$(BIN)/python -m cdk.smoke $(URL) --stage $(STAGE)
+	@$(BIN)/python -m contract.smoke $(URL) --stage $(STAGE)
 
 fuzz: .venv/test ## schemathesis for longer (EXAMPLES=200)
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract -s -o timeout=3600

@@ -13,10 +13,8 @@ from cdk.compute import Deployed
 from cdk.identity import Identity
 from cdk.logs import log_group
 from cdk.settings import Settings
+from contract.edge import CORS_EXPOSED, CORS_HEADERS, CORS_MAX_AGE_SECONDS, CORS_METHODS
 
-CORS_HEADERS = ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"]
-CORS_EXPOSED = ["etag", "location", "idempotency-replayed", "retry-after"]
-CORS_MINUTES = 5
 # No e-mail address, no query string, no token: what a client looked for is nobody's business.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -51,13 +49,13 @@ class Api(Construct):
         self, scope: Construct, construct_id: str, settings: Settings, identity: Identity, functions: list[Deployed]
     ) -> None:
         super().__init__(scope, construct_id)
-        methods = [apigw.CorsHttpMethod(name) for name in ("GET", "POST", "PATCH", "DELETE", "OPTIONS")]
+        methods = [apigw.CorsHttpMethod(name) for name in CORS_METHODS]
         cors = apigw.CorsPreflightOptions(
             allow_origins=list(settings.cors_origins),
             allow_methods=methods,
-            allow_headers=CORS_HEADERS,
-            expose_headers=CORS_EXPOSED,
-            max_age=cdk.Duration.minutes(CORS_MINUTES),
+            allow_headers=list(CORS_HEADERS),
+            expose_headers=list(CORS_EXPOSED),
+            max_age=cdk.Duration.seconds(CORS_MAX_AGE_SECONDS),
         )
         self.http = apigw.HttpApi(
             self,
@@ -74,8 +72,12 @@ class Api(Construct):
             auto_deploy=True,
             throttle=apigw.ThrottleSettings(rate_limit=settings.requests_per_second, burst_limit=settings.burst),
             access_log_settings=_AccessLogs(log_group(self, "AccessLogs", settings.log_days)),
-            detailed_metrics_enabled=True,
         )
+        self._add_routes(identity, functions)
+        self._throttle_open_routes(settings)
+
+    def _add_routes(self, identity: Identity, functions: list[Deployed]) -> None:
+        self.open_routes: list[apigw.HttpRoute] = []
         authorizer = identity.authorizer()
         for deployed in functions:
             integration = integrations.HttpLambdaIntegration(
@@ -83,10 +85,26 @@ class Api(Construct):
             )
             for route in deployed.function.routes:
                 for path in (route.path, f"{route.path}/{{proxy+}}"):
-                    self.http.add_routes(
+                    added = self.http.add_routes(
                         path=path,
                         methods=[apigw.HttpMethod(route.method)],
                         integration=integration,
                         authorizer=authorizer if route.scopes else apigw.HttpNoneAuthorizer(),
                         authorization_scopes=list(route.scopes) or None,
                     )
+                    self.open_routes += [] if route.scopes else added
+
+    def _throttle_open_routes(self, settings: Settings) -> None:
+        stage = self.stage.node.default_child
+        assert isinstance(stage, apigw.CfnStage)
+        throttle = {"ThrottlingRateLimit": settings.open_requests_per_second, "ThrottlingBurstLimit": settings.open_burst}
+        stage.route_settings = {_key(route): throttle for route in self.open_routes}
+        for route in self.open_routes:
+            # API Gateway refuses settings of a route that does not exist yet.
+            self.stage.node.add_dependency(route)
+
+
+def _key(route: apigw.HttpRoute) -> str:
+    resource = route.node.default_child
+    assert isinstance(resource, apigw.CfnRoute)
+    return resource.route_key

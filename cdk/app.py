@@ -12,17 +12,28 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk.api import Api
+from cdk.backups import Backups, CopiesStack
 from cdk.ci import CiStack
 from cdk.compute import Compute
 from cdk.database import Database
 from cdk.delivery import Canaries, migrate_before
 from cdk.identity import Identity
-from cdk.monitoring import Monitoring, api_watches, audit_watches, dashboard, database_watches, function_watches, queue_watches
+from cdk.monitoring import (
+    Monitoring,
+    api_watches,
+    dashboard,
+    database_watches,
+    function_watches,
+    queue_watches,
+    release_watch,
+    schedule_watches,
+)
 from cdk.nag import acknowledge
 from cdk.network import Network
+from cdk.schedules import Schedules
 from cdk.seeding import SeedQueue
-from cdk.settings import Settings, from_context
-from functions.inventory import ROOT, Function, load_functions
+from cdk.settings import STAGES, Settings, from_context
+from contract.functions import ROOT, Function, load_functions
 
 
 class DataStack(cdk.Stack):
@@ -31,17 +42,22 @@ class DataStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, **options)
         self.network = Network(self, "Network", settings)
-        # One zone: only a deployment needs it.
-        self.network.add_endpoint("SecretsManager", cdk.aws_ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER, zones=1)
-        users = sorted({function.database_user for function in functions if function.trigger != "deploy"})
+        users = sorted({f.database_user for f in functions if f.has_database and f.trigger != "deploy"})
         self.database = Database(self, "Database", settings, self.network, users)
+        if settings.backup_region:
+            Backups(self, "Backups", settings, self.database.instance.instance_arn)
         scopes = {scope for function in functions for route in function.routes for scope in route.scopes}
         self.identity = Identity(self, "Identity", settings, scopes)
         cdk.CfnOutput(self, "Issuer", value=self.identity.issuer, description="Who issues the API's tokens")
         self.queue: SeedQueue | None = None
         for worker in [function for function in functions if function.trigger == "queue"]:
             self.queue = SeedQueue(self, "Seeding", worker)
-            self.network.add_endpoint("Sqs", cdk.aws_ec2.InterfaceVpcEndpointAwsService.SQS)
+            # Lambda itself receives and deletes; from within the network messages are only sent.
+            self.network.add_endpoint(
+                "Sqs",
+                cdk.aws_ec2.InterfaceVpcEndpointAwsService.SQS,
+                cdk.aws_iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.queue.queue.queue_arn]),
+            )
 
 
 class ApiStack(cdk.Stack):
@@ -63,6 +79,9 @@ class ApiStack(cdk.Stack):
             for trigger in ("http", "queue", "schedule", "deploy")
         }
         api = Api(self, "Api", settings, data.identity, by_trigger["http"])
+        for deployed in compute.deployed.values():
+            if "PUBLIC_URL" in deployed.function.environment:
+                deployed.resource.add_environment("PUBLIC_URL", api.http.api_endpoint)
         monitoring = Monitoring(self, "Monitoring", settings)
         api_alarms = [monitoring.watch(watch) for watch in api_watches(api)]
         for watch in database_watches(data.database, settings):
@@ -72,10 +91,15 @@ class ApiStack(cdk.Stack):
         for deployed in running:
             own = [monitoring.watch(watch) for watch in function_watches(deployed)]
             takes_back[deployed.function.name] = own[:1] + (api_alarms[:1] if deployed.function.routes else [])
+            if settings.protect:
+                takes_back[deployed.function.name].append(monitoring.watch(release_watch(deployed)))
         self._add_queue(data, monitoring, by_trigger["queue"])
-        self._add_schedules(monitoring, by_trigger["schedule"])
+        for watch in schedule_watches(Schedules(self, "Schedules", by_trigger["schedule"]), settings):
+            monitoring.watch(watch)
         Canaries(self, "Canaries", settings, running, takes_back)
         [migration] = by_trigger["deploy"]
+        for watch in function_watches(migration):
+            monitoring.watch(watch)
         migrate_before(self, compute, migration)
         dashboard(self, settings, monitoring, api=api, database=data.database, functions=running)
         cdk.CfnOutput(self, "Url", value=api.http.api_endpoint, description="Where the API answers")
@@ -95,15 +119,6 @@ class ApiStack(cdk.Stack):
             for watch in queue_watches(data.queue):
                 monitoring.watch(watch)
 
-    def _add_schedules(self, monitoring: Monitoring, scheduled: list[Any]) -> None:
-        for deployed in scheduled:
-            rate = cdk.aws_events.Schedule.rate(cdk.Duration.minutes(deployed.function.schedule.rate_minutes))
-            rule = cdk.aws_events.Rule(self, f"{deployed.function.name}Schedule", schedule=rate)
-            # The next run does the same work, so one that failed is not sent again.
-            rule.add_target(cdk.aws_events_targets.LambdaFunction(deployed.alias, retry_attempts=0))
-            for watch in audit_watches(deployed):
-                monitoring.watch(watch)
-
 
 def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> cdk.App:
     """The app for the stage in the context. The CLI would read cdk.json itself; tests and `make synth` do without it."""
@@ -113,18 +128,39 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
     settings = from_context(given)
     functions = [function for function in load_functions() if settings.stage in function.stages]
     name = f"Orders-{settings.stage}"
-    data = DataStack(app, f"{name}-Data", settings, functions, termination_protection=settings.protect)
-    ApiStack(app, f"{name}-Api", settings, functions, data, termination_protection=settings.protect)
+    data = DataStack(app, f"{name}-Data", settings, functions, **_options(settings))
+    if settings.backup_region:
+        data.add_stack_dependency(CopiesStack(app, f"{name}-Copies", settings, **_options(settings)))
+    ApiStack(app, f"{name}-Api", settings, functions, data, **_options(settings))
     if repository := app.node.try_get_context("github"):
-        CiStack(app, "OrdersCi", repository)
+        # Who changes the roles of production's deployments has to be allowed to deploy to production.
+        CiStack(app, "OrdersCi", repository, synthesizer=cdk.DefaultStackSynthesizer(qualifier=STAGES["prod"].qualifier))
     for key, value in {"service": "orders", "stage": settings.stage}.items():
         # CloudFormation refuses tags on this one type, whatever CDK thinks.
         cdk.Tags.of(app).add(key, value, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"])
-    acknowledge(app)
+    acknowledge(app, data.network.database)
     return app
 
 
-CONTEXT = ("stage", "jwt_issuer", "jwt_audience", "cors_origins", "alarm_email", "runbook", "all_at_once")
+def _options(settings: Settings) -> dict[str, Any]:
+    synthesizer = cdk.DefaultStackSynthesizer(qualifier=settings.qualifier)
+    return {"synthesizer": synthesizer, "termination_protection": settings.protect}
+
+
+CONTEXT = (
+    "stage",
+    "jwt_issuer",
+    "jwt_audience",
+    "cors_origins",
+    "alarm_email",
+    "runbook",
+    "all_at_once",
+    "first_edition",
+    "postgres",
+    "restored",
+    "backup_region",
+    "seed_max_unfinished_rows",
+)
 
 
 def main() -> None:

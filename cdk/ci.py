@@ -1,6 +1,6 @@
 """Who may deploy: GitHub Actions of one repository, by OIDC. Nothing is stored there that could be stolen.
 
-Once for an account: `npx aws-cdk@2.1148.1 deploy OrdersCi -c github=OWNER/REPOSITORY`.
+Once for an account, with its own credentials: `make ci GITHUB=OWNER/REPOSITORY`.
 """
 
 from typing import Any
@@ -9,11 +9,15 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk.settings import STAGES
+
 ISSUER = "https://token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
-# What the CDK's bootstrap stack made; deploying is done by those, with the rights they were given.
-BOOTSTRAP_ROLES = ("deploy", "file-publishing", "image-publishing", "lookup")
-ENVIRONMENTS = ("dev", "prod")
+BRANCH = "refs/heads/main"
+# What the stage's bootstrap stack made; deploying is done by those, with the rights they were given.
+BOOTSTRAP_ROLES = ("deploy", "file-publishing", "lookup")
+# Longer than the first deployment to production, which makes a database in two zones, and than any canary after it.
+SESSION_HOURS = 4
 
 
 class CiStack(cdk.Stack):
@@ -21,16 +25,19 @@ class CiStack(cdk.Stack):
         """repository: OWNER/REPOSITORY on GitHub."""
         super().__init__(scope, construct_id, **options)
         provider = iam.OidcProviderNative(self, "GitHub", url=ISSUER, client_ids=[AUDIENCE])
-        qualifier = cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER
-        for environment in ENVIRONMENTS:
-            # Exactly this environment of exactly this repository: GitHub asks for its approval before it issues the token.
-            subject = f"repo:{repository}:environment:{environment}"
-            claims = {
-                f"{ISSUER.removeprefix('https://')}:{name}": value for name, value in (("sub", subject), ("aud", AUDIENCE))
-            }
-            principal = iam.WebIdentityPrincipal(provider.oidc_provider_arn, {"StringEquals": claims})
-            role = iam.Role(self, environment.capitalize(), assumed_by=principal, max_session_duration=cdk.Duration.hours(1))
-            names = [f"cdk-{qualifier}-{name}-role-{self.account}-{self.region}" for name in BOOTSTRAP_ROLES]
+        for stage, settings in STAGES.items():
+            # Exactly this environment of this repository, for which GitHub asks for approval, and nothing but main.
+            claims = {"sub": f"repo:{repository}:environment:{stage}", "aud": AUDIENCE, "ref": BRANCH}
+            issued_by_github = {f"{ISSUER.removeprefix('https://')}:{name}": value for name, value in claims.items()}
+            principal = iam.WebIdentityPrincipal(provider.oidc_provider_arn, {"StringEquals": issued_by_github})
+            session = cdk.Duration.hours(SESSION_HOURS)
+            role = iam.Role(self, stage.capitalize(), assumed_by=principal, max_session_duration=session)
+            # The copies of backups are in another region.
+            places = [f"{self.account}-{region}" for region in [self.region, *filter(None, [settings.backup_region])]]
+            names = [f"cdk-{settings.qualifier}-{name}-role-{place}" for place in places for name in BOOTSTRAP_ROLES]
             arns = [f"arn:{self.partition}:iam::{self.account}:role/{name}" for name in names]
             role.add_to_policy(iam.PolicyStatement(actions=["sts:AssumeRole"], resources=arns))
-            cdk.CfnOutput(self, f"{environment.capitalize()}RoleArn", value=role.role_arn)
+            # What `make deploy` asks before it begins; these calls take no resource.
+            asked = ["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]
+            role.add_to_policy(iam.PolicyStatement(actions=asked, resources=["*"]))
+            cdk.CfnOutput(self, f"{stage.capitalize()}RoleArn", value=role.role_arn)

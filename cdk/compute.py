@@ -1,6 +1,7 @@
 """The functions: one for each folder in functions/, each with a role, a log group and an alias of its own."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -8,17 +9,19 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from cdk.database import DATABASE, Database
+from cdk.database import DATABASE, MASTER, Database
 from cdk.layers import ARCHITECTURE, RUNTIME, build_dependencies, build_orders, layer
 from cdk.logs import log_group
 from cdk.network import DATABASE_PORT, POSTGRES_PORT, Network
 from cdk.seeding import SeedQueue
 from cdk.settings import Settings
-from functions.inventory import Function
+from contract.functions import Function
 
 ALIAS = "live"
 # Bundled with the function's own code, which Lambda mounts here.
 RDS_ROOTS = "/var/task/rds-ca.pem"
+# In the layer: what every function's connection to the proxy is checked with.
+AMAZON_ROOTS = "/opt/python/orders/amazon-roots.pem"
 # Lambda puts a function into a VPC through these; they take no resource.
 NETWORK_ACTIONS = [
     "ec2:CreateNetworkInterface",
@@ -59,7 +62,6 @@ class Compute(Construct):
 
     def _deploy(self, function: Function) -> Deployed:
         part = Construct(self, function.name)
-        migrates = function.trigger == "deploy"
         logs = log_group(part, "Logs", self.settings.log_days)
         resource = lambda_.Function(
             part,
@@ -67,10 +69,7 @@ class Compute(Construct):
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             handler="handler.handler",
-            # openapi.json stands in get_docs as a link to the one at the top.
-            code=lambda_.Code.from_asset(
-                str(function.folder), exclude=["**/__pycache__", "function.toml"], follow_symlinks=cdk.SymlinkFollowMode.ALWAYS
-            ),
+            code=lambda_.Code.from_asset(str(function.folder), exclude=["**/__pycache__", "function.toml"]),
             layers=self.layers,
             role=self._role(part, function, logs),
             environment=self._variables(function),
@@ -79,20 +78,38 @@ class Compute(Construct):
             log_group=logs,
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE,
-            vpc=self.network.vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
-            security_groups=[self.network.migration if migrates else self.network.functions],
+            **self._place(function),
         )
         return Deployed(function, resource, lambda_.Alias(part, "Live", alias_name=ALIAS, version=resource.current_version))
+
+    def _place(self, function: Function) -> dict[str, Any]:
+        if not function.has_database:
+            return {}
+        return {
+            "vpc": self.network.vpc,
+            "vpc_subnets": ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            "security_groups": [self.network.migration if function.trigger == "deploy" else self.network.functions],
+        }
 
     def _role(self, part: Construct, function: Function, logs: cdk.aws_logs.LogGroup) -> iam.Role:
         """Only what this function needs; AWS's managed policies would let it write everybody's logs."""
         role = iam.Role(part, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         logs.grant_write(role)
-        role.add_to_policy(iam.PolicyStatement(actions=[*NETWORK_ACTIONS, *TRACING_ACTIONS], resources=["*"]))
+        actions = [*(NETWORK_ACTIONS if function.has_database else []), *TRACING_ACTIONS]
+        role.add_to_policy(iam.PolicyStatement(actions=actions, resources=["*"]))
+        if function.has_database:
+            # Lambda makes network interfaces with the function's role, and the function itself must not.
+            role.add_to_policy(
+                iam.PolicyStatement(
+                    effect=iam.Effect.DENY,
+                    actions=NETWORK_ACTIONS,
+                    resources=["*"],
+                    conditions={"ArnLike": {"lambda:SourceFunctionArn": f"arn:{cdk.Aws.PARTITION}:lambda:*:*:function:*"}},
+                )
+            )
         if function.trigger == "deploy":
-            self.database.secret.grant_read(role)
-        else:
+            self.database.instance.grant_connect(role, MASTER)
+        elif function.has_database:
             self.database.proxy.grant_connect(role, function.database_user)
         if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
             self.queue.queue.grant_send_messages(role)
@@ -104,25 +121,30 @@ class Compute(Construct):
             "STAGE": self.settings.stage,
             "LOG_LEVEL": "INFO",
             "POWERTOOLS_SERVICE_NAME": function.name,
-            "POWERTOOLS_METRICS_NAMESPACE": "Orders",
-            "DATABASE_NAME": DATABASE,
-            "DATABASE_TLS": "verify",
+            "POWERTOOLS_METRICS_NAMESPACE": self.settings.metrics_namespace,
         }
+        if not function.has_database:
+            return variables
+        variables |= {"DATABASE_NAME": DATABASE, "DATABASE_TLS": "verify"}
         if function.trigger == "deploy":
             return {
                 **variables,
                 "DATABASE_HOST": self.database.instance.db_instance_endpoint_address,
                 "DATABASE_PORT": str(DATABASE_PORT),
-                "DATABASE_SECRET_ARN": self.database.secret.secret_arn,
+                "DATABASE_USER": MASTER,
+                "DATABASE_INSTANCE": self.database.resource_id,
                 "DATABASE_CA_FILE": RDS_ROOTS,
             }
         variables |= {
             "DATABASE_HOST": self.database.proxy.endpoint,
             "DATABASE_PORT": str(POSTGRES_PORT),
             "DATABASE_USER": function.database_user,
+            "DATABASE_CA_FILE": AMAZON_ROOTS,
         }
         if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
             variables["SEED_QUEUE_URL"] = self.queue.queue.queue_url
         if "SEED_MAX_RECEIVES" in function.environment and function.queue is not None:
             variables["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
+        if "SEED_MAX_UNFINISHED_ROWS" in function.environment:
+            variables["SEED_MAX_UNFINISHED_ROWS"] = str(self.settings.seed_max_unfinished_rows)
         return variables

@@ -1,4 +1,4 @@
-"""RDS for PostgreSQL behind RDS Proxy, IAM from end to end: no password but the master's, which RDS keeps and rotates."""
+"""RDS for PostgreSQL behind RDS Proxy, IAM from end to end: there is no password."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -8,30 +8,83 @@ from constructs import Construct
 
 from cdk.logs import log_group
 from cdk.network import DATABASE_PORT, Network
-from cdk.settings import Settings
+from cdk.settings import Restored, Settings
 
 MASTER = "postgres"
 DATABASE = "orders"
 # Slower statements are logged, without their values.
 SLOW_STATEMENT_MILLISECONDS = 500
+# Of the operating system: processes, load, memory.
+MONITORING_SECONDS = 60
+# Construct → log of the instance. `upgrade` says why a new major version was refused.
+LOGS = (("Logs", "postgresql"), ("UpgradeLogs", "upgrade"))
 
 
 class Database(Construct):
+    """instance: the one that is used, which after a restore is not the one that this stack made."""
+
     def __init__(self, scope: Construct, construct_id: str, settings: Settings, network: Network, users: list[str]) -> None:
         """users: the database roles that functions log in as through the proxy."""
         super().__init__(scope, construct_id)
-        subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
-        engine = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_18)
+        self.subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        self.engine = rds.DatabaseInstanceEngine.postgres(
+            version=rds.PostgresEngineVersion.of(settings.postgres, settings.postgres)
+        )
+        self.parameters = rds.ParameterGroup(self, "Parameters", engine=self.engine, parameters=_parameters(settings))
+        self.made = self._make(settings, network)
+        self._let_the_master_in_by_iam(settings)
+        self.instance: rds.IDatabaseInstance = self.made
+        if settings.restored is not None:
+            self.instance = self._restored(settings.restored, network)
+        assert self.instance.instance_resource_id is not None
+        self.resource_id: str = self.instance.instance_resource_id
+        self.proxy = self._proxy(settings, network, users)
+        # Exported whether used or not: a live stack imports them, and a restored instance may take their place.
+        for value in (self.made.instance_identifier, self.made.db_instance_endpoint_address, self.made.instance_resource_id):
+            cdk.Stack.of(self).export_value(value)
+        self._tell_people(settings, network)
+
+    def _tell_people(self, settings: Settings, network: Network) -> None:
+        """What the runbook needs and CloudFormation alone knows, as commands to run."""
+        host, group = self.instance.db_instance_endpoint_address, self.made.node.find_child("SubnetGroup")
+        assert isinstance(group, rds.SubnetGroup)
+        subnets = ", ".join(subnet.subnet_id for subnet in network.vpc.isolated_subnets)
+        token = f"aws rds generate-db-auth-token --hostname {host} --port {DATABASE_PORT} --username {MASTER}"
+        restore = {
+            "source-db-instance-identifier": self.instance.instance_identifier,
+            "target-db-instance-identifier": "NEW-NAME",
+            "restore-time": "2030-12-31T23:59:59Z",
+            "db-subnet-group-name": group.subnet_group_name,
+            "vpc-security-group-ids": network.database.security_group_id,
+            "db-parameter-group-name": self.parameters.bind_to_instance().parameter_group_name,
+            "backup-retention-period": str(settings.backup_days),
+            "enable-cloudwatch-logs-exports": " ".join(log for _, log in LOGS),
+        }
+        flags = ["enable-iam-database-authentication", "multi-az" if settings.multi_az else "no-multi-az"]
+        flags += ["deletion-protection" if settings.protect else "no-deletion-protection"]
+        words = [f"--{name} {value}" for name, value in restore.items()] + [f"--{flag}" for flag in flags]
+        place = f"VPC {network.vpc.vpc_id}; one of the subnets {subnets}; group {network.migration.security_group_id}"
+        shell = f'PGPASSWORD=$({token}) psql "host={host} port={DATABASE_PORT} user={MASTER} dbname={DATABASE} sslmode=require"'
+        for name, value in (
+            ("ShellPlace", place),
+            ("ShellCommand", shell),
+            ("RestoreCommand", " ".join(["aws rds restore-db-instance-to-point-in-time", *words])),
+        ):
+            cdk.CfnOutput(cdk.Stack.of(self), name, value=value, description="See docs/operations.md")
+
+    def _make(self, settings: Settings, network: Network) -> rds.DatabaseInstance:
         name = f"orders-{settings.stage}"
-        logs = log_group(self, "Logs", settings.log_days, f"/aws/rds/instance/{name}/postgresql")
-        self.instance = rds.DatabaseInstance(
+        logs = [
+            log_group(self, construct_id, settings.log_days, f"/aws/rds/instance/{name}/{log}") for construct_id, log in LOGS
+        ]
+        instance = rds.DatabaseInstance(
             self,
             "Instance",
             instance_identifier=name,
-            engine=engine,
+            engine=self.engine,
             instance_type=ec2.InstanceType(settings.instance_type),
             vpc=network.vpc,
-            vpc_subnets=subnets,
+            vpc_subnets=self.subnets,
             security_groups=[network.database],
             port=DATABASE_PORT,
             database_name=DATABASE,
@@ -50,15 +103,60 @@ class Database(Construct):
             removal_policy=cdk.RemovalPolicy.RETAIN if settings.protect else cdk.RemovalPolicy.DESTROY,
             auto_minor_version_upgrade=True,
             copy_tags_to_snapshot=True,
-            cloudwatch_logs_exports=["postgresql"],
-            parameter_group=rds.ParameterGroup(self, "Parameters", engine=engine, parameters=_parameters(settings)),
+            cloudwatch_logs_exports=[log for _, log in LOGS],
+            monitoring_interval=cdk.Duration.seconds(MONITORING_SECONDS),
+            monitoring_role=self._monitoring_role(),
+            parameter_group=self.parameters,
         )
-        self.instance.node.add_dependency(logs)
-        assert self.instance.secret is not None
-        self.secret = self.instance.secret
-        self.proxy = self._proxy(settings, network, subnets, users)
+        instance.node.add_dependency(*logs)
+        return instance
 
-    def _proxy(self, settings: Settings, network: Network, subnets: ec2.SubnetSelection, users: list[str]) -> rds.DatabaseProxy:
+    def _monitoring_role(self) -> iam.Role:
+        """For the one log group of the account that RDS writes; AWS's managed policy allows all that begin with RDS."""
+        role = iam.Role(self, "MonitoringRole", assumed_by=iam.ServicePrincipal("monitoring.rds.amazonaws.com"))
+        group = cdk.Stack.of(self).format_arn(
+            service="logs", resource="log-group", resource_name="RDSOSMetrics", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+        )
+        for actions, resource in (
+            (["logs:CreateLogGroup", "logs:PutRetentionPolicy"], group),
+            (
+                ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams", "logs:GetLogEvents"],
+                f"{group}:log-stream:*",
+            ),
+        ):
+            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
+        return role
+
+    def _restored(self, restored: Restored, network: Network) -> rds.IDatabaseInstance:
+        return rds.DatabaseInstance.from_database_instance_attributes(
+            self,
+            "Restored",
+            instance_identifier=restored.identifier,
+            instance_endpoint_address=restored.endpoint,
+            instance_resource_id=restored.resource_id,
+            # It is the same as that of the instance it was made from. As a reference, it leaves the rules as they are.
+            port=self.made.instance_endpoint.port,
+            security_groups=[network.database],
+            engine=self.engine,
+        )
+
+    def _let_the_master_in_by_iam(self, settings: Settings) -> None:
+        """The master makes the roles that log in by IAM, becomes an indirect member of rds_iam by that, and loses its password.
+
+        A stage of the first edition has a managed password whose secret another stack imports; both stay, unused. See
+        docs/operations.md.
+        """
+        instance = self.made.node.default_child
+        assert isinstance(instance, rds.CfnDBInstance)
+        if settings.first_edition:
+            assert self.made.secret is not None
+            cdk.Stack.of(self).export_value(self.made.secret.secret_arn)
+            return
+        # CDK has no option for it yet, and insists on a password otherwise.
+        instance.manage_master_user_password = None
+        instance.master_user_authentication_type = "iam-db-auth"
+
+    def _proxy(self, settings: Settings, network: Network, users: list[str]) -> rds.DatabaseProxy:
         role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
         for user in users:
             self.instance.grant_connect(role, user)
@@ -70,7 +168,7 @@ class Database(Construct):
             default_auth_scheme=rds.DefaultAuthScheme.IAM_AUTH,
             role=role,
             vpc=network.vpc,
-            vpc_subnets=subnets,
+            vpc_subnets=self.subnets,
             security_groups=[network.proxy],
             require_tls=True,
             iam_auth=True,
@@ -80,6 +178,8 @@ class Database(Construct):
         )
         # CDK does not see that the proxy cannot log in before its role may.
         proxy.node.add_dependency(role)
+        # Nor that it cannot reach its target before the rules between the two are there.
+        proxy.node.find_child("ProxyTargetGroup").node.add_dependency(network.proxy, network.database)
         return proxy
 
 
@@ -92,4 +192,6 @@ def _parameters(settings: Settings) -> dict[str, str]:
         # Values of statements are customers' data.
         "log_parameter_max_length": "0",
         "log_parameter_max_length_on_error": "0",
+        # So are the details of errors: the address that exists already, the key that was used before.
+        "log_error_verbosity": "terse",
     }

@@ -1,14 +1,18 @@
-"""How a release reaches its users: migrations first, then traffic in steps that an alarm takes back."""
+"""How a release reaches its users: migrations first, then traffic in waves and in steps that an alarm takes back."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import triggers
 from constructs import Construct
 
 from cdk.compute import ALIAS, Compute, Deployed
 from cdk.settings import Settings
+
+# Lambda's control plane takes 15 requests a second, which no quota raises, and every deployment keeps asking it.
+AT_ONCE = 5
 
 
 def migrate_before(scope: Construct, compute: Compute, migration: Deployed) -> None:
@@ -29,7 +33,10 @@ def migrate_before(scope: Construct, compute: Compute, migration: Deployed) -> N
 
 
 class Canaries(Construct):
-    """CodeDeploy shifts each alias: in production a tenth first, and back as soon as an alarm is red."""
+    """CodeDeploy shifts each alias: in production a tenth first, and back as soon as an alarm is red.
+
+    A deployment begins when CloudFormation updates its alias. So each alias waits for the one AT_ONCE places before it.
+    """
 
     def __init__(
         self,
@@ -43,7 +50,8 @@ class Canaries(Construct):
         super().__init__(scope, construct_id)
         in_steps = settings.protect and not settings.all_at_once
         shift = (
-            codedeploy.LambdaDeploymentConfig.CANARY_10_PERCENT_5_MINUTES
+            # Longer than the slowest alarm needs to turn red: three bad minutes of five, and the metrics' delay.
+            codedeploy.LambdaDeploymentConfig.CANARY_10_PERCENT_10_MINUTES
             if in_steps
             else codedeploy.LambdaDeploymentConfig.ALL_AT_ONCE
         )
@@ -63,6 +71,9 @@ class Canaries(Construct):
                     failed_deployment=True, stopped_deployment=True, deployment_in_alarm=not settings.all_at_once
                 ),
             ).node.add_dependency(role)
+        aliases = [_resource(deployed.alias) for deployed in functions]
+        for before, after in zip(aliases, aliases[AT_ONCE:], strict=False):
+            after.add_resource_dependency(before)
 
     def _role(self, functions: list[Deployed]) -> iam.Role:
         """AWS's managed role could change every alias of the account."""
@@ -71,5 +82,14 @@ class Canaries(Construct):
         arns = [deployed.resource.function_arn for deployed in functions]
         resources = [arn for function in arns for arn in (function, f"{function}:{ALIAS}")]
         role.add_to_policy(iam.PolicyStatement(actions=["lambda:GetAlias", "lambda:UpdateAlias"], resources=resources))
-        role.add_to_policy(iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=["*"]))
+        # As in AWS's managed role: which of a function's versions is asked about stands nowhere. Both only read.
+        reads = ["cloudwatch:DescribeAlarms", "lambda:GetProvisionedConcurrencyConfig"]
+        role.add_to_policy(iam.PolicyStatement(actions=reads, resources=["*"]))
         return role
+
+
+def _resource(alias: lambda_.Alias) -> lambda_.CfnAlias:
+    """The alias alone: what CDK keeps beneath it (permissions, event sources) need not wait."""
+    resource = alias.node.default_child
+    assert isinstance(resource, lambda_.CfnAlias)
+    return resource

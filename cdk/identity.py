@@ -1,4 +1,8 @@
-"""Who may call: a user pool with the scopes of the routes, or any other issuer of JWTs."""
+"""Who may call: a user pool with the scopes of the routes, or any other issuer of JWTs.
+
+The pool is there and exported either way. CloudFormation takes no export away that another stack still uses, and that stack
+is deployed later: a live stage could otherwise never change its issuer, in neither direction.
+"""
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
@@ -12,9 +16,6 @@ class Identity(Construct):
     def __init__(self, scope: Construct, construct_id: str, settings: Settings, scopes: set[str]) -> None:
         """scopes: as the routes name them, `<resource>/<right>`."""
         super().__init__(scope, construct_id)
-        if settings.jwt_issuer and settings.jwt_audience:
-            self.issuer, self.audience = settings.jwt_issuer, settings.jwt_audience
-            return
         pool = cognito.UserPool(
             self,
             "Users",
@@ -44,7 +45,11 @@ class Identity(Construct):
                 flows=cognito.OAuthFlows(client_credentials=True), scopes=[scope for server in granted for scope in server]
             ),
         )
-        self.issuer, self.audience = pool.user_pool_provider_url, machine.user_pool_client_id
+        stack = cdk.Stack.of(self)
+        for value in (pool.user_pool_provider_url, machine.user_pool_client_id):
+            stack.export_value(value)
+        self.issuer = settings.jwt_issuer or pool.user_pool_provider_url
+        self.audience = settings.jwt_audience or machine.user_pool_client_id
 
     def authorizer(self) -> authorizers.HttpJwtAuthorizer:
         return authorizers.HttpJwtAuthorizer("Jwt", self.issuer, jwt_audience=[self.audience])

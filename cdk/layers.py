@@ -17,13 +17,13 @@ import jsii
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from functions.inventory import ROOT
+from contract.functions import ROOT
 
 PYTHON = "3.13"
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
-# uv's name for what Lambda on arm64 runs.
-DEPLOYED = "aarch64-manylinux2014"
+# uv's name for what Lambda on arm64 runs: Amazon Linux 2023 has a newer glibc than the newest that a wheel of ours needs.
+DEPLOYED = "aarch64-manylinux_2_28"
 LAYERS = ROOT / "layers"
 # What installers note for themselves; it differs from one build to the next and nobody reads it in Lambda.
 INSTALLERS_NOTES = ("RECORD", "INSTALLER", "REQUESTED", "uv_build.json", "uv_cache.json", "direct_url.json")
@@ -112,7 +112,13 @@ def layer(scope: Construct, name: str, build: Callable[[Path, Target], None]) ->
     return lambda_.LayerVersion(
         scope,
         f"{name.capitalize()}Layer",
-        code=lambda_.Code.from_asset(str(LAYERS / name), bundling=bundling, exclude=["**/__pycache__"]),
+        # openapi.json stands in the layer as a link to the one at the top; a change of it has to make a new version.
+        code=lambda_.Code.from_asset(
+            str(LAYERS / name),
+            bundling=bundling,
+            exclude=["**/__pycache__"],
+            follow_symlinks=cdk.SymlinkFollowMode.ALWAYS,
+        ),
         compatible_runtimes=[RUNTIME],
         compatible_architectures=[ARCHITECTURE],
     )

@@ -12,21 +12,27 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from cdk.api import Api
-from cdk.compute import Deployed
+from cdk.compute import ALIAS, Deployed
 from cdk.database import Database
+from cdk.schedules import Schedules, schedule_period
 from cdk.seeding import SeedQueue
 from cdk.settings import RESERVED_CONNECTIONS, Settings
 
 MINUTE = cdk.Duration.minutes(1)
-# Three slow requests at night are no incident: percentiles count from this many requests a minute on.
-ENOUGH_REQUESTS = 20
+# Three slow requests at night are no incident: a percentile counts from as many requests per minute as it needs to be
+# more than the slowest of them.
+ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
 LATENCY_MILLISECONDS = 500
 ERROR_PERCENT = 1
+# Clients make mistakes, but not with every second request: then it is us who refuse them.
+REFUSED_PERCENT = 50
 CPU_PERCENT = 80
 CONNECTIONS_PERCENT = 80
-FREE_STORAGE_PERCENT = 15
+# RDS adds storage when 10 % is left; below that it has not come.
+FREE_STORAGE_PERCENT = 7
 BACKLOG_MESSAGES = 1000
 MESSAGE_AGE_SECONDS = 900
+AUDIT_LAG_HOURS = 24
 
 Metric = cloudwatch.IMetric
 SILENCE_IS_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
@@ -45,6 +51,8 @@ class Watch:
     points: int = 3
     of: int = 5
     silence: cloudwatch.TreatMissingData = SILENCE_IS_FINE
+    # False for an alarm that only CodeDeploy looks at: people hear of the deployment that it ends.
+    mails: bool = True
 
 
 class Monitoring(Construct):
@@ -68,8 +76,9 @@ class Monitoring(Construct):
             evaluation_periods=watch.of,
             treat_missing_data=watch.silence,
         )
-        alarm.add_alarm_action(actions.SnsAction(self.topic))
-        alarm.add_ok_action(actions.SnsAction(self.topic))
+        if watch.mails:
+            alarm.add_alarm_action(actions.SnsAction(self.topic))
+            alarm.add_ok_action(actions.SnsAction(self.topic))
         self.alarms[watch.name] = alarm
         return alarm
 
@@ -91,34 +100,48 @@ class Monitoring(Construct):
 
 def api_watches(api: Api) -> list[Watch]:
     requests = _api(api, "Count", "SampleCount")
-    errors = _api(api, "5xx", "Sum")
-    rate = cloudwatch.MathExpression(
-        expression="100 * FILL(errors, 0) / requests",
-        using_metrics={"errors": errors, "requests": requests},
-        period=MINUTE,
-        label="5xx %",
-    )
 
-    def percentile(statistic: str) -> Metric:
+    def share(name: str, expression: str) -> Metric:
         return cloudwatch.MathExpression(
-            expression=f"IF(requests > {ENOUGH_REQUESTS}, latency)",
+            expression=expression,
+            using_metrics={"errors": _api(api, name, "Sum"), "requests": requests},
+            period=MINUTE,
+            label=f"{name} %",
+        )
+
+    def percentile(statistic: str, enough: int) -> Metric:
+        return cloudwatch.MathExpression(
+            expression=f"IF(requests >= {enough}, latency)",
             using_metrics={"latency": _api(api, "Latency", statistic), "requests": requests},
             period=MINUTE,
             label=f"{statistic} ms",
         )
 
     return [
-        Watch("server-errors", f"More than {ERROR_PERCENT} % of the requests end in a 5xx.", rate, ERROR_PERCENT),
+        Watch(
+            "server-errors",
+            f"More than {ERROR_PERCENT} % of the requests end in a 5xx.",
+            share("5xx", "100 * FILL(errors, 0) / requests"),
+            ERROR_PERCENT,
+        ),
+        Watch(
+            "client-errors",
+            f"More than {REFUSED_PERCENT} % of the requests are refused with a 4xx.",
+            share("4xx", f"IF(requests >= {ENOUGH_FOR_P95}, 100 * FILL(errors, 0) / requests)"),
+            REFUSED_PERCENT,
+            points=5,
+            of=10,
+        ),
         Watch(
             "latency-p95",
             f"One request in twenty takes over {LATENCY_MILLISECONDS} ms.",
-            percentile("p95"),
+            percentile("p95", ENOUGH_FOR_P95),
             LATENCY_MILLISECONDS,
         ),
         Watch(
             "latency-p99",
             f"One request in a hundred takes over {LATENCY_MILLISECONDS} ms.",
-            percentile("p99"),
+            percentile("p99", ENOUGH_FOR_P99),
             LATENCY_MILLISECONDS,
         ),
     ]
@@ -154,13 +177,13 @@ def database_watches(database: Database, settings: Settings) -> list[Watch]:
         Watch(
             "proxy-connections",
             f"The proxy uses over {CONNECTIONS_PERCENT} % of the {settings.proxy_connections} connections it may open.",
-            _proxy(database, "DatabaseConnections", "Maximum"),
+            _proxy(database, "DatabaseConnections"),
             settings.proxy_connections * CONNECTIONS_PERCENT // 100,
         ),
         Watch(
             "proxy-pinned",
             "Sessions are pinned to a connection: something at run time sets session state, and the pool shrinks.",
-            _proxy(database, "DatabaseConnectionsCurrentlySessionPinned", "Maximum"),
+            _proxy(database, "DatabaseConnectionsCurrentlySessionPinned"),
             0,
         ),
     ]
@@ -196,13 +219,17 @@ def queue_watches(queue: SeedQueue) -> list[Watch]:
 
 def function_watches(deployed: Deployed) -> list[Watch]:
     name = deployed.function.name.replace("_", "-")
+    # A client sees a failure and asks again. Of the others nobody does, and a deployment invokes them without the alias.
+    has_clients = deployed.function.trigger == "http"
+    errors = (deployed.alias if has_clients else deployed.resource).metric_errors(period=MINUTE, statistic="Sum")
     return [
         Watch(
             f"{name}-errors",
             f"{deployed.function.name} crashes or times out.",
-            deployed.alias.metric_errors(period=MINUTE, statistic="Sum"),
+            errors,
             0,
-            points=2,
+            points=2 if has_clients else 1,
+            of=5 if has_clients else 1,
         ),
         Watch(
             f"{name}-throttles",
@@ -214,28 +241,88 @@ def function_watches(deployed: Deployed) -> list[Watch]:
     ]
 
 
-def audit_watches(audit: Deployed) -> list[Watch]:
-    schedule = audit.function.schedule
-    assert schedule is not None
-    period = cdk.Duration.minutes(schedule.rate_minutes)
+def release_watch(deployed: Deployed) -> Watch:
+    """What its new version alone does: a tenth of one function's requests is lost in the rate of them all."""
+    name = deployed.resource.function_name
+    dimensions = {
+        "FunctionName": name,
+        "Resource": f"{name}:{ALIAS}",
+        "ExecutedVersion": deployed.resource.current_version.version,
+    }
+    errors = cloudwatch.Metric(
+        namespace="AWS/Lambda", metric_name="Errors", dimensions_map=dimensions, statistic="Sum", period=MINUTE
+    )
+    return Watch(
+        f"{deployed.function.name.replace('_', '-')}-release",
+        f"The newest version of {deployed.function.name} crashes or times out; a deployment of it is taken back.",
+        errors,
+        0,
+        points=1,
+        of=1,
+        mails=False,
+    )
+
+
+def schedule_watches(schedules: Schedules, settings: Settings) -> list[Watch]:
+    watches = [
+        Watch(
+            "schedule-dead-letters",
+            "A scheduled run failed or never began; its event is in the dead-letter queue.",
+            schedules.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
+            0,
+            points=1,
+            of=1,
+        )
+    ]
+    for deployed in schedules.functions:
+        if deployed.function.name == "audit_totals":
+            watches += _audit_watches(deployed, settings)
+        if deployed.function.name == "check_health":
+            watches.append(_health_watch(deployed, settings))
+    return watches
+
+
+def _health_watch(check: Deployed, settings: Settings) -> Watch:
+    return Watch(
+        "health",
+        "The public address has not answered its health check for three minutes.",
+        _ours(check, "HealthAnswered", MINUTE, settings),
+        1,
+        below=True,
+        points=3,
+        of=3,
+        silence=SILENCE_IS_AN_ALARM,
+    )
+
+
+def _audit_watches(audit: Deployed, settings: Settings) -> list[Watch]:
+    period = schedule_period(audit)
     return [
         Watch(
             "totals-drift",
             "The audit found totals that were wrong; it repaired them.",
-            _ours(audit, "TotalsDrift", period),
+            _ours(audit, "TotalsDrift", period, settings),
             0,
             points=1,
             of=1,
         ),
         Watch(
             "audit-missing",
-            "The audit of the totals has not finished for three of its periods.",
-            _ours(audit, "AuditCompleted", period),
+            "The audit of the totals has not made a step for three of its periods.",
+            _ours(audit, "AuditSteps", period, settings),
             1,
             below=True,
             points=3,
             of=3,
             silence=SILENCE_IS_AN_ALARM,
+        ),
+        Watch(
+            "audit-lag",
+            f"What was written over {AUDIT_LAG_HOURS} hours ago has not all been audited yet.",
+            _ours(audit, "AuditLag", period, settings, "Maximum"),
+            AUDIT_LAG_HOURS * 3600,
+            points=1,
+            of=1,
         ),
     ]
 
@@ -271,7 +358,7 @@ def dashboard(
             "Connections",
             [
                 instance.metric_database_connections(period=MINUTE, statistic="Maximum"),
-                _proxy(database, "ClientConnections", "Maximum"),
+                _proxy(database, "ClientConnections"),
             ],
             "database-connections",
         ),
@@ -282,7 +369,7 @@ def dashboard(
         graph(
             "Disk latency, s", [instance.metric("ReadLatency", period=MINUTE), instance.metric("WriteLatency", period=MINUTE)]
         ),
-        graph("Pinned sessions", [_proxy(database, "DatabaseConnectionsCurrentlySessionPinned", "Maximum")], "proxy-pinned"),
+        graph("Pinned sessions", [_proxy(database, "DatabaseConnectionsCurrentlySessionPinned")], "proxy-pinned"),
     )
 
 
@@ -298,22 +385,28 @@ def _api(api: Api, name: str, statistic: str) -> cloudwatch.Metric:
     )
 
 
-def _proxy(database: Database, name: str, statistic: str) -> cloudwatch.Metric:
+def _proxy(database: Database, name: str, statistic: str = "Sum") -> cloudwatch.Metric:
+    """Each node of the proxy reports its own numbers; only their sum is the proxy's."""
     dimensions = {"ProxyName": database.proxy.db_proxy_name}
     return cloudwatch.Metric(
         namespace="AWS/RDS", metric_name=name, dimensions_map=dimensions, statistic=statistic, period=MINUTE
     )
 
 
-def _ours(deployed: Deployed, name: str, period: cdk.Duration) -> cloudwatch.Metric:
+def _ours(deployed: Deployed, name: str, period: cdk.Duration, settings: Settings, statistic: str = "Sum") -> cloudwatch.Metric:
     """A metric that a function writes into its log (EMF)."""
-    dimensions = {"service": deployed.function.name}
-    return cloudwatch.Metric(namespace="Orders", metric_name=name, dimensions_map=dimensions, statistic="Sum", period=period)
+    return cloudwatch.Metric(
+        namespace=settings.metrics_namespace,
+        metric_name=name,
+        dimensions_map={"service": deployed.function.name},
+        statistic=statistic,
+        period=period,
+    )
 
 
 def _anchor(name: str) -> str:
     """The section of the runbook; the functions share theirs."""
-    for shared in ("errors", "throttles"):
+    for shared in ("errors", "throttles", "release"):
         if name.endswith(f"-{shared}") and name != "server-errors":
             return f"function-{shared}"
     return name

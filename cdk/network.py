@@ -1,6 +1,8 @@
 """A network without a way out: isolated subnets, no NAT, and an endpoint for each service that functions call."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk.logs import log_group
@@ -18,7 +20,15 @@ class Network(Construct):
     def __init__(self, scope: Construct, construct_id: str, settings: Settings) -> None:
         super().__init__(scope, construct_id)
         isolated = ec2.SubnetConfiguration(name="isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24)
-        self.vpc = ec2.Vpc(self, "Vpc", max_azs=ZONES, nat_gateways=0, subnet_configuration=[isolated])
+        self.vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            max_azs=ZONES,
+            nat_gateways=0,
+            subnet_configuration=[isolated],
+            # Nothing of ours is in it; whatever else lands there can reach nobody.
+            restrict_default_security_group=True,
+        )
         self.vpc.add_flow_log(
             "Rejected",
             destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group(self, "FlowLogs", settings.log_days)),
@@ -30,15 +40,25 @@ class Network(Construct):
         self.database = self._group("Database", "The PostgreSQL instance")
         self.endpoints = self._group("Endpoints", "Interface endpoints of AWS services")
         self._allow(self.functions, self.proxy, POSTGRES_PORT, "SQL")
-        self._allow(self.proxy, self.database, DATABASE_PORT, "SQL")
+        # CDK adds the rules between the proxy and the database. The first edition had them twice: taking ours away from a stage
+        # of it could take the one rule that both name.
+        if settings.first_edition:
+            self._allow(self.proxy, self.database, DATABASE_PORT, "SQL")
         self._allow(self.migration, self.database, DATABASE_PORT, "Migrations")
-        for group in (self.functions, self.migration):
-            self._allow(group, self.endpoints, 443, "AWS services")
+        self._allow(self.functions, self.endpoints, 443, "AWS services")
 
-    def add_endpoint(self, name: str, service: ec2.InterfaceVpcEndpointAwsService, *, zones: int = ZONES) -> None:
-        """An interface endpoint; in one zone where a short outage only delays a deployment."""
-        subnets = ec2.SubnetSelection(subnets=self.vpc.isolated_subnets[:zones])
-        self.vpc.add_interface_endpoint(name, service=service, subnets=subnets, security_groups=[self.endpoints], open=False)
+    def add_endpoint(self, name: str, service: ec2.InterfaceVpcEndpointAwsService, allowed: iam.PolicyStatement) -> None:
+        """An interface endpoint, through which the account's own principals may do what `allowed` says, and nothing else."""
+        allowed.add_any_principal()
+        allowed.add_condition("StringEquals", {"aws:PrincipalAccount": cdk.Aws.ACCOUNT_ID})
+        endpoint = self.vpc.add_interface_endpoint(
+            name,
+            service=service,
+            subnets=ec2.SubnetSelection(subnets=self.vpc.isolated_subnets),
+            security_groups=[self.endpoints],
+            open=False,
+        )
+        endpoint.add_to_policy(allowed)
 
     def _group(self, name: str, description: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(self, name, vpc=self.vpc, description=description, allow_all_outbound=False)

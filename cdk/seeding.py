@@ -4,7 +4,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from functions.inventory import Function
+from contract.functions import Function
 
 # AWS's advice for a queue that feeds a function: enough for its retries within one receive.
 VISIBILITY_FACTOR = 6

@@ -1,11 +1,23 @@
 """What differs between the stages, and what an operator may choose (`-c name=value`)."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 RUNBOOK = "https://github.com/OWNER/REPOSITORY/blob/main/docs/operations.md"
 # RDS keeps three connections for its own administration.
 RESERVED_CONNECTIONS = 3
+# The tests pass on the oldest and the newest of these.
+POSTGRES_VERSIONS = ("15", "16", "17", "18")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """An instance that was restored from a backup, and takes the place of the one that the stack made."""
+
+    identifier: str
+    resource_id: str
+    endpoint: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,9 @@ class Settings:
     log_days: int
     requests_per_second: int
     burst: int
+    # Of each open route: anybody may call it, so it has a share of its own and cannot use up everybody's.
+    open_requests_per_second: int
+    open_burst: int
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     cors_origins: tuple[str, ...] = ()
@@ -32,6 +47,24 @@ class Settings:
     runbook: str = RUNBOOK
     # Shifts traffic at once and ignores red alarms: the way out when the deployment is what mends them.
     all_at_once: bool = False
+    # The stage was made by the first edition, whose master user had a password in Secrets Manager.
+    first_edition: bool = False
+    postgres: str = POSTGRES_VERSIONS[-1]
+    restored: Restored | None = None
+    # Where AWS Backup copies snapshots to; None: it takes none.
+    backup_region: str | None = None
+    # Over all seed runs; a single one may make as many.
+    seed_max_unfinished_rows: int = 50_000_000
+
+    @property
+    def qualifier(self) -> str:
+        """Of the stage's own bootstrap stack, so that who may deploy one stage may not deploy the other."""
+        return f"orders{self.stage}"
+
+    @property
+    def metrics_namespace(self) -> str:
+        """A stage's own, as two stages of one account would otherwise answer for each other."""
+        return f"Orders-{self.stage}"
 
     @property
     def proxy_connections(self) -> int:
@@ -51,6 +84,8 @@ STAGES = {
         log_days=14,
         requests_per_second=50,
         burst=100,
+        open_requests_per_second=10,
+        open_burst=20,
     ),
     "prod": Settings(
         stage="prod",
@@ -64,6 +99,9 @@ STAGES = {
         log_days=90,
         requests_per_second=1000,
         burst=2000,
+        backup_region="eu-west-1",
+        open_requests_per_second=20,
+        open_burst=40,
     ),
 }
 
@@ -76,6 +114,12 @@ def from_context(context: dict[str, Any]) -> Settings:
     issuer, audience = context.get("jwt_issuer"), context.get("jwt_audience")
     if bool(issuer) != bool(audience):
         raise ValueError("An external issuer needs both: -c jwt_issuer=https://… -c jwt_audience=…")
+    postgres = str(context.get("postgres") or POSTGRES_VERSIONS[-1])
+    if postgres not in POSTGRES_VERSIONS:
+        raise ValueError(f"The service is not tested on PostgreSQL {postgres!r}; choose one of {', '.join(POSTGRES_VERSIONS)}")
+    unfinished_rows = str(context.get("seed_max_unfinished_rows") or STAGES[stage].seed_max_unfinished_rows)
+    if not unfinished_rows.isdecimal():
+        raise ValueError(f"seed_max_unfinished_rows has to be a number, not {unfinished_rows!r}")
     origins = [origin.strip() for origin in str(context.get("cors_origins") or "").split(",")]
     return replace(
         STAGES[stage],
@@ -85,4 +129,27 @@ def from_context(context: dict[str, Any]) -> Settings:
         alarm_email=context.get("alarm_email"),
         runbook=context.get("runbook") or RUNBOOK,
         all_at_once=str(context.get("all_at_once", "")).lower() == "true",
+        first_edition=str(context.get("first_edition", "")).lower() == "true",
+        postgres=postgres,
+        restored=_restored(context.get("restored")),
+        backup_region=_backup_region(STAGES[stage], context.get("backup_region")),
+        seed_max_unfinished_rows=int(unfinished_rows),
     )
+
+
+def _restored(value: str | None) -> Restored | None:
+    if not value:
+        return None
+    parts = re.fullmatch(r"([a-z][a-z0-9-]*),(db-[A-Z0-9]+),([a-z0-9.-]+)", str(value))
+    if parts is None:
+        raise ValueError("A restored instance is named by three things: -c restored=IDENTIFIER,RESOURCE_ID,ENDPOINT")
+    return Restored(*parts.groups())
+
+
+def _backup_region(stage: Settings, value: str | None) -> str | None:
+    """Only a stage that protects its data has backups beside RDS's own."""
+    if not value or not stage.protect:
+        return stage.backup_region
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", value):
+        raise ValueError(f"{value!r} is no region to copy backups to: -c backup_region=eu-west-1")
+    return value

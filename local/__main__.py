@@ -6,9 +6,11 @@ Settings, all optional, as environment variables:
   DATABASE_URL=…       postgresql://owner:password@host:port/database, instead of the embedded server
   AUTH=on              tokens are required as in the cloud; a local issuer prints two
   JWT_ISSUER=…         an issuer elsewhere instead (with JWT_AUDIENCE)
-  CORS_ORIGINS=…       origins that browsers may call from, separated by commas
+  CORS_ORIGINS=…       origins whose pages may call, separated by commas; of this machine (http://localhost:* …) unless set
+  ALLOWED_HOSTS=…      further names that the gateway answers to, separated by commas: those of a tunnel or a proxy
   QUEUE_CHAOS=…        what the queue does to messages: duplicate, delay, reorder, separated by commas
   LOG_LEVEL=INFO       DEBUG also shows metrics
+  SEED_MAX_UNFINISHED_ROWS=50000000  what seed runs may have waiting to be made, all together
   LOCAL_FOLDER=.local  where data, keys and logs are kept
 """
 
@@ -16,10 +18,14 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+# So that `python -m local` works without the Makefile's PYTHONPATH, too.
+sys.path.insert(0, str(Path(__file__).parents[1] / "layers" / "orders" / "python"))
 
 from local.cloud import CannotStart, Cloud, Settings
 from local.console import Console
@@ -27,6 +33,8 @@ from local.postgres import PostgresFailed
 from local.sqs import Chaos
 
 SCOPES = ["orders/read", "orders/write", "customers/read", "customers/write", "dev/seed"]
+HOST = re.compile(r"([\w.-]+|\[[\da-f:]+\])(:\d+)?")
+ORIGIN = re.compile(r"https?://([\w.-]+|\[[\da-f:]+\])(:(\d+|\*))?")
 
 
 def settings() -> Settings:
@@ -37,6 +45,8 @@ def settings() -> Settings:
         raise CannotStart(f"PORT has to be a number, not {port!r}")
     if environment.get("AUTH", "off") not in ("on", "off"):
         raise CannotStart(f"AUTH has to be on or off, not {environment['AUTH']!r}")
+    if not (unfinished := environment.get("SEED_MAX_UNFINISHED_ROWS", str(defaults.seed_max_unfinished_rows))).isdigit():
+        raise CannotStart(f"SEED_MAX_UNFINISHED_ROWS has to be a number, not {unfinished!r}")
     try:
         chaos = Chaos.parse(environment.get("QUEUE_CHAOS", ""))
     except ValueError as reason:
@@ -48,10 +58,22 @@ def settings() -> Settings:
         auth=environment.get("AUTH") == "on",
         jwt_issuer=environment.get("JWT_ISSUER") or None,
         jwt_audience=environment.get("JWT_AUDIENCE", defaults.jwt_audience),
-        cors_origins=tuple(origin.strip() for origin in environment.get("CORS_ORIGINS", "").split(",") if origin.strip()),
+        cors_origins=_list("CORS_ORIGINS", defaults.cors_origins, ORIGIN, "origins such as http://localhost:5173"),
+        allowed_hosts=_list("ALLOWED_HOSTS", (), HOST, "names such as laptop.example.com or localhost:9000"),
         chaos=chaos,
         log_level=environment.get("LOG_LEVEL", defaults.log_level),
+        seed_max_unfinished_rows=int(unfinished),
     )
+
+
+def _list(variable: str, default: tuple[str, ...], form: re.Pattern[str], examples: str) -> tuple[str, ...]:
+    if (text := os.environ.get(variable)) is None:
+        return default
+    values = tuple(value.strip().lower() for value in text.split(",") if value.strip())
+    for value in values:
+        if not form.fullmatch(value):
+            raise CannotStart(f"{variable} has to be {examples}, separated by commas, not {value!r}")
+    return values
 
 
 async def serve(cloud: Cloud) -> None:

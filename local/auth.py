@@ -89,9 +89,9 @@ class Authorizer:
             return message(401, "Unauthorized", ("www-authenticate", "Bearer"))
         try:
             claims = self._claims(authorization.removeprefix("Bearer ").strip())
-        except (jwt.PyJWTError, KeyError, ValueError) as reason:
+            granted = _words(claims.get("scope", claims.get("scp", "")))
+        except Exception as reason:  # whatever a token makes the code stumble over, it does not let anybody in
             return message(401, "Unauthorized", ("www-authenticate", _challenge("", "invalid_token", str(reason))))
-        granted = _words(claims.get("scope", claims.get("scp", "")))
         if not set(scopes) & set(granted):
             challenge = _challenge(" ".join(scopes), "insufficient_scope", "the token lacks every scope of this route")
             return message(403, "Forbidden", ("www-authenticate", challenge))
@@ -103,7 +103,7 @@ class Authorizer:
             token, key.key, algorithms=[ALGORITHM], issuer=self.issuer, options={"verify_aud": False, "require": ["exp", "iss"]}
         )
         audience = claims.get("aud", claims.get("client_id"))
-        if self.audience not in ([audience] if isinstance(audience, str) else audience or []):
+        if self.audience not in (audience if isinstance(audience, list) else [audience]):
             raise ValueError("the token does not have a valid audience")
         return claims
 
@@ -135,12 +135,17 @@ def _json(status: int, document: Any) -> HttpResponse:
 
 
 def _challenge(scope: str, error: str, description: str) -> str:
-    safe = description.replace('"', "'").encode("ascii", "replace").decode()
+    # The description may quote the token, which may hold line breaks.
+    safe = "".join(character if " " <= character <= "~" else "?" for character in description.replace('"', "'"))
     return f'Bearer scope="{scope}" error="{error}" error_description="{safe}"'
 
 
 def _words(value: Any) -> list[str]:
-    return value.split() if isinstance(value, str) else [str(word) for word in value]
+    if isinstance(value, str):
+        return value.split()
+    if isinstance(value, list):
+        return [str(word) for word in value]
+    raise ValueError("the token's scopes are neither text nor a list")
 
 
 def _claim_text(value: Any) -> str:

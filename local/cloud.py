@@ -13,20 +13,21 @@ from typing import Any
 
 import uvicorn
 
-from functions.inventory import FUNCTIONS, OPENAPI, ROOT, Function, load_functions
+from contract.functions import FUNCTIONS, OPENAPI, ROOT, Function, load_functions
 from local.auth import AUDIENCE, Authorizer, Issuer, fetch_keys
 from local.console import Console
-from local.gateway import Gateway, refuse_unprotected
+from local.gateway import Gateway
+from local.guard import LOOPBACK_ORIGINS, Guard
 from local.postgres import EmbeddedPostgres, PostgresFailed, Server
-from local.runtime import LambdaFunction, Launch, lambda_environment
+from local.runtime import FunctionPool, Launch, lambda_environment
 from local.sqs import Chaos, Poller, QueueServer
 from local.watch import changed, snapshot
+from local.web import web_server
 
 LAYER = ROOT / "layers" / "orders" / "python"
 # Where AWS's native client does not exist (macOS, Windows) its bootstrap runs on ours.
 RUNTIME_CLIENT = Path(__file__).parent / "runtime_client"
 TICK_SECONDS = 0.5
-OPEN_ROUTES = frozenset({"/api/health", "/api/docs", "/api/openapi.json"})
 UNFINISHED_RUNS = "SELECT id::text FROM unfinished_seed_runs"
 
 
@@ -44,9 +45,11 @@ class Settings:
     auth: bool = False
     jwt_issuer: str | None = None
     jwt_audience: str = AUDIENCE
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = LOOPBACK_ORIGINS
+    allowed_hosts: tuple[str, ...] = ()
     chaos: Chaos = field(default_factory=Chaos)
     log_level: str = "INFO"
+    seed_max_unfinished_rows: int = 50_000_000
     # Replaced by the tests of deployed code, which start what CDK packed instead of what stands in functions/.
     launch: Callable[[Function, dict[str, str]], Launch] | None = None
 
@@ -55,7 +58,7 @@ class Cloud:
     def __init__(self, settings: Settings, console: Console) -> None:
         self.settings = settings
         self.console = console
-        self.functions: dict[str, LambdaFunction] = {}
+        self.functions: dict[str, FunctionPool] = {}
         self.tasks: list[asyncio.Task[None]] = []
         self.embedded: EmbeddedPostgres | None = None
         self.poller: Poller | None = None
@@ -77,12 +80,13 @@ class Cloud:
         self.settings.folder.mkdir(parents=True, exist_ok=True)
         listening = listen(self.settings.port)
         self.port: int = listening.getsockname()[1]
-        self.gateway = Gateway(self.console, self._authorizer(), self.settings.cors_origins)
+        guard = Guard.of_port(self.port, self.settings.allowed_hosts, self.settings.cors_origins)
+        self.gateway = Gateway(self.console, self._authorizer(), guard)
         self.gateway.issuer = self.issuer
         self.database = await asyncio.to_thread(self._start_database)
         self._load_functions()
         worker = self.functions["run_seed_chunk"]
-        self.queue = await asyncio.to_thread(QueueServer, worker.function)
+        self.queue = await asyncio.to_thread(QueueServer, worker.definition)
         await self._migrate()
         await asyncio.to_thread(self._resend_unfinished_runs)
         self.poller = Poller(self.queue, worker, self.console, self.settings.chaos)
@@ -109,7 +113,6 @@ class Cloud:
         if not self.settings.auth:
             return None
         try:
-            refuse_unprotected(load_functions(), OPEN_ROUTES)
             if self.settings.jwt_issuer:
                 return Authorizer(self.settings.jwt_issuer, self.settings.jwt_audience, fetch_keys(self.settings.jwt_issuer))
         except (ValueError, OSError, KeyError) as reason:
@@ -129,11 +132,11 @@ class Cloud:
         for function in load_functions():
             known = self.functions.get(function.name)
             if known is None:
-                self.functions[function.name] = LambdaFunction(
+                self.functions[function.name] = FunctionPool(
                     function, lambda wanted: launch(wanted, self._variables(wanted)), self.console
                 )
             else:
-                known.function = function
+                known.definition = function
         self.gateway.set_functions(self.functions.values())
 
     def _variables(self, function: Function) -> dict[str, str]:
@@ -145,6 +148,8 @@ class Cloud:
             "POWERTOOLS_SERVICE_NAME": function.name,
             "POWERTOOLS_METRICS_NAMESPACE": "Orders",
         }
+        if "PUBLIC_URL" in function.environment:
+            variables["PUBLIC_URL"] = self.url
         if function.trigger == "deploy":
             return {**variables, "DATABASE_ROLE_PASSWORD": self.role_password}
         variables |= {"DATABASE_USER": function.database_user, "DATABASE_PASSWORD": self.role_password}
@@ -152,6 +157,8 @@ class Cloud:
             variables |= {"SEED_QUEUE_URL": self.queue.url, "AWS_ENDPOINT_URL_SQS": self.queue.endpoint}
         if "SEED_MAX_RECEIVES" in function.environment and function.queue is not None:
             variables["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
+        if "SEED_MAX_UNFINISHED_ROWS" in function.environment:
+            variables["SEED_MAX_UNFINISHED_ROWS"] = str(self.settings.seed_max_unfinished_rows)
         return variables
 
     async def _migrate(self) -> None:
@@ -173,10 +180,7 @@ class Cloud:
         connection.close()
 
     async def _serve(self, listening: socket.socket) -> None:
-        config = uvicorn.Config(
-            self.gateway, log_level="warning", access_log=False, lifespan="off", server_header=False, ws="none"
-        )
-        self.web = uvicorn.Server(config)
+        self.web = web_server(self.gateway)
         # Signals are handled once for everything, not by the web server.
         self.serving = asyncio.create_task(self.web._serve([listening]))
         while not self.web.started:
@@ -214,7 +218,7 @@ class Cloud:
             return
         shared = any(LAYER in file.parents for file in files)
         for name, function in self.functions.items():
-            if shared or any(function.function.folder in file.parents for file in files):
+            if shared or any(function.definition.folder in file.parents for file in files):
                 await function.recycle()
                 self.console.line(name, "changed; the next request runs the new code") if not shared else None
         if shared:
@@ -226,15 +230,15 @@ class Cloud:
                 self.console.problem("migrate_database", str(reason))
 
     def _schedules(self) -> list[Callable[[], Any]]:
-        async def run(function: LambdaFunction, seconds: float) -> None:
+        async def run(function: FunctionPool, seconds: float) -> None:
             while True:
                 await asyncio.sleep(seconds)
                 await function.invoke({"source": "aws.scheduler"})
 
         return [
-            lambda function=function: run(function, function.function.schedule.rate_minutes * 60)  # type: ignore[misc]
+            lambda function=function: run(function, function.definition.schedule.rate_minutes * 60)  # type: ignore[misc]
             for function in self.functions.values()
-            if function.function.schedule is not None
+            if function.definition.schedule is not None and function.definition.schedule.on_laptop
         ]
 
 

@@ -23,6 +23,7 @@ class HttpRequest:
     body: bytes = b""
     source_ip: str = "127.0.0.1"
     protocol: str = "HTTP/1.1"
+    scheme: str = "http"
 
     def header(self, name: str) -> str | None:
         values = [value for key, value in self.headers if key == name]
@@ -53,7 +54,7 @@ def http_event(
     headers = {name: request.header(name) or "" for name, _ in request.headers if name != "cookie"}
     scheme_headers = {
         "x-forwarded-for": request.source_ip,
-        "x-forwarded-proto": "http",
+        "x-forwarded-proto": request.scheme,
         "x-forwarded-port": host.rpartition(":")[2],
     }
     event: dict[str, Any] = {

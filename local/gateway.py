@@ -4,23 +4,19 @@ import base64
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
-from functions.inventory import Function, Route
+from contract.edge import CORS_EXPOSED, CORS_HEADERS, CORS_MAX_AGE_SECONDS, CORS_METHODS
 from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_event, http_response, message
-from local.runtime import LambdaFunction
+from local.guard import Guard
+from local.routing import Router
+from local.runtime import EventTooLarge, FunctionPool
 
 # The service's quotas.
 MAX_BODY_BYTES = 10 * 1024 * 1024
 MAX_HEAD_BYTES = 10_240
-CORS_METHODS = "GET,POST,PATCH,DELETE,OPTIONS"
-CORS_HEADERS = "authorization,content-type,idempotency-key,if-match,if-none-match"
-CORS_EXPOSED = "etag,location,idempotency-replayed,retry-after"
-CORS_MAX_AGE_SECONDS = "300"
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -30,30 +26,23 @@ class BodyTooLarge(Exception):
     """The request's body is over the service's quota."""
 
 
-@dataclass(frozen=True)
-class Match:
-    function: LambdaFunction
-    route: Route
-    route_key: str
-    path_parameters: dict[str, str]
+class ClientGone(Exception):
+    """The connection ended before the request did. What there is of it must not be acted on."""
 
 
 class Gateway:
     """An ASGI application. Functions and routes can be replaced while it runs."""
 
-    def __init__(self, console: Console, authorizer: Authorizer | None, cors_origins: Iterable[str]) -> None:
+    def __init__(self, console: Console, authorizer: Authorizer | None, guard: Guard) -> None:
         self.console = console
         self.authorizer = authorizer
-        self.cors_origins = frozenset(cors_origins)
-        self.routes: list[tuple[Route, list[str], LambdaFunction]] = []
+        self.guard = guard
+        self.set_functions([])
         self.issuer: Issuer | None = None
 
-    def set_functions(self, functions: Iterable[LambdaFunction]) -> None:
-        """The most specific first: /orders/summary before /orders/{order_id}, and either before /orders with more behind it."""
-        routes = [
-            (route, route.path.strip("/").split("/"), function) for function in functions for route in function.function.routes
-        ]
-        self.routes = sorted(routes, key=lambda known: (-len(known[1]), known[0].path.count("{")))
+    def set_functions(self, pools: Iterable[FunctionPool]) -> None:
+        self.pools = {pool.definition.name: pool for pool in pools}
+        self.router = Router(pool.definition for pool in self.pools.values())
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,6 +54,8 @@ class Gateway:
             origin = request.header("origin")
         except BodyTooLarge:
             response, origin = message(413, "Request Entity Too Large"), None
+        except ClientGone:
+            return
         headers = [*response.headers, *self._cors(origin), ("apigw-requestid", request_id)]
         if response.status not in (204, 304):
             headers.append(("content-length", str(len(response.body))))
@@ -73,16 +64,13 @@ class Gateway:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
     async def answer(self, request: HttpRequest, request_id: str) -> HttpResponse:
-        if (
-            sum(len(name) + len(value) for name, value in request.headers) + len(request.raw_path) + len(request.query)
-            > MAX_HEAD_BYTES
-        ):
-            return message(431, "Request Header Fields Too Large")
+        if refusal := self._refusal(request):
+            return refusal
         if self.issuer is not None and (answer := self.issuer.answer(request)):
             return answer
         if self._is_preflight(request):
             return self._preflight(request)
-        match = self.match(request.method, request.raw_path)
+        match = self.router.match(request.method, request.raw_path)
         if match is None:
             return message(404, "Not Found")
         authorizer: dict[str, Any] | None = None
@@ -91,36 +79,30 @@ class Gateway:
             if isinstance(verdict, HttpResponse):
                 return verdict
             authorizer = verdict
-        return await self._invoke(
-            match, request, http_event(request, match.route_key, match.path_parameters, request_id, authorizer)
-        )
+        event = http_event(request, match.route_key, match.path_parameters, request_id, authorizer)
+        return await self._invoke(self.pools[match.function], request, event)
 
-    def match(self, method: str, raw_path: str) -> Match | None:
-        """The route of a path; with something behind it, its twin `<path>/{proxy+}`, which also takes a trailing slash."""
-        parts = [unquote(part) for part in raw_path.removeprefix("/").split("/")]
-        for exact in (True, False):
-            for route, pattern, function in self.routes:
-                fits = len(parts) == len(pattern) if exact else len(parts) > len(pattern)
-                if route.method != method or not fits:
-                    continue
-                variables = _variables(pattern, parts)
-                if variables is None:
-                    continue
-                if exact:
-                    return Match(function, route, f"{method} {route.path}", variables)
-                proxy = "/".join(parts[len(pattern) :])
-                return Match(function, route, f"{method} {route.path}/{{proxy+}}", {**variables, "proxy": proxy})
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        """Of what is not looked at any further: too long a head, or a request that some page in a browser sent."""
+        headers = sum(len(name) + len(value) for name, value in request.headers)
+        if headers + len(request.raw_path) + len(request.query) > MAX_HEAD_BYTES:
+            return message(431, "Request Header Fields Too Large")
+        if reason := self.guard.refusal(request.method, request.header):
+            self.console.problem("gateway", f"{request.method} {request.raw_path} → 403: {reason}")
+            return message(403, "Forbidden")
         return None
 
-    async def _invoke(self, match: Match, request: HttpRequest, event: dict[str, Any]) -> HttpResponse:
-        name, start = match.function.function.name, time.perf_counter()
-        result = await match.function.invoke(event)
+    async def _invoke(self, pool: FunctionPool, request: HttpRequest, event: dict[str, Any]) -> HttpResponse:
+        name, start = pool.definition.name, time.perf_counter()
         try:
+            result = await pool.invoke(event)
             if result.failed:
                 unavailable = result.json.get("errorType") == "Sandbox.Timedout"
                 response = message(503, "Service Unavailable") if unavailable else message(500, "Internal Server Error")
             else:
                 response = http_response(result.json)
+        except EventTooLarge:
+            response = message(413, "Request Entity Too Large")
         except (ValueError, TypeError, AttributeError) as reason:
             self.console.problem(name, f"The answer is not one that API Gateway understands: {reason}")
             response = message(500, "Internal Server Error")
@@ -132,51 +114,39 @@ class Gateway:
 
     def _is_preflight(self, request: HttpRequest) -> bool:
         return (
-            bool(self.cors_origins)
+            bool(self.guard.origins)
             and request.method == "OPTIONS"
             and request.header("access-control-request-method") is not None
         )
 
     def _preflight(self, request: HttpRequest) -> HttpResponse:
-        if request.header("origin") not in self.cors_origins:
+        if (origin := request.header("origin")) is None or not self.guard.allows(origin):
             return HttpResponse(204)
         return HttpResponse(
             204,
             [
-                ("access-control-allow-methods", CORS_METHODS),
-                ("access-control-allow-headers", CORS_HEADERS),
-                ("access-control-max-age", CORS_MAX_AGE_SECONDS),
+                ("access-control-allow-methods", ",".join(CORS_METHODS)),
+                ("access-control-allow-headers", ",".join(CORS_HEADERS)),
+                ("access-control-max-age", str(CORS_MAX_AGE_SECONDS)),
             ],
         )
 
     def _cors(self, origin: str | None) -> list[tuple[str, str]]:
-        if origin is None or origin not in self.cors_origins:
+        if origin is None or not self.guard.allows(origin):
             return []
-        return [("access-control-allow-origin", origin), ("access-control-expose-headers", CORS_EXPOSED), ("vary", "origin")]
-
-
-def refuse_unprotected(functions: Iterable[Function], open_routes: frozenset[str]) -> None:
-    """Raises ValueError for a route that would be open without being meant to be."""
-    for function in functions:
-        for route in function.routes:
-            if not route.scopes and route.path not in open_routes:
-                raise ValueError(f"{route.method} {route.path} has no scopes and is not on the list of open routes")
-
-
-def _variables(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
-    found = {}
-    for expected, part in zip(pattern, parts, strict=False):
-        if expected.startswith("{") and part:
-            found[expected[1:-1]] = part
-        elif expected != part:
-            return None
-    return found
+        return [
+            ("access-control-allow-origin", origin),
+            ("access-control-expose-headers", ",".join(CORS_EXPOSED)),
+            ("vary", "origin"),
+        ]
 
 
 async def _read(scope: dict[str, Any], receive: Receive) -> HttpRequest:
     body = bytearray()
     while True:
         part = await receive()
+        if part["type"] == "http.disconnect":
+            raise ClientGone
         body += part.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge

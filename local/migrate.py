@@ -3,7 +3,7 @@
 import os
 import sys
 
-from functions.openapi import load_handler
+from contract.openapi import load_handler
 from local.postgres import PostgresFailed, Server
 
 

@@ -7,16 +7,20 @@ told to (`Chaos`).
 import asyncio
 import logging
 import random
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
-from functions.inventory import Function
+from contract.functions import Function
 from local.console import Console
-from local.runtime import ACCOUNT, REGION, LambdaFunction, Result
+from local.guard import Guard
+from local.runtime import ACCOUNT, REGION, FunctionPool, Result
 
 QUEUE, DEAD_LETTER_QUEUE = "orders-seed", "orders-seed-dlq"
 # How many batches are with the worker at once; one per core of a small laptop.
@@ -27,6 +31,8 @@ WAIT_SECONDS = 1
 RETRY_SECONDS = 2
 DELAY_SECONDS = 1.0
 DUPLICATES = 2
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,13 @@ class QueueServer:
     def __init__(self, worker: Function) -> None:
         assert worker.queue is not None
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self.server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        self.server.start()
-        host, port = self.server.get_host_and_port()
-        self.endpoint = f"http://{host}:{port}"
+        # moto's own server would answer every page: it reflects any origin.
+        moto = DomainDispatcherApplication(create_backend_app)
+        self.server = make_server("127.0.0.1", 0, moto, threaded=True, request_handler=MotoRequestHandler)
+        self.server.app = guarded(moto, Guard.of_port(self.server.port))
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+        self.endpoint = f"http://127.0.0.1:{self.server.port}"
         self.client = sqs_client(self.endpoint)
         dead = self.client.create_queue(QueueName=DEAD_LETTER_QUEUE)["QueueUrl"]
         arn = self.client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -66,17 +75,34 @@ class QueueServer:
         self.dead_letter_url = dead
 
     def stop(self) -> None:
-        self.server.stop()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+def guarded(application: Application, guard: Guard) -> Application:
+    """A WSGI application behind a guard."""
+
+    def application_or_refusal(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def header(name: str) -> str | None:
+            return environ.get(f"HTTP_{name.upper().replace('-', '_')}")
+
+        if guard.refusal(environ["REQUEST_METHOD"], header):
+            start_response("403 Forbidden", [("Content-Type", "text/plain"), ("Content-Length", "0")])
+            return []
+        return application(environ, start_response)
+
+    return application_or_refusal
 
 
 class Poller:
     """Hands batches of messages to the worker and deletes those that it did not report as failed."""
 
-    def __init__(self, queue: QueueServer, worker: LambdaFunction, console: Console, chaos: Chaos) -> None:
-        assert worker.function.queue is not None
+    def __init__(self, queue: QueueServer, worker: FunctionPool, console: Console, chaos: Chaos) -> None:
+        assert worker.definition.queue is not None
         self.client, self.url = queue.client, queue.url
         self.worker = worker
-        self.batch_size = worker.function.queue.batch_size
+        self.batch_size = worker.definition.queue.batch_size
         self.console = console
         self.chaos = chaos
         self.tasks: list[asyncio.Task[None]] = []

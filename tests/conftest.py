@@ -9,6 +9,7 @@ from moto.server import ThreadedMotoServer
 
 from local.postgres import EmbeddedPostgres
 from tests.harness import Clients, Database, Service
+from tests.oldest import OldestPostgres
 
 # Settings come from the fixtures alone, never from the developer's shell.
 os.environ.update(
@@ -21,6 +22,7 @@ os.environ.update(
         "POWERTOOLS_METRICS_NAMESPACE": "Orders",
         "POWERTOOLS_SERVICE_NAME": "test",
         "SEED_MAX_RECEIVES": "3",
+        "SEED_MAX_UNFINISHED_ROWS": "50000000",
         "STAGE": "test",
     }
 )
@@ -28,7 +30,8 @@ os.environ.update(
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), fsync="off")
+    kind = OldestPostgres if os.environ.get("POSTGRES") == "oldest" else EmbeddedPostgres
+    server = kind(tmp_path_factory.mktemp("postgres"), fsync="off")
     server.start()
     yield server
     server.stop()

@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from functions.inventory import ROOT
+from contract.functions import ROOT
 from tests.servers import wait_until
 
 START_SECONDS = 60
@@ -105,7 +105,7 @@ class Laptop:
             answer = self.get(run)
             # While the database is down the run cannot be read; that is not its end.
             last.update(answer.json() if answer.status_code == 200 else {})
-            return last.get("status") in ("succeeded", "failed")
+            return last.get("status") in ("succeeded", "failed", "cancelled")
 
         wait_until(over, f"The end of {run}", seconds)
         return last

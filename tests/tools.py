@@ -1,4 +1,4 @@
-"""Installs the programs that the tests need and that are not on PyPI: PgBouncer, Chromium and its driver.
+"""Installs the programs that the tests need and that are not on PyPI: PgBouncer, curl, Valgrind, Chromium, another PostgreSQL.
 
 `python -m tests.tools`, run by `make test`. Where it cannot install them it says what will be skipped; in CI that is a failure.
 """
@@ -8,8 +8,16 @@ import shutil
 import subprocess
 import sys
 
+from tests.oldest import oldest
+
 # Program → Debian package.
-TOOLS = {"pgbouncer": "pgbouncer", "chromium": "chromium", "chromedriver": "chromium-driver"}
+TOOLS = {
+    "pgbouncer": "pgbouncer",
+    "curl": "curl",
+    "valgrind": "valgrind",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+}
 
 
 def has_namespaces() -> bool:
@@ -22,7 +30,10 @@ def has_namespaces() -> bool:
 def missing() -> dict[str, str]:
     # Debian keeps servers out of an ordinary user's PATH.
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
-    return {tool: package for tool, package in TOOLS.items() if not shutil.which(tool, path=path)}
+    found = {tool: package for tool, package in TOOLS.items() if not shutil.which(tool, path=path)}
+    if oldest() is None:
+        found["a PostgreSQL of the distribution"] = "postgresql"
+    return found
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ WITH target AS (
     FROM customers AS c, orders AS seen
     WHERE o.id = :order_id
       AND o.status = 'pending'
+      AND o.item_count < :max_items
       AND c.id = o.customer_id
       -- Nobody changed the order since this statement began, so the items read below are the items of this version.
       AND seen.id = o.id AND o.xmin = seen.xmin

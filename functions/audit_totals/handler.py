@@ -3,7 +3,6 @@
 The triggers keep totals right whoever writes; this is the proof of it, and the alarm if it ever were not so.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -12,22 +11,32 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orders import database
 
-# A range of ids is a statement of its own, so that locks are short and the statement timeout is far.
-RANGE = 50_000
+# Orders per statement: locks are short, and the statement timeout is far.
+ORDERS_PER_STEP = 50_000
 # Twice what the contract promises.
 KEYS_KEPT_HOURS = 48
+KEYS_PER_BATCH = 10_000
+# Two million keys per run; what is left waits for the next one instead of keeping the recount waiting.
+KEY_BATCHES = 200
 # Long after SQS has given up on every message of a run: its worker was killed each time before it could say so.
 STALE_RUN_HOURS = 24
+# More than the statement timeout: a step that begins also ends.
 SECONDS_TO_FINISH = 60
 
-BOUNDS = "SELECT coalesce(max(id), 0) FROM "
-REPAIRS = {
-    "orders": "SELECT repair_order_totals(:first, :last)",
-    "customers": "SELECT repair_customer_totals(:first, :last)",
-}
+STEP = "SELECT audited, repaired, finished FROM audit_step(:batch)"
+# In seconds: how long ago the last pass that came to its end began.
+LAG = "SELECT greatest(0, extract(epoch FROM now() - audited_until))::bigint FROM audit_progress"
 PURGE_KEYS = """
 WITH purged AS (
-    DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(hours => :hours::integer) RETURNING 1
+    DELETE FROM idempotency_keys
+    -- By position, so that each batch reads the index from its beginning and no more than it deletes.
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM idempotency_keys
+        WHERE created_at < now() - make_interval(hours => :hours::integer)
+        ORDER BY created_at
+        LIMIT :batch
+    ))
+    RETURNING 1
 )
 SELECT count(*) FROM purged
 """
@@ -35,6 +44,8 @@ FAIL_STALE_RUNS = """
 WITH failed AS (
     UPDATE seed_runs SET failed_at = now(), error = 'The worker never finished it.'
     WHERE id IN (SELECT id FROM unfinished_seed_runs) AND created_at < now() - make_interval(hours => :hours::integer)
+      -- Looked at again when somebody else is ending the run at this moment.
+      AND failed_at IS NULL AND cancelled_at IS NULL
     RETURNING 1
 )
 SELECT count(*) FROM failed
@@ -44,40 +55,53 @@ logger = Logger()
 metrics = Metrics()
 
 
-class AuditIncomplete(Exception):
-    """The time was not enough for the whole audit. What was repaired stays repaired."""
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """How many rows were wrong and are right now, how many were cleared away, and whether a pass came to its end.
 
-
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """How many rows were wrong and are right now, and how many were cleared away."""
+    A run ends with the pass or with its time; the next run goes on where it stopped.
+    """
     database.begin_invocation(context)
-    repaired = {table: _repair(table, context) for table in REPAIRS}
-    [[purged]] = database.run(PURGE_KEYS, repeatable=True, hours=KEYS_KEPT_HOURS)
+    # First, because the recount takes whatever time there is.
+    purged = _purge_keys(context)
     [[stale]] = database.run(FAIL_STALE_RUNS, repeatable=True, hours=STALE_RUN_HOURS)
+    repaired = {"orders": 0, "customers": 0}
+    steps, finished = 0, False
+    try:
+        while not finished and _has_time(context):
+            [[audited, rows, finished]] = database.run(STEP, repeatable=True, batch=ORDERS_PER_STEP)
+            repaired[audited] += rows
+            steps += 1
+        [[lag]] = database.run(LAG, repeatable=True)
+        metrics.add_metric("AuditLag", MetricUnit.Seconds, lag)
+    finally:
+        # Also when a later step failed: what was repaired is not found again.
+        metrics.add_metric("AuditSteps", MetricUnit.Count, steps)
+        metrics.add_metric("TotalsDrift", MetricUnit.Count, sum(repaired.values()))
+        metrics.add_metric("PurgedKeys", MetricUnit.Count, purged)
+        metrics.flush_metrics()
     result = {
         "repaired_orders": repaired["orders"],
         "repaired_customers": repaired["customers"],
         "purged_keys": purged,
         "failed_runs": stale,
+        "finished": finished,
+        "lag_seconds": lag,
     }
-    metrics.add_metric("TotalsDrift", MetricUnit.Count, sum(repaired.values()))
-    metrics.add_metric("AuditCompleted", MetricUnit.Count, 1)
-    metrics.flush_metrics()
     logger.info("Audited the totals", extra=result)
     return result
 
 
-def _repair(table: str, context: LambdaContext) -> int:
-    [[highest]] = database.run(BOUNDS + table, repeatable=True)
-    repaired = 0
-    for first, last in _ranges(highest):
-        if context.get_remaining_time_in_millis() < SECONDS_TO_FINISH * 1000:
-            raise AuditIncomplete(f"{table} were audited up to id {first - 1} of {highest}")
-        [[rows]] = database.run(REPAIRS[table], repeatable=True, first=first, last=last)
-        repaired += rows
-    return repaired
+def _purge_keys(context: LambdaContext) -> int:
+    purged = 0
+    for _ in range(KEY_BATCHES):
+        if not _has_time(context):
+            break
+        [[rows]] = database.run(PURGE_KEYS, repeatable=True, hours=KEYS_KEPT_HOURS, batch=KEYS_PER_BATCH)
+        purged += rows
+        if rows < KEYS_PER_BATCH:
+            break
+    return purged
 
 
-def _ranges(highest: int) -> Iterator[tuple[int, int]]:
-    for first in range(1, highest + 1, RANGE):
-        yield first, first + RANGE - 1
+def _has_time(context: LambdaContext) -> bool:
+    return context.get_remaining_time_in_millis() >= SECONDS_TO_FINISH * 1000

@@ -1,11 +1,18 @@
 """POST /api/customers/"""
 
-from aws_lambda_powertools.event_handler import Response
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from orders import database
-from orders.api import Api, IdempotencyKey
-from orders.models import Customer, NewCustomer
+from orders.api import Api
 from orders.writes import create
+
+if TYPE_CHECKING:
+    from orders.models import NewCustomer
+    from orders.parameters import IdempotencyKey
+    from orders.requests import Request
+    from orders.responses import Response
 
 app = Api()
 CREATE_CUSTOMER = database.load_sql(__file__, "create_customer.sql")
@@ -15,16 +22,16 @@ CREATE_CUSTOMER = database.load_sql(__file__, "create_customer.sql")
     "POST",
     "/api/customers",
     scopes=["customers/write"],
-    returns={201: Customer},
-    problems=[409, 415],
+    returns={201: "Customer"},
+    problems=[409],
     tag="Customers",
 )
-def create_customer(customer: NewCustomer, idempotency_key: IdempotencyKey = None) -> Response[str]:
+def create_customer(request: Request, customer: NewCustomer, idempotency_key: IdempotencyKey = None) -> Response:
     """Create a customer.
 
     An e-mail address belongs to one customer, in any letter case.
     """
-    created = create(app.current_event, CREATE_CUSTOMER, customer, idempotency_key, email=customer.email, name=customer.name)
+    created = create(request, CREATE_CUSTOMER, customer, idempotency_key, **customer)
     assert created is not None, "an insert of one row either makes it or is refused"
     return created
 

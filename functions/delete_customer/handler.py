@@ -1,10 +1,18 @@
 """DELETE /api/customers/{customer_id}/"""
 
-from aws_lambda_powertools.event_handler import Response
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from orders import database
-from orders.api import Api, Id, IfMatch, required_validators
+from orders.api import Api
 from orders.errors import Problem, not_found
+from orders.responses import if_match_tags, response
+
+if TYPE_CHECKING:
+    from orders.parameters import Id, IfMatch
+    from orders.requests import Request
+    from orders.responses import Response
 
 app = Api()
 DELETE_CUSTOMER = database.load_sql(__file__, "delete_customer.sql")
@@ -17,17 +25,17 @@ WHERE c.id = :customer_id
 
 @app.endpoint(
     "DELETE",
-    "/api/customers/<customer_id>",
+    "/api/customers/{customer_id}",
     scopes=["customers/write"],
     returns={204: None},
     problems=[404, 409, 412],
     tag="Customers",
 )
-def delete_customer(customer_id: Id, if_match: IfMatch = None) -> Response[str]:
+def delete_customer(request: Request, customer_id: Id, if_match: IfMatch = None) -> Response:
     """Delete a customer that has no orders."""
-    expected = required_validators(if_match)
+    expected = if_match_tags(if_match)
     if database.run(DELETE_CUSTOMER, customer_id=customer_id, if_match=expected):
-        return Response(204, body="")
+        return response(204, None, "", {})
     rows = database.run(WHY_NOT, repeatable=True, customer_id=customer_id)
     if not rows:
         raise not_found("customer", customer_id)

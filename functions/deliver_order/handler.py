@@ -1,28 +1,34 @@
 """POST /api/orders/{order_id}/deliver/"""
 
-from aws_lambda_powertools.event_handler import Response
+from __future__ import annotations
 
-from orders.api import Api, Id, IfMatch
-from orders.models import Order
+from typing import TYPE_CHECKING
+
+from orders.api import Api
 from orders.writes import transition_order
+
+if TYPE_CHECKING:
+    from orders.parameters import Id, IfMatch
+    from orders.requests import Request
+    from orders.responses import Response
 
 app = Api()
 
 
 @app.endpoint(
     "POST",
-    "/api/orders/<order_id>/deliver",
+    "/api/orders/{order_id}/deliver",
     scopes=["orders/write"],
-    returns={200: Order},
+    returns={200: "Order"},
     problems=[404, 409, 412],
     tag="Orders",
 )
-def deliver_order(order_id: Id, if_match: IfMatch = None) -> Response[str]:
+def deliver_order(request: Request, order_id: Id, if_match: IfMatch = None) -> Response:
     """Mark a shipped order as delivered.
 
-    Repeating it changes nothing and answers 200.
+    Repeating it changes nothing and answers 200, also when `If-Match` holds the ETag from before.
     """
-    return transition_order(app.current_event, order_id, if_match, action="deliver", becomes="delivered")
+    return transition_order(request, order_id, if_match, action="deliver", becomes="delivered")
 
 
 handler = app.handler

@@ -1,11 +1,18 @@
 """GET /api/orders/{order_id}/"""
 
-from aws_lambda_powertools.event_handler import Response
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from orders import database
-from orders.api import Api, Id, IfNoneMatch, conditional_document
+from orders.api import Api
 from orders.errors import not_found
-from orders.models import Order
+from orders.responses import conditional_response
+
+if TYPE_CHECKING:
+    from orders.parameters import Id, IfNoneMatch
+    from orders.requests import Request
+    from orders.responses import Response
 
 app = Api()
 GET_ORDER = database.load_sql(__file__, "get_order.sql")
@@ -13,19 +20,19 @@ GET_ORDER = database.load_sql(__file__, "get_order.sql")
 
 @app.endpoint(
     "GET",
-    "/api/orders/<order_id>",
+    "/api/orders/{order_id}",
     scopes=["orders/read"],
-    returns={200: Order, 304: None},
+    returns={200: "Order", 304: None},
     problems=[404],
     tag="Orders",
 )
-def get_order(order_id: Id, if_none_match: IfNoneMatch = None) -> Response[str]:
+def get_order(request: Request, order_id: Id, if_none_match: IfNoneMatch = None) -> Response:
     """Get one order with its customer and its items."""
     rows = database.run(GET_ORDER, repeatable=True, order_id=order_id)
     if not rows:
         raise not_found("order", order_id)
     [(etag, body)] = rows
-    return conditional_document(body, etag, if_none_match)
+    return conditional_response(body, etag, if_none_match)
 
 
 handler = app.handler

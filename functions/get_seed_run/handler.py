@@ -1,27 +1,30 @@
 """GET /api/dev/seed/{run_id}/"""
 
-from typing import Annotated
-from uuid import UUID
+from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path
+from typing import TYPE_CHECKING
 
 from orders import database
-from orders.api import Api, document
+from orders.api import Api
 from orders.errors import not_found
-from orders.models import SeedRun
+from orders.responses import json_response
+
+if TYPE_CHECKING:
+    from orders.parameters import RunId
+    from orders.requests import Request
+    from orders.responses import Response
 
 app = Api()
 GET_SEED_RUN = database.load_sql(__file__, "get_seed_run.sql")
 
 
-@app.endpoint("GET", "/api/dev/seed/<run_id>", scopes=["dev/seed"], returns={200: SeedRun}, problems=[404], tag="Seeding")
-def get_seed_run(run_id: Annotated[UUID, Path()]) -> Response[str]:
+@app.endpoint("GET", "/api/dev/seed/{run_id}", scopes=["dev/seed"], returns={200: "SeedRun"}, problems=[404], tag="Seeding")
+def get_seed_run(request: Request, run_id: RunId) -> Response:
     """Get a seed run and its progress."""
-    rows = database.run(GET_SEED_RUN, repeatable=True, run_id=str(run_id))
+    rows = database.run(GET_SEED_RUN, repeatable=True, run_id=run_id)
     if not rows:
         raise not_found("seed run", run_id)
-    return document(rows[0][0])
+    return json_response(rows[0][0])
 
 
 handler = app.handler

@@ -1,10 +1,18 @@
 """GET /api/customers/"""
 
-from aws_lambda_powertools.event_handler import Response
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from orders import database
-from orders.api import Api, Cursor, EmailFilter, Limit, contains, page, page_start
-from orders.models import MAX_BIGINT, CustomerPage
+from orders.api import Api
+from orders.limits import MAX_BIGINT
+from orders.paging import contains, page, page_start
+
+if TYPE_CHECKING:
+    from orders.parameters import Cursor, EmailFilter, Limit
+    from orders.requests import Request
+    from orders.responses import Response
 
 app = Api()
 
@@ -13,10 +21,10 @@ BY_EMAIL = " AND lower(email) LIKE :email"
 NEWEST_FIRST = " ORDER BY id DESC LIMIT :rows"
 
 
-@app.endpoint("GET", "/api/customers", scopes=["customers/read"], returns={200: CustomerPage}, tag="Customers")
-def list_customers(email: EmailFilter = None, limit: Limit = 50, cursor: Cursor = None) -> Response[str]:
+@app.endpoint("GET", "/api/customers", scopes=["customers/read"], returns={200: "CustomerPage"}, tag="Customers")
+def list_customers(request: Request, email: EmailFilter = None, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """List customers, newest first."""
-    [before] = page_start(app.current_event, cursor, [MAX_BIGINT])
+    [before] = page_start(request, cursor, [MAX_BIGINT])
     if email is None:
         rows = database.run(SELECT + NEWEST_FIRST, repeatable=True, before=before, rows=limit + 1)
     else:
@@ -24,12 +32,12 @@ def list_customers(email: EmailFilter = None, limit: Limit = 50, cursor: Cursor 
         rows = database.run(
             SELECT + BY_EMAIL + NEWEST_FIRST,
             repeatable=True,
-            named=False,
+            plan_with_values=True,
             before=before,
             rows=limit + 1,
             email=contains(email),
         )
-    return page(app.current_event, rows, limit)
+    return page(request, rows, limit)
 
 
 handler = app.handler

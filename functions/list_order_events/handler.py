@@ -1,11 +1,18 @@
 """GET /api/orders/{order_id}/events/"""
 
-from aws_lambda_powertools.event_handler import Response
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from orders import database
-from orders.api import Api, Cursor, Id, Limit, page, page_start
+from orders.api import Api
 from orders.errors import not_found
-from orders.models import OrderEventPage
+from orders.paging import page, page_start
+
+if TYPE_CHECKING:
+    from orders.parameters import Cursor, Id, Limit
+    from orders.requests import Request
+    from orders.responses import Response
 
 app = Api()
 LIST_ORDER_EVENTS = database.load_sql(__file__, "list_order_events.sql")
@@ -13,22 +20,22 @@ LIST_ORDER_EVENTS = database.load_sql(__file__, "list_order_events.sql")
 
 @app.endpoint(
     "GET",
-    "/api/orders/<order_id>/events",
+    "/api/orders/{order_id}/events",
     scopes=["orders/read"],
-    returns={200: OrderEventPage},
+    returns={200: "OrderEventPage"},
     problems=[404],
     tag="Orders",
 )
-def list_order_events(order_id: Id, limit: Limit = 50, cursor: Cursor = None) -> Response[str]:
+def list_order_events(request: Request, order_id: Id, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """List what happened to an order, oldest first.
 
     `changes` holds the value before and after of everything that changed. Seeded orders begin without a history.
     """
-    [after] = page_start(app.current_event, cursor, [0])
+    [after] = page_start(request, cursor, [0])
     rows = database.run(LIST_ORDER_EVENTS, repeatable=True, order_id=order_id, after=after, rows=limit + 1)
     if not rows:
         raise not_found("order", order_id)
-    return page(app.current_event, [row for row in rows if row[0] is not None], limit)
+    return page(request, [row for row in rows if row[0] is not None], limit)
 
 
 handler = app.handler

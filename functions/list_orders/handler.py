@@ -1,13 +1,18 @@
 """GET /api/orders/"""
 
-from typing import Annotated
+from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from typing import TYPE_CHECKING
 
 from orders import database
-from orders.api import Api, Cursor, CustomerFilter, EmailFilter, Limit, contains, page, page_start
-from orders.models import MAX_BIGINT, OrderPage, Status
+from orders.api import Api
+from orders.limits import MAX_BIGINT
+from orders.paging import contains, page, page_start
+
+if TYPE_CHECKING:
+    from orders.parameters import Cursor, CustomerFilter, EmailFilter, Limit, StatusFilter
+    from orders.requests import Request
+    from orders.responses import Response
 
 app = Api()
 
@@ -20,31 +25,32 @@ FILTERS = {
 NEWEST_FIRST = " ORDER BY id DESC LIMIT :rows"
 
 
-@app.endpoint("GET", "/api/orders", scopes=["orders/read"], returns={200: OrderPage}, tag="Orders")
+@app.endpoint("GET", "/api/orders", scopes=["orders/read"], returns={200: "OrderPage"}, tag="Orders")
 def list_orders(
-    status: Annotated[Status | None, Query()] = None,
+    request: Request,
+    status: StatusFilter = None,
     email: EmailFilter = None,
     customer_id: CustomerFilter = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Response[str]:
+) -> Response:
     """List orders, newest first.
 
     Filters combine with AND.
     """
-    [before] = page_start(app.current_event, cursor, [MAX_BIGINT])
+    [before] = page_start(request, cursor, [MAX_BIGINT])
     wanted = {"status": status, "email": contains(email), "customer_id": customer_id}
     filters = {name: value for name, value in wanted.items() if value is not None}
     rows = database.run(
         SELECT + "".join(FILTERS[name] for name in filters) + NEWEST_FIRST,
         repeatable=True,
         # A rare needle wants the index on customers, a common one a walk over orders: planned with its value, each time.
-        named="email" not in filters,
+        plan_with_values="email" in filters,
         before=before,
         rows=limit + 1,
         **filters,
     )
-    return page(app.current_event, rows, limit)
+    return page(request, rows, limit)
 
 
 handler = app.handler

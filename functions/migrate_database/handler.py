@@ -6,21 +6,28 @@ change. Files that only a newer release knows are left alone, so that a rollback
 """
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orders.database import Connection, connect
+from orders.connection import Connection, connect
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor")
-# Any constant will do; two deployments at once wait for each other. Held by the transaction, so a crash releases it.
-MIGRATION_LOCK = 7_305_148
 CONNECT_TIMEOUT_SECONDS = 10.0
+# A comment on the database locks it against other comments until the transaction ends, so that two deployments at once wait for
+# each other. Only the database's owner may comment, and there is a database before the first migration: an advisory lock could
+# be held by any role that can log in, and a table to lock does not exist yet.
+TAKE_TURNS = """
+DO $$
+BEGIN
+    EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'Its schema is changed by migrations alone.');
+END
+$$
+"""
 
 DONE = "SELECT name, checksum FROM schema_migrations"
 DONE_TABLE = """
@@ -42,23 +49,12 @@ class MigrationEdited(Exception):
 
 def handler(event: dict[str, Any], context: "LambdaContext | None") -> dict[str, Any]:
     """{"applied": names of the files that were run, "current": name of the newest numbered file}."""
-    connection = connect(CONNECT_TIMEOUT_SECONDS, **owner_credentials())
+    connection = connect(CONNECT_TIMEOUT_SECONDS)
     try:
         applied = migrate(connection, MIGRATIONS)
     finally:
         connection.close()
     return {"applied": applied, "current": numbered_files(MIGRATIONS)[-1].name}
-
-
-def owner_credentials() -> dict[str, str]:
-    """From the secret that RDS manages for its master user, or, on the laptop, from DATABASE_USER and DATABASE_PASSWORD."""
-    secret = os.environ.get("DATABASE_SECRET_ARN")
-    if secret is None:
-        return {}
-    import boto3  # noqa: PLC0415 - costs more than everything else here, and the laptop has no secret
-
-    value = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
-    return {"user": value["username"], "password": value["password"]}
 
 
 def numbered_files(folder: Path) -> list[Path]:
@@ -68,7 +64,7 @@ def numbered_files(folder: Path) -> list[Path]:
 def migrate(connection: Connection, folder: Path) -> list[str]:
     """The names of the files that were run. Either all of them are, or none."""
     connection.run("BEGIN")
-    connection.run("SELECT pg_advisory_xact_lock(:lock)", lock=MIGRATION_LOCK)
+    connection.run(TAKE_TURNS)
     done = _done(connection)
     applied = _run_if_changed(connection, folder / "roles.sql", done)
     connection.run("SET LOCAL ROLE migrator")
@@ -80,6 +76,7 @@ def migrate(connection: Connection, folder: Path) -> list[str]:
     applied += _run_if_changed(connection, folder / "functions.sql", done)
     for name in applied:
         connection.run(RECORD, name=name, checksum=_checksum(folder / name))
+    _begin_etag_generation(connection)
     connection.run("RESET ROLE")
     _set_passwords(connection)
     connection.run("COMMIT")
@@ -100,6 +97,18 @@ def _run_if_changed(connection: Connection, file: Path, done: dict[str, str]) ->
 
 def _checksum(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _begin_etag_generation(connection: Connection) -> None:
+    """A restored instance uses transaction ids again that clients hold validators of: each instance has its own generation."""
+    instance = os.environ.get("DATABASE_INSTANCE")
+    if instance is None:
+        return
+    generation = hashlib.blake2b(instance.encode(), digest_size=4).hexdigest()
+    if connection.run("SELECT etag_generation()") != [[generation]]:
+        connection.run(
+            f"CREATE OR REPLACE FUNCTION etag_generation() RETURNS text IMMUTABLE PARALLEL SAFE RETURN '{generation}'"
+        )
 
 
 def _set_passwords(connection: Connection) -> None:

@@ -16,8 +16,17 @@ from orders import database
 from orders.errors import Problem
 
 CHUNK = database.load_sql(__file__, "run_seed_chunk.sql")
-UNFINISHED_CHUNKS = "SELECT number FROM seed_chunks WHERE run_id = :run_id AND finished_at IS NULL ORDER BY number"
-FAIL_RUN = "UPDATE seed_runs SET failed_at = now(), error = :error WHERE id = :run_id AND failed_at IS NULL"
+UNFINISHED_CHUNKS = """
+SELECT c.number
+FROM seed_chunks AS c
+JOIN seed_runs AS r ON r.id = c.run_id
+WHERE c.run_id = :run_id AND c.finished_at IS NULL AND r.failed_at IS NULL AND r.cancelled_at IS NULL
+ORDER BY c.number
+"""
+FAIL_RUN = """
+UPDATE seed_runs SET failed_at = now(), error = :error
+WHERE id = :run_id AND failed_at IS NULL AND cancelled_at IS NULL
+"""
 QUEUE_URL = os.environ["SEED_QUEUE_URL"]
 MAX_RECEIVES = int(os.environ["SEED_MAX_RECEIVES"])
 SQS_BATCH = 10  # SQS's limit for SendMessageBatch
@@ -49,7 +58,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def work(message: dict[str, Any]) -> None:
     if "chunk" in message:
         rows = database.run(CHUNK, repeatable=True, run_id=message["run"], number=message["chunk"])
-        logger.info("Seeded a chunk" if rows else "The chunk was seeded before", extra=message)
+        logger.info("Seeded a chunk" if rows else "The chunk was seeded before, or its run has ended", extra=message)
         return
     chunks = [row[0] for row in database.run(UNFINISHED_CHUNKS, repeatable=True, run_id=message["run"])]
     for start in range(0, len(chunks), SQS_BATCH):

@@ -1,61 +1,85 @@
 """POST /api/dev/seed/"""
 
+from __future__ import annotations
+
 import json
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import boto3
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orders import database
-from orders.api import Api, IdempotencyKey
+from orders.api import Api
 from orders.errors import Problem, invalid
-from orders.models import NewSeedRun, SeedRun
 from orders.writes import create
+
+if TYPE_CHECKING:
+    from orders.models import NewSeedRun
+    from orders.parameters import IdempotencyKey
+    from orders.requests import Request
+    from orders.responses import Response
 
 app = Api()
 START_SEED = database.load_sql(__file__, "start_seed.sql")
 FAIL_SEED = "UPDATE seed_runs SET failed_at = now(), error = :error WHERE id = :run_id AND failed_at IS NULL"
+# A run that was started under a key can be asked for again. Where its message is known to have been taken, it needs no other.
+NEEDS_MESSAGE = """
+SELECT id FROM seed_runs WHERE id = :run_id AND queued_at IS NULL AND failed_at IS NULL AND cancelled_at IS NULL
+"""
+MARK_QUEUED = "UPDATE seed_runs SET queued_at = now() WHERE id = :run_id"
 QUEUE_URL = os.environ["SEED_QUEUE_URL"]
 MAX_ROWS = 50_000_000
+# Over all runs.
+MAX_UNFINISHED_ROWS = int(os.environ["SEED_MAX_UNFINISHED_ROWS"])
 # About a fifth of a second of PostgreSQL's time: short enough to be repeated, long enough to be worth a message.
 ROWS_PER_CHUNK = 25_000
-
-DEFAULT_RUN = NewSeedRun()
 
 sqs = boto3.client("sqs")
 
 
-@app.endpoint("POST", "/api/dev/seed", scopes=["dev/seed"], returns={202: SeedRun}, problems=[415], tag="Seeding")
-def start_seed(run: Annotated[NewSeedRun, Body()] = DEFAULT_RUN, idempotency_key: IdempotencyKey = None) -> Response[str]:
-    """Queue a seed run: that many customers, each with that many orders and items.
+@app.endpoint("POST", "/api/dev/seed", scopes=["dev/seed"], returns={202: "SeedRun"}, problems=[409], tag="Seeding")
+def start_seed(
+    request: Request,
+    run: NewSeedRun = {},  # noqa: B006 - says that it may be left out; openapi.json has the defaults
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Queue a seed run: that many customers, with that many orders and items on average.
 
-    Follow `Location` for its progress. Not deployed to production.
+    The number of rows is exact; a few customers have many orders, and a few orders many items. Their times lie in the
+    90 days before, but not before what was there already. Follow `Location` for its progress. Not deployed to production.
     """
-    rows_per_customer = 1 + run.orders_per_customer * (1 + run.items_per_order)
-    if run.orders_per_customer and not run.items_per_order:
+    rows_per_customer = 1 + run["orders_per_customer"] * (1 + run["items_per_order"])
+    if run["orders_per_customer"] and not run["items_per_order"]:
         raise invalid("items_per_order", "must be at least 1 where there are orders")
-    if run.customers * rows_per_customer > MAX_ROWS:
-        raise Problem(422, f"A run makes at most {MAX_ROWS:,} rows; this would make {run.customers * rows_per_customer:,}.")
+    rows = run["customers"] * rows_per_customer
+    if rows > MAX_ROWS:
+        raise Problem(422, f"A run makes at most {MAX_ROWS:,} rows; this would make {rows:,}.")
     created = create(
-        app.current_event,
+        request,
         START_SEED,
         run,
         idempotency_key,
         status=202,
-        **run.model_dump(),
+        **run,
         rows_per_customer=rows_per_customer,
         customers_per_chunk=max(1, ROWS_PER_CHUNK // rows_per_customer),
+        most_unfinished_rows=MAX_UNFINISHED_ROWS,
     )
-    assert created is not None, "an insert of one row either makes it or is refused"
-    _enqueue(json.loads(str(created.body))["id"], keyed=idempotency_key is not None)
+    if created is None:
+        raise Problem(
+            409,
+            f"With this run more than {MAX_UNFINISHED_ROWS:,} rows would be waiting to be made; wait, or cancel another run.",
+        )
+    run_id = json.loads(created["body"])["id"]
+    replayed = "Idempotency-Replayed" in created["headers"]
+    if not replayed or database.run(NEEDS_MESSAGE, repeatable=True, run_id=run_id):
+        _enqueue(run_id, keyed=idempotency_key is not None)
     return created
 
 
 def _enqueue(run_id: str, *, keyed: bool) -> None:
-    """One message, which the worker turns into one a chunk; a second one, after a replay, does no harm."""
+    """One message, which the worker turns into one per chunk; a second one, after a death before the mark, does no harm."""
     try:
         sqs.send_message(QueueUrl=QUEUE_URL, MessageBody=json.dumps({"run": run_id}))
     except (BotoCoreError, ClientError) as error:
@@ -63,6 +87,8 @@ def _enqueue(run_id: str, *, keyed: bool) -> None:
         if not keyed:
             database.run(FAIL_SEED, repeatable=True, run_id=run_id, error="The run could not be queued.")
         raise Problem(503, "The run could not be queued.", headers={"Retry-After": "1"}) from error
+    if keyed:
+        database.run(MARK_QUEUED, repeatable=True, run_id=run_id)
 
 
 handler = app.handler

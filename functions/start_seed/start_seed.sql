@@ -1,6 +1,17 @@
-WITH new_run AS (
-    INSERT INTO seed_runs AS r (customers, orders_per_customer, items_per_order)
-    VALUES (:customers, :orders_per_customer, :items_per_order)
+WITH admitted AS (
+    SELECT admit_seed_run(:customers * :rows_per_customer::bigint, :most_unfinished_rows) AS yes
+), new_run AS (
+    INSERT INTO seed_runs AS r (customers, orders_per_customer, items_per_order, made_since)
+    SELECT
+        :customers::integer, :orders_per_customer, :items_per_order,
+        -- Lists are newest first by id, so nothing is made to look older than what is there already.
+        least(now(), greatest(
+            now() - interval '90 days',
+            (SELECT created_at FROM customers ORDER BY id DESC LIMIT 1),
+            (SELECT created_at FROM orders ORDER BY id DESC LIMIT 1)
+        ))
+    FROM admitted
+    WHERE yes
     RETURNING r AS r
 ), new_chunk AS (
     INSERT INTO seed_chunks AS c (run_id, number, first_customer, last_customer, row_count)

@@ -94,6 +94,63 @@ def test_a_change_with_the_current_etag_is_made(service: Service, order: str, he
     assert service.http("POST", f"{order}pay/", headers={"If-Match": header.format(current)}).status == 200
 
 
+TRANSITIONS = {"pay": "pending", "ship": "paid", "deliver": "shipped", "cancel": "paid"}
+
+
+@pytest.mark.parametrize("action", TRANSITIONS)
+def test_a_transition_that_is_sent_again_after_its_success_answers_200(service: Service, db: Database, action: str) -> None:
+    """A client that did not get the answer has nothing but the tag from before."""
+    order = service.order(service.customer()["id"], status=TRANSITIONS[action])
+    path = f"/api/orders/{order['id']}/"
+    headers = {"If-Match": etag(service, path)}
+    first = service.act(order["id"], action, headers=headers)
+    events = db.value("SELECT count(*) FROM order_events")
+    for header in (headers, {"If-Match": '"any"'}, {"If-Match": first.headers["etag"]}, {"If-Match": "*"}, {}):
+        again = service.act(order["id"], action, headers=header)
+        assert (again.status, again.json, again.headers["etag"]) == (200, first.json, first.headers["etag"])
+    assert db.value("SELECT count(*) FROM order_events") == events
+
+
+@pytest.mark.parametrize("action", TRANSITIONS)
+def test_a_transition_that_has_not_happened_still_minds_its_tag(service: Service, db: Database, action: str) -> None:
+    order = service.order(service.customer()["id"], status=TRANSITIONS[action])
+    events = db.value("SELECT count(*) FROM order_events")
+    assert_problem(service.act(order["id"], action, headers={"If-Match": '"stale"'}), 412)
+    assert service.http("GET", f"/api/orders/{order['id']}/").json == order
+    assert db.value("SELECT count(*) FROM order_events") == events
+
+
+def test_a_transition_whose_order_has_moved_on_minds_its_tag(service: Service) -> None:
+    order = service.order(service.customer()["id"])
+    headers = {"If-Match": etag(service, f"/api/orders/{order['id']}/")}
+    assert service.act(order["id"], "pay", headers=headers).status == 200
+    service.act(order["id"], "cancel")
+    assert_problem(service.act(order["id"], "pay", headers=headers), 412)
+    assert_problem(service.act(order["id"], "pay"), 409)
+
+
+def test_fifty_sends_of_a_transition_with_one_tag_act_once_and_all_succeed(
+    service: Service, clients: Clients, db: Database, order: str
+) -> None:
+    headers = {"If-Match": etag(service, order)}
+    answers = clients.http([(("POST", f"{order}pay/"), {"headers": headers})] * 50)
+    assert {(answer.status, answer.text, answer.headers["etag"]) for answer in answers} == {
+        (200, answers[0].text, etag(service, order))
+    }
+    assert db.value("SELECT count(*) FROM order_events WHERE type = 'paid'") == 1
+
+
+def test_of_two_transitions_with_one_tag_one_is_refused(service: Service, clients: Clients) -> None:
+    customer = service.customer()["id"]
+    for _ in range(20):
+        order = service.order(customer, status="paid")["id"]
+        headers = {"If-Match": etag(service, f"/api/orders/{order}/")}
+        answers = clients.http(
+            [(("POST", f"/api/orders/{order}/{action}/"), {"headers": headers}) for action in ("ship", "cancel")]
+        )
+        assert sorted(answer.status for answer in answers) == [200, 412]
+
+
 def test_of_two_writers_with_one_etag_one_is_refused(service: Service, clients: Clients, order: str) -> None:
     for action in ("PATCH", "PATCH", "PATCH"):
         item = f"{order}items/{service.http('GET', order).json['items'][0]['id']}/"

@@ -1,5 +1,6 @@
 """Idempotency-Key: one effect, the same answer, also under concurrency and after a crash."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ def test_keys_of_other_callers_and_other_paths_are_independent(service: Service)
 @pytest.mark.parametrize("key", ["", "a b", "ä", "k" * 256, '""'])
 def test_what_is_no_key_is_refused(service: Service, db: Database, key: str) -> None:
     answer = post(service, key, {"email": "a@b.de", "name": "A"})
-    assert answer.status == 422, answer.text
+    assert_problem(answer, 422, "Idempotency-Key")
     assert db.value("SELECT count(*) FROM customers") == 0
 
 
@@ -91,3 +92,46 @@ def test_fifty_sends_at_once_make_one_customer(service: Service, clients: Client
     answers = clients.http([(("POST", "/api/customers/", body), {"headers": {"Idempotency-Key": "key"}})] * 50)
     assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
     assert db.value("SELECT count(*) FROM customers") == 1
+
+
+SUBJECTS = {
+    "255 characters": "s" * 255,
+    "256 characters": "s" * 256,
+    "6,000 characters": "".join(chr(0x4E00 + n) for n in range(6000)),
+    "a line break": "a\nb",
+    "NUL": "a\x00b",
+    "half a surrogate pair": "a\ud800b",
+}
+
+
+@pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
+def test_any_subject_of_a_token_can_act_and_is_told_apart(service: Service, subject: str) -> None:
+    customer = service.customer()["id"]
+    body = {"customer_id": customer, "items": [ITEM]}
+    first, second = (post(service, "key", body, "/api/orders/", subject=subject) for _ in range(2))
+    assert alike(first, second)
+    other = post(service, "key", body, "/api/orders/", subject=f"{subject[:-1]}!")
+    assert (other.status, other.json["id"] == first.json["id"]) == (201, False)
+    path = f"/api/orders/{first.json['id']}/"
+    answers = [
+        post(service, "key", ITEM, f"{path}items/", subject=subject),
+        service.http("PATCH", f"{path}items/{first.json['items'][0]['id']}/", {"quantity": 3}, subject=subject),
+        service.http("DELETE", f"{path}items/{first.json['items'][0]['id']}/", subject=subject),
+        service.http("POST", f"{path}pay/", subject=subject),
+        post(service, "key", {"email": "b@b.de", "name": "B"}, subject=subject),
+        post(service, "key", {"customers": 1}, "/api/dev/seed/", subject=subject),
+        service.http("DELETE", f"/api/customers/{customer}/", subject=subject),
+    ]
+    assert [answer.status for answer in answers] == [201, 200, 200, 200, 201, 202, 409]
+    actors = {event["actor"] for event in service.http("GET", f"{path}events/").json["results"]}
+    hashed = f"sha256:{hashlib.sha256(subject.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    assert actors == {subject if subject == "s" * 255 else hashed}
+
+
+def test_an_order_has_one_path_that_keys_are_bound_to(service: Service) -> None:
+    order = service.order(service.customer()["id"])["id"]
+    added = post(service, "key", ITEM, f"/api/orders/{order}/items/")
+    for spelling in (f"0{order}", f"+{order}", f"{order}.0", f" {order}", f"{order}\n"):
+        assert post(service, "key", ITEM, f"/api/orders/{spelling}/items/").status in (404, 422)
+    assert alike(post(service, "key", ITEM, f"/api/orders/{order}/items"), added)
+    assert len(service.http("GET", f"/api/orders/{order}/").json["items"]) == 2

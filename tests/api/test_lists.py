@@ -1,11 +1,13 @@
 """Lists: filters, pages and the summary."""
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.harness import Database, Service, assert_problem
+from orders.limits import MAX_ITEMS
+from tests.harness import MAX_ANSWER_BYTES, Database, Service, assert_problem
 
 
 def results(service: Service, path: str, **query: Any) -> list[dict[str, Any]]:
@@ -109,6 +111,82 @@ def test_the_limit_is_fifty_unless_said_and_at_most_two_hundred(service: Service
     assert [len(page) for page in walk(service, "/api/orders/summary/", limit=67)] == [67, 67, 67]
     for limit in (0, 201, -1, "x", "1.0", "+5", ""):
         assert_problem(service.http("GET", "/api/orders/", query={"limit": limit}), 422, "limit")
+
+
+# What takes the most bytes where a runtime client escapes everything beyond ASCII, and where it escapes only what JSON must.
+WORST_SKUS = {"emoji": "😀" * 64, "quotes": '"' * 64, "backslashes": "\\" * 64, "plain": "x" * 64}
+
+
+def fill(db: Database, orders: int, items: int, sku: str) -> list[int]:
+    """Orders of one customer, their ids newest first."""
+    db.sql("INSERT INTO customers (email, name) VALUES ('alice@example.com', :name)", name="😀" * 200)
+    db.sql("INSERT INTO orders (customer_id) SELECT id FROM customers, generate_series(1, :orders::integer)", orders=orders)
+    db.sql(
+        "INSERT INTO order_items (order_id, sku, quantity, unit_price_cents)"
+        " SELECT id, :sku, 1000000, 1 FROM orders, generate_series(1, :items::integer)",
+        sku=sku,
+        items=items,
+    )
+    return [row[0] for row in db.sql("SELECT id FROM orders ORDER BY id DESC")]
+
+
+@pytest.mark.parametrize("sku", WORST_SKUS.values(), ids=WORST_SKUS)
+@pytest.mark.parametrize("query", [{}, {"limit": 200}, {"email": "alice"}, {"status": "pending", "limit": 18}])
+def test_a_page_of_large_orders_ends_before_lambda_refuses_it(
+    service: Service, db: Database, sku: str, query: dict[str, Any]
+) -> None:
+    """That no answer is beyond MAX_ANSWER_BYTES is asserted by the harness for every request."""
+    made = fill(db, 18, MAX_ITEMS, sku)
+    pages = walk(service, "/api/orders/", **query)
+    assert [order["id"] for page in pages for order in page] == made
+    assert all(len(order["items"]) == MAX_ITEMS for page in pages for order in page)
+    # None is shorter than it has to be: the next order would not have fitted.
+    sizes = [len(json.dumps(json.dumps(page, ensure_ascii=False))) for page in pages]
+    largest = max(len(json.dumps(json.dumps(order, ensure_ascii=False))) for page in pages for order in page)
+    assert all(size + largest > MAX_ANSWER_BYTES * 0.6 for size in sizes[:-1])
+
+
+def test_two_hundred_large_orders_are_walked_once_each(service: Service, db: Database) -> None:
+    made = fill(db, 200, MAX_ITEMS, "MUG-11")
+    pages = walk(service, "/api/orders/", limit=200)
+    assert len(pages) > 1
+    assert [order["id"] for page in pages for order in page] == made
+
+
+def test_small_orders_fill_their_page_whatever_they_are_called(service: Service, db: Database) -> None:
+    fill(db, 201, 5, WORST_SKUS["emoji"])
+    assert [len(page) for page in walk(service, "/api/orders/", limit=200)] == [200, 1]
+
+
+def test_a_row_that_is_too_large_for_any_page_still_gets_one(service: Service, db: Database) -> None:
+    """The history of an order holds what raw SQL wrote into it as well."""
+    order = service.order(service.customer()["id"])
+    db.sql(
+        "INSERT INTO order_events (order_id, type, request_id, changes)"
+        " SELECT :id, 'paid', 'r', json_build_object('x', repeat('x', 4500000)) FROM generate_series(1, 3)",
+        id=order["id"],
+    )
+    assert [len(page) for page in walk(service, f"/api/orders/{order['id']}/events/")] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("path", ["/api/customers/", "/api/orders/", "/api/orders/summary/", "/api/orders/{}/events/"])
+def test_the_cursor_stands_beside_the_url_of_the_next_page(service: Service, path: str) -> None:
+    orders = [service.order(service.customer(f"{n}@example.com")["id"], status="paid") for n in range(2)]
+    path = path.format(orders[0]["id"])
+    first = service.http("GET", path, query={"limit": 1}).json
+    assert list(first) == ["results", "next", "next_cursor"]
+    assert first["next"] == f"https://orders.example.com{path}?limit=1&cursor={first['next_cursor']}"
+    last = service.http("GET", path, query={"limit": 1, "cursor": first["next_cursor"]}).json
+    assert (last["next"], last["next_cursor"]) == (None, None)
+    assert first["results"] != last["results"]
+
+
+def test_next_keeps_host_and_scheme_of_the_request(service: Service) -> None:
+    for name in "ab":
+        service.customer(f"{name}@example.com")
+    headers = {"host": "localhost:8000", "x-forwarded-proto": "http"}
+    page = service.http("GET", "/api/customers/", query={"limit": 1}, headers=headers).json
+    assert page["next"].startswith("http://localhost:8000/api/customers/?limit=1&cursor=")
 
 
 def test_a_cursor_works_only_for_the_list_it_was_made_for(service: Service) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from orders.driver import DatabaseError
+from orders.errors import CONSTRAINTS, from_database
 from tests.harness import Database, Service, assert_problem
 
 ITEM = {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 150}
@@ -147,13 +149,80 @@ def test_a_change_of_an_item_has_to_name_a_field(service: Service) -> None:
     assert_problem(service.http("PATCH", f"/api/orders/{order['id']}/items/{order['items'][0]['id']}/", {}), 422, "body")
 
 
-def test_a_total_beyond_64_bits_is_refused(service: Service, db: Database) -> None:
-    customer = service.customer()
-    most = [{"sku": "X", "quantity": 1_000_000, "unit_price_cents": 1_000_000_000}] * 500
-    for _ in range(18):
-        assert service.http("POST", "/api/orders/", {"customer_id": customer["id"], "items": most}).status == 201
-    assert_problem(service.http("POST", "/api/orders/", {"customer_id": customer["id"], "items": most}), 422)
-    assert db.value("SELECT count(*) FROM orders") == 18
+INSERT_ITEMS = "INSERT INTO order_items (order_id, sku, quantity, unit_price_cents)"
+DEAREST = {"sku": "X", "quantity": 1_000_000, "unit_price_cents": 1_000_000_000}
+# What is left of 2^53 - 1 after nine of the dearest items.
+REST = [
+    {"sku": "Y", "quantity": 1_000_000, "unit_price_cents": 7_199_254},
+    {"sku": "Z", "quantity": 1, "unit_price_cents": 740_991},
+]
+
+
+def test_a_total_that_a_double_cannot_hold_is_refused(service: Service, db: Database) -> None:
+    customer = service.customer()["id"]
+    order = service.http("POST", "/api/orders/", {"customer_id": customer, "items": [DEAREST] * 9 + REST}).json
+    assert order["total_cents"] == 2**53 - 1
+    path = f"/api/orders/{order['id']}/"
+    cheap = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
+    for answer in (
+        service.http("POST", f"{path}items/", cheap),
+        service.http("POST", f"{path}items/", cheap, headers={"Idempotency-Key": "key"}),
+        service.http("PATCH", f"{path}items/{order['items'][-1]['id']}/", {"quantity": 2}),
+        service.http("POST", "/api/orders/", {"customer_id": customer, "items": [DEAREST] * 10}),
+        service.http("POST", "/api/orders/", {"customer_id": customer, "items": [DEAREST] * 500}),
+    ):
+        assert assert_problem(answer, 422)["detail"] == "The order would come to more than 9,007,199,254,740,991 cents."
+    answer = service.http("POST", "/api/orders/", {"customer_id": customer, "items": [cheap]})
+    assert assert_problem(answer, 422)["detail"] == "The customer's orders would come to more than 9,007,199,254,740,991 cents."
+    assert service.http("GET", path).json == order
+    [row] = service.http("GET", "/api/orders/summary/").json["results"]
+    assert (row["order_count"], row["item_count"], row["total_spent_cents"]) == (1, 11, 2**53 - 1)
+
+
+def test_an_order_that_is_full_takes_no_more_items_until_one_is_removed(service: Service, db: Database) -> None:
+    order = service.order(service.customer()["id"], *[(1, 1)] * 499)
+    path = f"/api/orders/{order['id']}/items/"
+    full = service.http("POST", path, ITEM, headers={"Idempotency-Key": "last"})
+    assert (full.status, len(full.json["items"])) == (201, 500)
+    for headers in ({}, {"Idempotency-Key": "one-more"}, {"If-Match": full.headers["etag"]}, {"If-Match": "*"}):
+        problem = assert_problem(service.http("POST", path, ITEM, headers=headers), 409)
+        assert problem["detail"] == "The order has 500 items, and cannot hold more."
+    assert_problem(service.http("POST", path, ITEM, headers={"If-Match": '"stale"'}), 412)
+    # What was added under a key is answered again, also now.
+    again = service.http("POST", path, ITEM, headers={"Idempotency-Key": "last"})
+    assert (again.status, again.text) == (201, full.text)
+    assert service.http("GET", f"/api/orders/{order['id']}/").json == full.json
+    assert db.value("SELECT count(*) FROM order_events") == 2
+    assert service.http("DELETE", f"{path}{order['items'][0]['id']}/").status == 200
+    # A refused key was left unused.
+    assert service.http("POST", path, ITEM, headers={"Idempotency-Key": "one-more"}).status == 201
+
+
+@pytest.mark.parametrize(
+    ("statement", "constraint"),
+    [
+        (
+            f"{INSERT_ITEMS} SELECT o.id, 'R', 1, 1 FROM orders AS o, generate_series(1, 500)",
+            "orders_item_count_limit",
+        ),
+        (
+            f"{INSERT_ITEMS} SELECT o.id, 'R', 1000000, 1000000000 FROM orders AS o, generate_series(1, 10)",
+            "orders_total_limit",
+        ),
+        (
+            "INSERT INTO orders (customer_id, total_cents) SELECT id, 9007199254740000 FROM customers, generate_series(1, 2)",
+            "customer_totals_spent_limit",
+        ),
+    ],
+)
+def test_raw_sql_is_held_to_the_limits_too(service: Service, db: Database, statement: str, constraint: str) -> None:
+    order = service.order(service.customer()["id"])
+    with pytest.raises(DatabaseError, match=constraint) as refusal:
+        db.sql(statement)
+    problem = from_database(refusal.value)
+    assert problem is not None
+    assert (problem.status, problem.detail) == (422, CONSTRAINTS[constraint])
+    assert service.http("GET", f"/api/orders/{order['id']}/").json == order
 
 
 def test_the_history_tells_who_did_what_in_which_request(service: Service) -> None:

@@ -42,7 +42,7 @@ class Assembly:
         found = {}
         for resource in self.stacks["Api"]["Resources"].values():
             properties = resource["Properties"]
-            if resource["Type"] == "AWS::Lambda::Function" and "VpcConfig" in properties:
+            if resource["Type"] == "AWS::Lambda::Function" and "Layers" in properties:
                 found[properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]] = properties
         return found
 

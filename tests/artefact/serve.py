@@ -2,7 +2,8 @@
 
 `python -m tests.artefact.serve ASSEMBLY [MUTATION]`. In the function's world /var/task, /opt and /var/runtime are what Lambda
 mounts there, and nothing else can be imported but the standard library. The database is reached as in the cloud: TLS that is
-verified, IAM tokens as passwords, and a transaction pooler (PgBouncer) in the place of RDS Proxy.
+verified, IAM tokens that are checked, and a transaction pooler (PgBouncer) in the place of RDS Proxy. DATABASE_URL has to name
+an RdsServer (tests/rds.py).
 """
 
 import asyncio
@@ -19,22 +20,25 @@ from typing import Any
 
 import boto3
 
-from functions.inventory import Function
+from contract.functions import Function
 from local.__main__ import serve, settings
 from local.cloud import CannotStart, Cloud
 from local.console import Console
 from local.postgres import accepts_connections, free_port, without_root
-from local.runtime import REGION, Launch, lambda_environment
+from local.runtime import Launch, lambda_environment
 from tests.artefact.assembly import Assembly, Unpacked
+from tests.rds import IamDoor, members_of_rds_iam, socket_of
 from tests.servers import wait_until
 
+LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor")
 # What Lambda's own Python brings: its bootstrap, and boto3 with what that needs.
 RUNTIME_PACKAGES = (
     "awslambdaric", "runtime_client*", "simplejson", "snapshot_restore_py",
     "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py",
 )  # fmt: skip
 PROXY_PORT, INSTANCE_PORT = "5432", "6432"
-MASTER_SECRET = "rds!master"
+# What the functions sign their tokens with, and the doors check them by.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
 
 MUTATIONS: dict[str, Callable[[dict[str, dict[str, Any]]], Any]] = {
     "nothing": lambda functions: None,
@@ -74,10 +78,7 @@ class World:
             **lambda_environment(function, Path("/var/task")),
             **unpacked.environment,
             "AWS_ENDPOINT_URL": self.aws,
-            "AWS_SESSION_TOKEN": "local",
-            # The pooler's way into PostgreSQL, where RDS Proxy has IAM.
-            "DATABASE_ROLE_PASSWORD": self.cloud.role_password,
-            "SSL_CERT_FILE": str(self.certificate),
+            "AWS_SESSION_TOKEN": CREDENTIALS["AWS_SESSION_TOKEN"],
             "PYTHONPATH": "/var/task:/opt/python:/var/runtime",
         }
         if "DATABASE_PORT" in environment:
@@ -101,62 +102,44 @@ class World:
     def _unpack(self, variables: dict[str, str]) -> None:
         queue = variables.get("SEED_QUEUE_URL") or self.cloud.queue.url  # type: ignore[union-attr]
         self.aws = self.cloud.queue.endpoint  # type: ignore[union-attr]
-        owner = self.cloud.database
-        secret = self._secret(owner.user, owner.password)
-        self.ports = {
-            PROXY_PORT: self._pooler("proxy", "transaction", variables),
-            INSTANCE_PORT: self._pooler("instance", "session", variables),
-        }
+        server = self.cloud.database
+        proxy = IamDoor(self._pooler(), by_token=lambda user: True, certificate=self.certificate)
+        instance = IamDoor(socket_of(server), server.port, members_of_rds_iam(server), self.certificate)
+        self.ports = {PROXY_PORT: proxy.port, INSTANCE_PORT: instance.port}
         values = {
             ("AWS::RDS::DBProxy", "Endpoint"): "localhost",
             ("AWS::RDS::DBInstance", "Endpoint.Address"): "localhost",
-            ("AWS::RDS::DBInstance", "MasterUserSecret.SecretArn"): secret,
+            ("AWS::RDS::DBInstance", "DbiResourceId"): "db-ARTEFACT",
             ("AWS::SQS::Queue", "Ref"): queue,
+            ("AWS::ApiGatewayV2::Api", "ApiEndpoint"): self.cloud.url,
         }
         assembly = Assembly(self.assembly_folder, "dev", values)
         functions = assembly.functions()
         MUTATIONS[self.mutation](functions)
         for name, properties in functions.items():
             self.unpacked[name] = assembly.unpack(name, properties, self.folder / "functions", self.assembly_folder / "layers")
-        roots = self.unpacked["migrate_database"].task / "rds-ca.pem"
-        # The instance's certificate is ours here; that the file is where the variable says stays tested.
-        roots.write_text(roots.read_text() + self.certificate.read_text())
+        # The servers' certificate is ours here; that the files are where the variables say stays tested.
+        for unpacked in self.unpacked.values():
+            for roots in (unpacked.task / "rds-ca.pem", unpacked.opt / "python" / "orders" / "amazon-roots.pem"):
+                if roots.exists():
+                    roots.write_text(roots.read_text() + self.certificate.read_text())
 
-    def _secret(self, user: str, password: str) -> str:
-        client = boto3.client(
-            "secretsmanager", endpoint_url=self.aws, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x"
-        )
-        arn: str = client.create_secret(Name=MASTER_SECRET, SecretString=json.dumps({"username": user, "password": password}))[
-            "ARN"
-        ]
-        return arn
-
-    def _pooler(self, name: str, mode: str, variables: dict[str, str]) -> int:
-        """TLS towards the function, and towards PostgreSQL the role's password, which an IAM token stands for.
-
-        The instance checks the master's password; the proxy takes any, as what a token is worth only AWS can say.
-        """
-        folder, port = self.folder / name, free_port()
+    def _pooler(self) -> int:
+        """The port of what stands for RDS Proxy behind its door: it knows the functions' roles, and PostgreSQL trusts it."""
+        folder, port = self.folder / "proxy", free_port()
         folder.mkdir()
-        owner, role_password = self.cloud.database, self.cloud.role_password
-        roles = {"orders_app": role_password, "orders_seeder": role_password, "orders_auditor": role_password}
-        users = {owner.user: owner.password} if name == "instance" else roles
-        (folder / "users.txt").write_text("".join(f'"{user}" "{password}"\n' for user, password in users.items()))
-        shutil.copy(self.certificate, folder / "server.pem")
-        shutil.copy(self.certificate.with_suffix(".key"), folder / "server.key")
+        server = self.cloud.database
+        (folder / "users.txt").write_text("".join(f'"{role}" ""\n' for role in LOGIN_ROLES))
         (folder / "pgbouncer.ini").write_text(
             "[databases]\n"
-            f"orders = host={owner.host} port={owner.port} dbname={owner.database}\n"
+            f"orders = host={Path(socket_of(server)).parent} port={server.port} dbname={server.database}\n"
             "[pgbouncer]\n"
             "listen_addr = 127.0.0.1\n"
             f"listen_port = {port}\n"
             "unix_socket_dir =\n"
-            f"auth_type = {'scram-sha-256' if name == 'instance' else 'trust'}\n"
+            "auth_type = trust\n"
             f"auth_file = {folder / 'users.txt'}\n"
-            "client_tls_sslmode = require\n"
-            f"client_tls_cert_file = {folder / 'server.pem'}\n"
-            f"client_tls_key_file = {folder / 'server.key'}\n"
-            f"pool_mode = {mode}\n"
+            "pool_mode = transaction\n"
             "default_pool_size = 4\n"
             "max_client_conn = 200\n"
         )
@@ -165,7 +148,7 @@ class World:
         command = [*(without_root(folder) if os.geteuid() == 0 else []), program, str(folder / "pgbouncer.ini")]
         with (folder / "log").open("ab") as log:
             self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))
-        wait_until(lambda: accepts_connections(port), f"The {name}'s start")
+        wait_until(lambda: accepts_connections(port), "The pooler's start")
         return port
 
 
@@ -175,8 +158,11 @@ class ArtefactCloud(Cloud):
     async def start(self) -> None:
         await super().start()
         for function in self.functions.values():
-            if function.function.trigger == "schedule" and (await function.invoke({})).failed:
-                raise CannotStart(f"{function.function.name} failed")
+            if function.definition.trigger == "schedule":
+                result = await function.invoke({})
+                if result.failed:
+                    raise CannotStart(f"{function.definition.name} failed")
+                self.console.line(function.definition.name, json.dumps(result.json))
 
 
 def _certificate(folder: Path) -> Path:
@@ -210,6 +196,7 @@ def _runtime(folder: Path) -> Path:
 
 def main() -> None:
     assembly, mutation = Path(sys.argv[1]), sys.argv[2]
+    os.environ.update(CREDENTIALS)
     chosen = settings()
     world = World(chosen.folder / "world", assembly, mutation)
     cloud = ArtefactCloud(replace(chosen, launch=world.launch), Console())

@@ -1,15 +1,18 @@
 """What `cdk deploy` would upload really runs: every function, from the assembly alone, under Lambda's own runtime client."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from cdk.app import build
-from cdk.smoke import Client, Surprise, walk
-from functions.inventory import load_functions
+from contract.functions import load_functions
+from contract.smoke import Client, Surprise, walk
 from tests.artefact.serve import MUTATIONS
 from tests.laptop import Laptop
+from tests.rds import RdsServer
 from tests.servers import wait_until
 from tests.tools import has_namespaces, missing
 
@@ -25,21 +28,40 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def serve(folder: Path, assembly: Path, mutation: str) -> Laptop:
-    return Laptop(folder, module=("tests.artefact.serve", str(assembly), mutation))
+@pytest.fixture(scope="module")
+def rds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RdsServer]:
+    with RdsServer(tmp_path_factory.mktemp("rds")) as server:
+        yield server
+
+
+def serve(folder: Path, assembly: Path, mutation: str, rds: RdsServer) -> Laptop:
+    """A deployment on a database that may have seen others before."""
+    server = rds.server
+    url = f"postgresql://{server.user}:{quote(server.password)}@{server.host}:{server.port}/{server.database}"
+    return Laptop(folder, module=("tests.artefact.serve", str(assembly), mutation), DATABASE_URL=url)
+
+
+def spoken(laptop: Laptop) -> set[str]:
+    """The functions that wrote a line."""
+    return set(re.findall(r"(\w+) │", laptop.output))
 
 
 @needs_namespaces
-def test_every_function_runs_from_what_would_be_uploaded(assembly: Path, tmp_path: Path) -> None:
-    with serve(tmp_path, assembly, "nothing") as laptop:
-        walk(Client(laptop.url, None), seeding=True)
-        everything = {function.name for function in load_functions()}
-        wait_until(lambda: set(re.findall(r"(\w+) │", laptop.output)) >= everything, "An invocation of every function")
-        assert "Traceback" not in laptop.output
+def test_every_function_runs_from_what_would_be_uploaded_twice_in_a_row(assembly: Path, tmp_path: Path, rds: RdsServer) -> None:
+    """The second deployment's migration logs in as a master user whom the first one's has made a member of rds_iam."""
+    everything = {function.name for function in load_functions()}
+    for deployment in ("first", "second"):
+        with serve(tmp_path / deployment, assembly, "nothing", rds) as laptop:
+            walk(Client(laptop.url, None), seeding=True)
+            wait_until(lambda: spoken(laptop) >= everything, "An invocation of every function")
+            assert "Traceback" not in laptop.output
+            assert '{"answered": true}' in laptop.output
+        # So that the next one has something to change: as if both files came with it in another form.
+        rds.sql("DELETE FROM schema_migrations WHERE name IN ('roles.sql', 'functions.sql')")
 
 
 @needs_namespaces
 @pytest.mark.parametrize("mutation", [name for name in MUTATIONS if name != "nothing"])
-def test_a_broken_artefact_is_noticed(assembly: Path, tmp_path: Path, mutation: str) -> None:
-    with serve(tmp_path, assembly, mutation) as laptop, pytest.raises(Surprise, match=r"answered (404|50[03])"):
+def test_a_broken_artefact_is_noticed(assembly: Path, tmp_path: Path, mutation: str, rds: RdsServer) -> None:
+    with serve(tmp_path, assembly, mutation, rds) as laptop, pytest.raises(Surprise, match=r"answered (404|50[03])"):
         walk(Client(laptop.url, None), seeding=True)

@@ -33,7 +33,8 @@ class Synthesized:
 
 def synthesize(stage: str, **context: Any) -> Synthesized:
     app = build({"stage": stage, "aws:cdk:bundling-stacks": [], **context})
-    stacks = {name: app.node.find_child(f"Orders-{stage}-{name}") for name in ("Data", "Api")}
+    prefix = f"Orders-{stage}-"
+    stacks = {child.node.id.removeprefix(prefix): child for child in app.node.children if child.node.id.startswith(prefix)}
     return Synthesized(app, {name: Template.from_stack(stack).to_json()["Resources"] for name, stack in stacks.items()})  # type: ignore[arg-type]
 
 

@@ -2,33 +2,39 @@
 
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_cdk.assertions import Template
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
 from cdk.app import build
 from cdk.compute import NETWORK_ACTIONS, TRACING_ACTIONS
+from cdk.delivery import AT_ONCE
+from cdk.nag import BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
-from functions.inventory import ROOT, load_functions
-from local.cloud import OPEN_ROUTES
+from contract.functions import OPEN_ROUTES, ROOT, load_functions
 from tests.cdk.conftest import Synthesized, synthesize
 
-FUNCTION, LOGS, QUEUE, ALARM, ROUTE = (
+FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP, INVOKE = (
     "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",
     "AWS::SQS::Queue",
     "AWS::CloudWatch::Alarm",
     "AWS::ApiGatewayV2::Route",
+    "AWS::CodeDeploy::DeploymentGroup",
+    "AWS::Lambda::EventInvokeConfig",
 )
 # What may stand with `*`, because IAM knows no resource for it. CDK's provider of triggers invokes any version of its function.
-UNBOUND = {*NETWORK_ACTIONS, *TRACING_ACTIONS, "cloudwatch:DescribeAlarms"}
+# Which of a function's versions CodeDeploy asks about stands nowhere; AWS's own role lets it ask about any.
+UNBOUND = {*NETWORK_ACTIONS, *TRACING_ACTIONS, "cloudwatch:DescribeAlarms", "lambda:GetProvisionedConcurrencyConfig"}
 
 
 def ours(stage: Synthesized) -> dict[str, dict[str, Any]]:
-    """Our functions; the one that CDK brings for triggers is in no network of ours."""
-    return {name: f["Properties"] for name, f in stage.resources(FUNCTION).items() if "VpcConfig" in f["Properties"]}
+    """Our functions; the one that CDK brings for triggers has no layer of ours."""
+    return {name: f["Properties"] for name, f in stage.resources(FUNCTION).items() if "Layers" in f["Properties"]}
 
 
 def service_names(stage: Synthesized) -> set[str]:
@@ -41,7 +47,8 @@ def test_every_folder_is_deployed_where_it_belongs(dev: Synthesized, prod: Synth
 
 
 def test_production_has_no_seeding(prod: Synthesized) -> None:
-    assert prod.resources(QUEUE, "AWS::Lambda::EventSourceMapping") == {}
+    assert prod.resources("AWS::Lambda::EventSourceMapping") == {}
+    assert all("SchedulesDeadLetters" in name for name in prod.resources(QUEUE))
     assert not re.search(r"seed", json.dumps(prod.stacks), re.IGNORECASE)
 
 
@@ -54,6 +61,13 @@ def test_every_function_has_a_log_group_a_timeout_tracing_and_bytecode_layers(st
         assert function["Timeout"] == timeouts[function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]], name
         assert len(function["Layers"]) == 2, name
         assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"]), name
+
+
+def test_every_function_gets_the_variables_that_it_asks_for(stage: Synthesized) -> None:
+    asked = {function.name: set(function.environment) for function in load_functions()}
+    for function in ours(stage).values():
+        variables = function["Environment"]["Variables"]
+        assert variables.keys() >= asked[variables["POWERTOOLS_SERVICE_NAME"]]
 
 
 def test_every_log_group_forgets(stage: Synthesized) -> None:
@@ -76,8 +90,9 @@ def test_every_function_has_a_role_of_its_own_with_its_own_database_user_only(st
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]
             if statement["Action"] == "rds-db:connect"
         ]
-        expected = [] if name == "migrate_database" else [users[name]]
-        assert [re.findall(r"/(orders_\w+)\"", resource)[0] for resource in connect] == expected, name
+        owners = {"migrate_database": ["postgres"], "check_health": []}
+        expected = owners.get(name, [users[name]])
+        assert [re.findall(r"/(\w+)\"", resource)[0] for resource in connect] == expected, name
 
 
 def test_no_policy_allows_any_action_and_none_any_resource_but_where_iam_knows_none(stage: Synthesized) -> None:
@@ -95,26 +110,69 @@ def test_no_policy_allows_any_action_and_none_any_resource_but_where_iam_knows_n
                 assert set(actions) <= UNBOUND, name
 
 
-def test_no_managed_policy_is_used_but_by_cdks_own_provider(stage: Synthesized) -> None:
+def test_no_managed_policy_is_used_but_by_cdks_own_providers_and_aws_backup(stage: Synthesized) -> None:
     for name, role in stage.resources("AWS::IAM::Role").items():
-        if "TriggerCustomResourceProvider" not in name:
+        if not re.search(r"CustomResourceProvider|BackupsRole", name):
             assert not role["Properties"].get("ManagedPolicyArns"), name
 
 
-def test_every_queue_is_encrypted_and_has_a_dead_letter_queue_with_an_alarm(dev: Synthesized) -> None:
-    queues = dev.resources(QUEUE)
-    watched = json.dumps(dev.resources(ALARM))
-    dead = {
-        json.dumps(q["Properties"]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0])
-        for q in queues.values()
-        if "RedrivePolicy" in q["Properties"]
-    }
-    assert dead
+def test_every_queue_is_encrypted_and_has_a_dead_letter_queue_with_an_alarm(stage: Synthesized) -> None:
+    queues = stage.resources(QUEUE)
+    watched = json.dumps(stage.resources(ALARM))
+    redrives = [
+        q["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] for q in queues.values() if "RedrivePolicy" in q["Properties"]
+    ]
+    invokes = [i["Properties"]["DestinationConfig"]["OnFailure"]["Destination"] for i in stage.resources(INVOKE).values()]
+    dead = {target["Fn::GetAtt"][0] for target in redrives + invokes}
+    assert queues
     for name, queue in queues.items():
         assert queue["Properties"]["SqsManagedSseEnabled"] is True, name
+        # By its name in the same stack, or by its export.
         assert name.partition("/")[2] in watched, name
-        if json.dumps(name.partition("/")[2]) not in dead:
-            assert "RedrivePolicy" in queue["Properties"], name
+        assert "RedrivePolicy" in queue["Properties"] or name.partition("/")[2] in dead, name
+
+
+def test_a_scheduled_run_is_not_repeated_and_never_lost_without_a_word(stage: Synthesized) -> None:
+    """A function that failed is retried by Lambda, whatever the rule says; what could not be handed to it, by the rule."""
+    scheduled = [f for f in load_functions() if f.schedule is not None]
+    rules = [rule["Properties"] for rule in stage.resources("AWS::Events::Rule").values()]
+    assert len(rules) == len(scheduled) + 1
+    assert len(stage.resources(INVOKE)) == len(scheduled)
+    [dead_letters] = [name.partition("/")[2] for name in stage.resources(QUEUE) if "SchedulesDeadLetters" in name]
+    for target in [target for rule in rules for target in rule["Targets"]]:
+        assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
+        assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] == dead_letters
+        # The alias, which the invoke configuration is for.
+        assert target["Arn"]["Ref"] in aliases(stage)
+    for invoke in stage.resources(INVOKE).values():
+        properties = invoke["Properties"]
+        assert properties["MaximumRetryAttempts"] == 0
+        assert 60 <= properties["MaximumEventAgeInSeconds"] <= 3600
+        assert properties["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] == dead_letters
+
+
+def test_the_end_of_a_deployment_runs_each_schedule_once(stage: Synthesized) -> None:
+    [rule] = [r["Properties"] for r in stage.resources("AWS::Events::Rule").values() if "EventPattern" in r["Properties"]]
+    assert rule["EventPattern"] == {
+        "source": ["aws.cloudformation"],
+        "detail-type": ["CloudFormation Stack Status Change"],
+        "detail": {"stack-id": [{"Ref": "AWS::StackId"}], "status-details": {"status": ["CREATE_COMPLETE", "UPDATE_COMPLETE"]}},
+    }
+    by_the_clock = [
+        r["Properties"]["Targets"][0]
+        for r in stage.resources("AWS::Events::Rule").values()
+        if "EventPattern" not in r["Properties"]
+    ]
+    assert sorted(target["Arn"]["Ref"] for target in rule["Targets"]) == sorted(target["Arn"]["Ref"] for target in by_the_clock)
+
+
+def test_a_stage_reads_its_own_metrics_only(dev: Synthesized, prod: Synthesized) -> None:
+    """Two stages can share an account: the audit of one must not answer for the other's."""
+    for stage, namespace in ((dev, "Orders-dev"), (prod, "Orders-prod")):
+        written = {f["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] for f in ours(stage).values()}
+        read = {a["Properties"].get("Namespace", "AWS/") for a in stage.resources(ALARM).values()}
+        assert written == {namespace}
+        assert {name for name in read if not name.startswith("AWS/")} == {namespace}
 
 
 def test_the_queue_hides_a_message_for_six_times_the_workers_timeout(dev: Synthesized) -> None:
@@ -132,10 +190,17 @@ def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_says_what_si
     sections = {_anchor(line) for line in (ROOT / "docs" / "operations.md").read_text().splitlines() if line.startswith("#")}
     alarms = stage.resources(ALARM)
     assert alarms
+    only_for_codedeploy = {
+        alarm
+        for group in stage.resources(GROUP).values()
+        for alarm in alarms_of(group)
+        if "-release" in alarms[f"Api/{alarm}"]["Properties"]["AlarmName"]
+    }
     for name, alarm in alarms.items():
         properties = alarm["Properties"]
-        assert properties["AlarmActions"], name
-        assert properties["OKActions"], name
+        if name.partition("/")[2] not in only_for_codedeploy:
+            assert properties["AlarmActions"], name
+            assert properties["OKActions"], name
         assert properties["TreatMissingData"] in ("breaching", "notBreaching"), name
         sentence, _, link = properties["AlarmDescription"].partition(" What to do: ")
         assert sentence.endswith("."), name
@@ -143,8 +208,9 @@ def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_says_what_si
 
 
 ASKED_FOR = {
-    "server-errors", "latency-p95", "latency-p99", "database-cpu", "database-connections", "database-storage",
-    "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing",
+    "server-errors", "client-errors", "health", "latency-p95", "latency-p99", "database-cpu", "database-connections",
+    "database-storage", "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing", "audit-lag",
+    "schedule-dead-letters",
 }  # fmt: skip
 
 
@@ -156,7 +222,7 @@ def test_every_alarm_that_users_asked_for_is_there(dev: Synthesized, prod: Synth
     assert names(dev, "dev") >= ASKED_FOR | {"queue-backlog", "queue-age", "dead-letters"}
     for label, stage in (("dev", dev), ("prod", prod)):
         for function in load_functions():
-            if label in function.stages and function.trigger != "deploy":
+            if label in function.stages:
                 own = function.name.replace("_", "-")
                 assert {f"{own}-errors", f"{own}-throttles"} <= names(stage, label)
 
@@ -167,14 +233,53 @@ def alarm(stage: Synthesized, name: str) -> dict[str, Any]:
     return properties
 
 
-def test_the_error_rate_is_a_ratio_of_two_counts(stage: Synthesized) -> None:
-    rate = alarm(stage, "server-errors")
-    assert (rate["Threshold"], rate["ComparisonOperator"]) == (1, "GreaterThanThreshold")
+@pytest.mark.parametrize(
+    ("name", "metric", "formula", "percent"),
+    [
+        ("server-errors", "5xx", "100 * FILL(errors, 0) / requests", 1),
+        ("client-errors", "4xx", "IF(requests >= 20, 100 * FILL(errors, 0) / requests)", 50),
+    ],
+)
+def test_an_error_rate_is_a_ratio_of_two_counts(stage: Synthesized, name: str, metric: str, formula: str, percent: int) -> None:
+    rate = alarm(stage, name)
+    assert (rate["Threshold"], rate["ComparisonOperator"]) == (percent, "GreaterThanThreshold")
     metrics = {metric["Id"]: metric for metric in rate["Metrics"]}
     [expression] = [metric["Expression"] for metric in metrics.values() if "Expression" in metric]
-    assert expression == "100 * FILL(errors, 0) / requests"
+    assert expression == formula
+    assert metrics["errors"]["MetricStat"]["Metric"]["MetricName"] == metric
     assert metrics["errors"]["MetricStat"]["Stat"] == "Sum"
     assert metrics["requests"]["MetricStat"]["Stat"] == "SampleCount"
+
+
+@pytest.mark.parametrize(("percentile", "requests"), [("p95", 20), ("p99", 100)])
+def test_a_percentile_is_more_than_the_slowest_request(stage: Synthesized, percentile: str, requests: int) -> None:
+    [expression] = [m["Expression"] for m in alarm(stage, f"latency-{percentile}")["Metrics"] if "Expression" in m]
+    assert expression == f"IF(requests >= {requests}, latency)"
+
+
+def test_counts_of_the_proxy_are_sums_over_its_nodes(stage: Synthesized) -> None:
+    for name in ("proxy-connections", "proxy-pinned"):
+        assert alarm(stage, name)["Statistic"] == "Sum", name
+    [board] = stage.resources("AWS::CloudWatch::Dashboard").values()
+    body = "".join(part for part in board["Properties"]["DashboardBody"]["Fn::Join"][1] if isinstance(part, str))
+    for metric in ("ClientConnections", "DatabaseConnectionsCurrentlySessionPinned"):
+        [options] = re.findall(rf'"{metric}"[^{{]*(\{{[^}}]*\}})', body)
+        assert json.loads(options).get("stat") == "Sum", metric
+
+
+def test_what_has_no_client_alarms_on_its_first_error(stage: Synthesized) -> None:
+    """Nobody sees it fail and asks again. Its runs are further apart than any window of several points."""
+    deployed = service_names(stage)
+    for function in load_functions():
+        if function.name in deployed:
+            errors = alarm(stage, f"{function.name.replace('_', '-')}-errors")
+            points = (errors["DatapointsToAlarm"], errors["EvaluationPeriods"])
+            dimensions = {dimension["Name"] for dimension in errors["Dimensions"]}
+            if function.trigger == "http":
+                assert (points, dimensions) == ((2, 5), {"FunctionName", "Resource"}), function.name
+            else:
+                # Deployments invoke these by version, not by alias.
+                assert (points, dimensions) == ((1, 1), {"FunctionName"}), function.name
 
 
 def test_every_threshold_can_be_reached_by_its_metric(stage: Synthesized) -> None:
@@ -186,7 +291,8 @@ def test_every_threshold_can_be_reached_by_its_metric(stage: Synthesized) -> Non
     assert alarm(stage, "database-connections")["Statistic"] == "Maximum"
     share = group["ConnectionPoolConfigurationInfo"]["MaxConnectionsPercent"]
     assert alarm(stage, "proxy-connections")["Threshold"] < connections * share / 100
-    assert alarm(stage, "database-storage")["Threshold"] < int(instance["AllocatedStorage"]) * 2**30
+    # RDS adds storage when a tenth is left: the alarm says that it did not.
+    assert alarm(stage, "database-storage")["Threshold"] == int(instance["AllocatedStorage"]) * 2**30 * 7 // 100
     assert alarm(stage, "database-cpu")["Threshold"] == 80
     assert alarm(stage, "latency-p95")["Threshold"] == alarm(stage, "latency-p99")["Threshold"] == 500
 
@@ -204,11 +310,45 @@ def test_every_route_has_a_twin_and_either_scopes_or_a_place_on_the_open_list(st
     for key, route in routes.items():
         plain = key.removesuffix("/{proxy+}")
         assert {plain, f"{plain}/{{proxy+}}"} <= routes.keys(), key
-        if expected[plain].path in OPEN_ROUTES:
+        if plain in OPEN_ROUTES:
             assert route["AuthorizationType"] == "NONE", key
         else:
             assert route["AuthorizationType"] == "JWT", key
             assert tuple(route["AuthorizationScopes"]) == expected[plain].scopes != (), key
+
+
+def test_an_open_route_and_its_twin_have_a_throttle_of_their_own(stage: Synthesized) -> None:
+    [api_stage] = stage.resources("AWS::ApiGatewayV2::Stage").values()
+    settings = api_stage["Properties"]["RouteSettings"]
+    assert settings.keys() == {key for route in OPEN_ROUTES for key in (route, f"{route}/{{proxy+}}")}
+    everybody = api_stage["Properties"]["DefaultRouteSettings"]
+    for key, throttle in settings.items():
+        assert 0 < throttle["ThrottlingRateLimit"] < everybody["ThrottlingRateLimit"], key
+        assert 0 < throttle["ThrottlingBurstLimit"] < everybody["ThrottlingBurstLimit"], key
+    # API Gateway refuses settings of a route that does not exist yet.
+    routes = {
+        name.partition("/")[2] for name, route in stage.resources(ROUTE).items() if route["Properties"]["RouteKey"] in settings
+    }
+    assert routes <= set(api_stage["DependsOn"])
+
+
+def test_a_route_that_is_open_by_mistake_is_refused(tmp_path: Path) -> None:
+    """By load_functions, which is where both clouds get their routes from."""
+    (tmp_path / "leak").mkdir()
+    (tmp_path / "leak" / "handler.py").touch()
+    for path, scopes, fits in (("/api/leak", ["orders/read"], True), ("/api/leak", [], False), ("/api/docs", [], True)):
+        operation = {"operationId": "leak.leak", "security": [{"oauth2": scopes}] if scopes else []}
+        (tmp_path / "openapi.json").write_text(json.dumps({"paths": {path: {"get": operation}}}))
+        if fits:
+            assert [function.name for function in load_functions(tmp_path, tmp_path / "openapi.json")] == ["leak"]
+        else:
+            with pytest.raises(ValueError, match="GET /api/leak has no scopes"):
+                load_functions(tmp_path, tmp_path / "openapi.json")
+
+
+def test_no_metric_is_paid_for_that_nothing_reads(stage: Synthesized) -> None:
+    [api_stage] = stage.resources("AWS::ApiGatewayV2::Stage").values()
+    assert not api_stage["Properties"]["DefaultRouteSettings"].get("DetailedMetricsEnabled")
 
 
 def test_the_database_is_private_encrypted_and_reached_by_tls_and_iam_only(stage: Synthesized) -> None:
@@ -216,8 +356,6 @@ def test_the_database_is_private_encrypted_and_reached_by_tls_and_iam_only(stage
     assert instance["PubliclyAccessible"] is False
     assert instance["StorageEncrypted"] is True
     assert instance["EnableIAMDatabaseAuthentication"] is True
-    assert instance["ManageMasterUserPassword"] is True
-    assert "MasterUserPassword" not in instance
     [parameters] = [resource["Properties"]["Parameters"] for resource in stage.resources("AWS::RDS::DBParameterGroup").values()]
     assert parameters["rds.force_ssl"] == "1"
     [proxy] = [resource["Properties"] for resource in stage.resources("AWS::RDS::DBProxy").values()]
@@ -248,21 +386,128 @@ def test_production_is_protected_against_losing_data(prod: Synthesized, dev: Syn
     assert all(child.termination_protection for child in prod.app.node.children if hasattr(child, "termination_protection"))
 
 
+def alarms_of(group: dict[str, Any]) -> list[str]:
+    """The logical ids of the alarms that take a deployment back."""
+    return [alarm["Name"]["Ref"] for alarm in group["Properties"]["AlarmConfiguration"]["Alarms"]]
+
+
 def test_production_shifts_traffic_in_steps_and_back_on_an_alarm(prod: Synthesized, dev: Synthesized) -> None:
-    groups = prod.resources("AWS::CodeDeploy::DeploymentGroup")
+    groups = prod.resources(GROUP)
     assert groups
     for name, group in groups.items():
         properties = group["Properties"]
-        assert properties["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes", name
+        assert properties["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent10Minutes", name
         assert properties["AlarmConfiguration"]["Alarms"], name
         assert len(properties["AlarmConfiguration"]["Alarms"]) <= 10, name
         assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"], name
-    for group in dev.resources("AWS::CodeDeploy::DeploymentGroup").values():
+    for group in dev.resources(GROUP).values():
         assert group["Properties"]["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
 
 
+METRIC_DELAY_MINUTES = 3
+
+
+def test_a_canary_outlasts_every_alarm_that_takes_it_back(prod: Synthesized) -> None:
+    alarms = prod.resources(ALARM)
+    for name, group in prod.resources(GROUP).items():
+        canary = int(re.findall(r"(\d+)Minutes", group["Properties"]["DeploymentConfigName"])[0])
+        for alarm in alarms_of(group):
+            properties = alarms[f"Api/{alarm}"]["Properties"]
+            stats = [m["MetricStat"] for m in properties.get("Metrics", []) if "MetricStat" in m] or [properties]
+            minutes = properties["EvaluationPeriods"] * max(stat["Period"] for stat in stats) / 60
+            assert minutes + METRIC_DELAY_MINUTES < canary, (name, alarm)
+
+
+def aliases(stage: Synthesized) -> dict[str, dict[str, Any]]:
+    """By logical id."""
+    return {name.partition("/")[2]: resource for name, resource in stage.resources("AWS::Lambda::Alias").items()}
+
+
+def test_a_deployment_is_taken_back_by_the_first_error_of_the_new_version(prod: Synthesized) -> None:
+    """A tenth of one function's requests is less than one per cent of all: no rate over all of them would notice it."""
+    alarms, groups = prod.resources(ALARM), prod.resources(GROUP)
+    checked = 0
+    for alias in aliases(prod).values():
+        if "UpdatePolicy" not in alias:
+            continue
+        group = groups[f"Api/{alias['UpdatePolicy']['CodeDeployLambdaAliasUpdate']['DeploymentGroupName']['Ref']}"]
+        own = [alarms[f"Api/{alarm}"]["Properties"] for alarm in alarms_of(group)]
+        [release] = [alarm for alarm in own if alarm["AlarmName"].endswith("-release")]
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in release["Dimensions"]}
+        function = alias["Properties"]["FunctionName"]
+        assert dimensions == {
+            "FunctionName": function,
+            "Resource": {"Fn::Join": ["", [function, ":live"]]},
+            # The very version that the alias is about to lead to.
+            "ExecutedVersion": alias["Properties"]["FunctionVersion"],
+        }
+        assert (release["Namespace"], release["MetricName"], release["Statistic"]) == ("AWS/Lambda", "Errors", "Sum")
+        assert (release["Threshold"], release["DatapointsToAlarm"], release["EvaluationPeriods"]) == (0, 1, 1)
+        checked += 1
+    assert checked == len(groups)
+
+
+def test_deployments_run_in_waves_of_five(stage: Synthesized) -> None:
+    """CodeDeploy begins when CloudFormation updates an alias, so what may run at once is what waits for nothing else."""
+    waits = {
+        name: set(alias.get("DependsOn", [])) & aliases(stage).keys()
+        for name, alias in aliases(stage).items()
+        if "UpdatePolicy" in alias
+    }
+    waves = []
+    while waits:
+        wave = {name for name, others in waits.items() if not others & waits.keys()}
+        assert wave, "The aliases wait for each other"
+        waves.append(wave)
+        waits = {name: others for name, others in waits.items() if name not in wave}
+    assert max(len(wave) for wave in waves) <= AT_ONCE == 5
+    assert all(len(wave) == AT_ONCE for wave in waves[:-1])
+
+
+def test_nothing_waits_for_what_waits_for_it(stage: Synthesized) -> None:
+    for name, resources in stage.stacks.items():
+        references = {own: references_in(resource) & resources.keys() for own, resource in resources.items()}
+        while references:
+            free = {own for own, others in references.items() if not others & references.keys()}
+            assert free, f"A circle in {name}: {sorted(references)}"
+            references = {own: others for own, others in references.items() if own not in free}
+
+
+def references_in(value: Any) -> set[str]:
+    """Logical ids that a resource waits for: Ref, GetAtt, Sub and DependsOn, wherever they stand."""
+    if isinstance(value, list):
+        return {found for part in value for found in references_in(part)}
+    if not isinstance(value, dict):
+        return set()
+    found = {other for part in value.values() for other in references_in(part)}
+    found |= {value["Ref"]} if isinstance(value.get("Ref"), str) else set()
+    found |= {value["Fn::GetAtt"][0]} if "Fn::GetAtt" in value else set()
+    found |= set(re.findall(r"\$\{(\w+)", json.dumps(value["Fn::Sub"]))) if "Fn::Sub" in value else set()
+    depends = value.get("DependsOn", [])
+    return found | set([depends] if isinstance(depends, str) else depends)
+
+
+def test_codedeploy_may_do_what_a_lambda_deployment_asks_for_and_shift_no_alias_but_ours(stage: Synthesized) -> None:
+    [role] = [
+        name.partition("/")[2]
+        for name, role in stage.resources("AWS::IAM::Role").items()
+        if "codedeploy.amazonaws.com" in json.dumps(role["Properties"]["AssumeRolePolicyDocument"])
+    ]
+    [policy] = [
+        p["Properties"] for p in stage.resources("AWS::IAM::Policy").values() if {"Ref": role} in p["Properties"]["Roles"]
+    ]
+    allowed: dict[str, Any] = {}
+    for statement in policy["PolicyDocument"]["Statement"]:
+        for action in [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]:
+            allowed[action] = statement["Resource"]
+    assert allowed.keys() == {
+        "lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig", "cloudwatch:DescribeAlarms",
+    }  # fmt: skip
+    assert len(allowed["lambda:UpdateAlias"]) == 2 * len(stage.resources(GROUP))
+
+
 def test_the_migration_runs_before_every_other_function(stage: Synthesized) -> None:
-    [trigger] = [name for name, resource in stage.resources().items() if resource["Type"] == "Custom::Trigger"]
+    [trigger] = stage.resources("Custom::Trigger")
     for name, function in stage.resources(FUNCTION).items():
         variables = function["Properties"].get("Environment", {}).get("Variables", {})
         if variables.get("POWERTOOLS_SERVICE_NAME", "migrate_database") != "migrate_database":
@@ -271,16 +516,34 @@ def test_the_migration_runs_before_every_other_function(stage: Synthesized) -> N
 
 def test_a_red_deployment_can_be_mended_at_once() -> None:
     mended = synthesize("prod", all_at_once="true")
-    for group in mended.resources("AWS::CodeDeploy::DeploymentGroup").values():
+    for group in mended.resources(GROUP).values():
         assert group["Properties"]["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
         assert "DEPLOYMENT_STOP_ON_ALARM" not in group["Properties"]["AutoRollbackConfiguration"]["Events"]
 
 
+EXTERNAL = {"jwt_issuer": "https://issuer.example.com", "jwt_audience": "orders"}
+
+
 def test_an_external_issuer_takes_the_place_of_the_user_pool() -> None:
-    external = synthesize("prod", jwt_issuer="https://issuer.example.com", jwt_audience="orders")
-    assert external.resources("AWS::Cognito::UserPool") == {}
+    external = synthesize("prod", **EXTERNAL)
     [authorizer] = external.resources("AWS::ApiGatewayV2::Authorizer").values()
     assert authorizer["Properties"]["JwtConfiguration"] == {"Audience": ["orders"], "Issuer": "https://issuer.example.com"}
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_no_choice_of_the_operator_changes_what_a_live_data_stack_exports(name: str) -> None:
+    """It is deployed before the stack that uses its exports, and CloudFormation takes none away that is in use."""
+
+    def exports(**context: str) -> dict[str, Any]:
+        app = build({"stage": name, "aws:cdk:bundling-stacks": [], **context})
+        outputs = Template.from_stack(app.node.find_child(f"Orders-{name}-Data")).to_json()["Outputs"]  # type: ignore[arg-type]
+        return {output["Export"]["Name"]: output["Value"] for output in outputs.values() if "Export" in output}
+
+    ordinary = exports()
+    assert [exported for exported in ordinary if "IdentityUsers" in exported]
+    choices = {"cors_origins": "https://shop.example.com", "alarm_email": "a@example.com", "all_at_once": "true"}
+    assert exports(**EXTERNAL) == ordinary
+    assert exports(**choices) == ordinary
 
 
 def test_stacks_stay_below_cloudformations_limits(stage: Synthesized) -> None:
@@ -289,29 +552,103 @@ def test_stacks_stay_below_cloudformations_limits(stage: Synthesized) -> None:
         assert len(json.dumps(resources)) < 1_000_000, name
 
 
-def test_cdk_nag_finds_nothing_that_has_no_reason(prod: Synthesized) -> None:
-    report = AwsSolutionsChecks().validate_scope(prod.app)
-    findings = [f"{v.rule_name} {[r.construct_path for r in v.violating_resources]}" for v in report.violations]
-    assert report.success, "\n".join(findings)
+@pytest.mark.parametrize("pack", [AwsSolutionsChecks, NIST80053R5Checks])
+def test_cdk_nag_finds_nothing_that_has_no_reason(prod: Synthesized, pack: Callable[[], Any]) -> None:
+    report = pack().validate_scope(prod.app)
+    findings = {v.rule_name: [r.construct_path for r in v.violating_resources] for v in report.violations}
+    assert findings == {}
 
 
-@pytest.mark.parametrize("context", [{"stage": "staging"}, {"jwt_issuer": "https://x"}, {"jwt_audience": "x"}])
+def test_every_reason_is_for_something_that_cdk_nag_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdk.app.acknowledge", lambda app, database_group: None)
+    app = build({"stage": "prod", "aws:cdk:bundling-stacks": []})
+    found = {v.rule_name for pack in (AwsSolutionsChecks, NIST80053R5Checks) for v in pack().validate_scope(app).violations}
+    assert found >= REASONS.keys() | BY_REFERENCE.keys()
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"stage": "staging"},
+        {"jwt_issuer": "https://x"},
+        {"jwt_audience": "x"},
+        {"postgres": "14"},
+        {"postgres": "18.1"},
+        {"restored": "orders-prod-2"},
+        {"stage": "prod", "backup_region": "none"},
+        {"seed_max_unfinished_rows": "many"},
+    ],
+)
 def test_a_choice_that_makes_no_sense_is_refused(context: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"stage|issuer"):
+    with pytest.raises(ValueError, match=r"stage|issuer|PostgreSQL|restored|region|seed_max_unfinished_rows"):
         from_context(context)
 
 
-def test_only_an_environment_of_the_repository_may_deploy_and_only_through_the_bootstrap_roles() -> None:
+def test_an_operator_chooses_how_many_rows_may_wait(dev: Synthesized) -> None:
+    for stage, rows in ((dev, "50000000"), (synthesize("dev", seed_max_unfinished_rows="1000"), "1000")):
+        variables = [function["Environment"]["Variables"] for function in ours(stage).values()]
+        assert [v["SEED_MAX_UNFINISHED_ROWS"] for v in variables if "SEED_MAX_UNFINISHED_ROWS" in v] == [rows]
+
+
+@pytest.fixture(scope="module")
+def ci() -> dict[str, dict[str, Any]]:
     app = build({"aws:cdk:bundling-stacks": [], "github": "owner/repository"})
-    resources = Template.from_stack(app.node.find_child("OrdersCi")).to_json()["Resources"]  # type: ignore[arg-type]
-    roles = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::IAM::Role"]
+    resources: dict[str, dict[str, Any]] = Template.from_stack(app.node.find_child("OrdersCi")).to_json()["Resources"]  # type: ignore[arg-type]
+    return resources
+
+
+def test_only_main_in_an_environment_of_the_repository_may_deploy(ci: dict[str, dict[str, Any]]) -> None:
+    roles = [r["Properties"] for r in ci.values() if r["Type"] == "AWS::IAM::Role"]
     subjects = []
     for role in roles:
         [statement] = role["AssumeRolePolicyDocument"]["Statement"]
-        subjects.append(statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"])
+        [claims] = statement["Condition"].values()
+        assert statement["Condition"].keys() == {"StringEquals"}
+        assert claims["token.actions.githubusercontent.com:ref"] == "refs/heads/main"
+        assert claims["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
+        subjects.append(claims["token.actions.githubusercontent.com:sub"])
     assert subjects == ["repo:owner/repository:environment:dev", "repo:owner/repository:environment:prod"]
-    policies = [r["Properties"]["PolicyDocument"]["Statement"] for r in resources.values() if r["Type"] == "AWS::IAM::Policy"]
-    assert [statement["Action"] for [statement] in policies] == ["sts:AssumeRole"] * 2
+
+
+def test_who_may_deploy_one_stage_may_not_deploy_the_other(ci: dict[str, dict[str, Any]]) -> None:
+    """The roles of CI do nothing themselves: they assume those of the stage's own bootstrap stack, which its stacks name."""
+    policies = [r["Properties"] for r in ci.values() if r["Type"] == "AWS::IAM::Policy"]
+    assert len(policies) == len(STAGES) == 2
+    for policy in policies:
+        statement, asked = policy["PolicyDocument"]["Statement"]
+        assert statement["Action"] == "sts:AssumeRole"
+        assert asked["Action"] == ["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]
+        [role] = policy["Roles"]
+        own = [name for name in STAGES if role["Ref"].lower().startswith(name)]
+        roles = json.dumps(statement["Resource"])
+        assert set(re.findall(r"role/cdk-(\w+)-", roles)) == {f"orders{own[0]}"}
+        # Beside its own region a stage is deployed to that of its backups' copies, and to no other.
+        elsewhere = {STAGES[own[0]].backup_region} - {None}
+        assert set(re.findall(r"[a-z]{2}-[a-z]+-\d", roles)) == elsewhere
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_a_stages_stacks_are_deployed_by_its_own_bootstrap_stack(name: str, tmp_path: Path) -> None:
+    build({"stage": name, "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
+    manifest = (tmp_path / "manifest.json").read_text()
+    assert set(re.findall(r"cdk-(\w+)-(?:deploy|cfn-exec|lookup|file-publishing)-role", manifest)) == {f"orders{name}"}
+    assets = "".join(file.read_text() for file in tmp_path.glob("*.assets.json"))
+    assert set(re.findall(r"cdk-(\w+)-(?:assets|file-publishing-role)", assets)) == {f"orders{name}"}
+    # CloudFormation's limit for a qualifier.
+    assert len(f"orders{name}") <= 10
+
+
+def test_a_session_outlasts_the_job_and_the_job_outlasts_its_canaries(prod: Synthesized, ci: dict[str, dict[str, Any]]) -> None:
+    session = min(r["Properties"]["MaxSessionDuration"] for r in ci.values() if r["Type"] == "AWS::IAM::Role")
+    workflow = (ROOT / ".github" / "workflows" / "deliver.yml").read_text()
+    for name in STAGES:
+        job = workflow.partition(f"\n  {name}:\n")[2].partition("\n\n  ")[0]
+        [minutes] = map(int, re.findall(r"timeout-minutes: (\d+)", job))
+        [seconds] = map(int, re.findall(r"role-duration-seconds: (\d+)", job))
+        assert minutes * 60 <= seconds <= session, name
+    waves = -(-len(prod.resources(GROUP)) // AT_ONCE)
+    # Beside the canaries, an hour for what has no step: a first database in two zones, its proxy, interfaces of functions.
+    assert minutes >= waves * 10 + 60
 
 
 def test_actions_of_the_workflows_are_pinned_by_hash() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from functions.inventory import ROOT
+from contract.functions import ROOT
 from tests.laptop import Laptop
 
 # Examples an operation; about fifty test cases come out of each over all operations and phases.

@@ -7,13 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from functions.inventory import FUNCTIONS, OPENAPI, ROOT, load_functions
-from functions.openapi import README, TABLE, build, endpoint_table
+from contract.functions import FUNCTIONS, OPENAPI, ROOT, load_functions
+from contract.openapi import README, TABLE, build, endpoint_table
+from orders.errors import MAX_ERRORS, MAX_FIELD_LENGTH
+from orders.limits import MAX_ITEMS
+from orders.paging import MAX_PAGE_BYTES
+from orders.requests import MAX_BODY_BYTES, MAX_CALLER_LENGTH
 
 HANDLERS = sorted(FUNCTIONS.glob("*/handler.py"))
 LAYER = ROOT / "layers" / "orders" / "python" / "orders"
+ROOMS = {
+    "orders": sorted(LAYER.glob("*.py")),
+    **{room: sorted((ROOT / room).glob("*.py")) for room in ("contract", "local", "cdk")},
+}
+# An import leads from a higher floor to a lower one, or stays within its room.
+FLOORS = {"orders": 1, "contract": 2, "local": 3, "cdk": 3, "tests": 4}
 LONGEST_FUNCTION = 50
 MOST_LINES = 125
+MOST_SHARED_LINES = 220
 
 
 def test_openapi_json_says_what_the_handlers_say() -> None:
@@ -40,15 +51,28 @@ def test_every_make_target_in_the_documents_exists() -> None:
     assert named <= targets
 
 
+def test_the_limits_in_the_documents_are_those_of_the_code() -> None:
+    text = " ".join((ROOT / "docs" / "api.md").read_text().split())
+    for promise in (
+        f"at most {MAX_BODY_BYTES // 1024} KB",
+        f"at most {MAX_ITEMS} items",
+        f"exceed about {MAX_PAGE_BYTES // 1_000_000} MB",
+        f"At most {MAX_ERRORS} errors",
+        f"longer than {MAX_FIELD_LENGTH} characters is cut",
+        f"A subject longer than {MAX_CALLER_LENGTH} characters",
+    ):
+        assert promise in text
+
+
 @pytest.mark.parametrize("handler", HANDLERS, ids=lambda handler: handler.parent.name)
 def test_a_handler_is_short_and_knows_no_other_folder(handler: Path) -> None:
     source = handler.read_text()
     assert len(source.splitlines()) <= MOST_LINES
-    assert not re.search(r"^(from|import) (functions|local|cdk|tests)\b", source, re.MULTILINE)
+    assert not re.search(r"^(from|import) (contract|functions|local|cdk|tests)\b", source, re.MULTILINE)
 
 
 def test_functions_are_short_and_abstractions_have_more_than_one_implementation() -> None:
-    for file in [*HANDLERS, *LAYER.glob("*.py"), *(ROOT / "local").glob("*.py"), *(ROOT / "cdk").glob("*.py")]:
+    for file in [*HANDLERS, *(file for files in ROOMS.values() for file in files)]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or 0) - node.lineno + 1
@@ -56,8 +80,50 @@ def test_functions_are_short_and_abstractions_have_more_than_one_implementation(
         assert not re.search(r"\b(ABC|Protocol|metaclass)\b", file.read_text()), file
 
 
-def test_the_shared_layer_stays_small() -> None:
-    assert len([file for file in LAYER.glob("*.py") if file.name != "__init__.py"]) <= 6
+def test_a_shared_module_is_read_in_one_sitting() -> None:
+    for file in (*ROOMS["orders"], *ROOMS["contract"]):
+        assert len(file.read_text().splitlines()) <= MOST_SHARED_LINES, file
+
+
+def imported(file: Path) -> set[str]:
+    """The modules of this house that a file imports when it is itself imported or used."""
+    tree = ast.parse(file.read_text())
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    names: set[str] = set()
+    for node in set(ast.walk(tree)) - for_types:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name for name in names if name.partition(".")[0] in FLOORS}
+
+
+def test_imports_point_downward_only() -> None:
+    for room, files in ROOMS.items():
+        for file in files:
+            for name in imported(file):
+                other = name.partition(".")[0]
+                assert other == room or FLOORS[other] < FLOORS[room], f"{file} imports {name}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = {f"{room}.{file.stem}": imported(file) for room, files in ROOMS.items() for file in files}
+    finished: set[str] = set()
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, " → ".join((*way, module))
+        if module not in finished:
+            for name in modules[module] & modules.keys():
+                visit(name, (*way, module))
+            finished.add(module)
+
+    for module in modules:
+        visit(module, ())
 
 
 PINNING = re.compile(

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Clients, Database, Requests, Service
+from tests.harness import Clients, Database, Requests, Service, assert_problem
+from tests.servers import wait_until
 
 ROUNDS = 60
 
@@ -80,5 +81,36 @@ def test_an_order_made_while_its_customer_is_deleted(service: Service, clients: 
         requests.append((("DELETE", f"/api/customers/{customer}/"), {}))
     answers = clients.http(requests)
     for create, delete in zip(answers[::2], answers[1::2], strict=True):
-        assert (create.status, delete.status) in [(201, 409), (422, 204), (409, 204)]
+        assert (create.status, delete.status) in [(201, 409), (422, 204)]
+        if create.status == 422:
+            assert_problem(create, 422, "customer_id")
     assert db.value("SELECT count(*) FROM customers") == db.value("SELECT count(*) FROM orders")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "key"}])
+def test_an_order_that_waits_for_the_deletion_of_its_customer_is_refused_on_customer_id(
+    service: Service, clients: Clients, db: Database, headers: dict[str, str]
+) -> None:
+    customer = service.customer()["id"]
+    deletion = db.connect("orders_app")
+    deletion.run("BEGIN")
+    deletion.run("DELETE FROM customers")
+    body = {"customer_id": customer, "items": [{"sku": "A", "quantity": 1, "unit_price_cents": 1}]}
+    answer = clients.submit((("POST", "/api/orders/", body), {"headers": headers}))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%new_order%'"
+    wait_until(lambda: db.value(waiting) == 1, "The order's wait for the customer")
+    deletion.run("COMMIT")
+    deletion.close()
+    problem = assert_problem(answer.result(), 422, "customer_id")
+    assert problem["detail"] == f"customer_id: there is no customer {customer}"
+    assert db.sql("SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM idempotency_keys)") == [[0, 0]]
+
+
+def test_of_thirty_items_added_at_once_as_many_stay_as_the_order_holds(
+    service: Service, clients: Clients, db: Database
+) -> None:
+    order = service.order(service.customer()["id"], *[(1, 1)] * 490)
+    item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
+    answers = clients.http([(("POST", f"/api/orders/{order['id']}/items/", item), {})] * 30)
+    assert sorted(answer.status for answer in answers) == [201] * 10 + [409] * 20
+    assert len(service.http("GET", f"/api/orders/{order['id']}/").json["items"]) == 500

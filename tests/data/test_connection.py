@@ -1,18 +1,26 @@
 """The one-batch connection: round trips on the wire, and what happens when the server does not play along."""
 
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import boto3
 import botocore.auth
 import pytest
-from pg8000.exceptions import DatabaseError
 
-from orders.database import Connection, ConnectionLost, iam_token
+from contract.functions import ROOT
+from orders.connection import Connection, ConnectionLost
+from orders.driver import DatabaseError
 from orders.errors import sqlstate
+from orders.iam import iam_token
 from tests.harness import Database
 from tests.servers import Proxy
+
+AMAZON_ROOTS = ROOT / "layers" / "orders" / "python" / "orders" / "amazon-roots.pem"
+STARFIELD = "Starfield Services Root Certificate Authority"
+BEGINNING_OF_2037 = ssl.cert_time_to_seconds("Jan  1 00:00:00 2037 GMT")
 
 
 @pytest.fixture
@@ -28,11 +36,13 @@ def connection(migrated: Database, proxy: Proxy) -> Iterator[Connection]:
     connection.abandon()
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_every_call_is_one_round_trip(proxy: Proxy, connection: Connection, named: bool) -> None:
+@pytest.mark.parametrize("plan_with_values", [False, True])
+def test_every_call_is_one_round_trip(proxy: Proxy, connection: Connection, plan_with_values: bool) -> None:
     before = proxy.round_trips
+    sql = "SELECT :number::integer + 1, :text"
     for number in range(5):
-        assert connection.run("SELECT :number::integer + 1, :text", named=named, number=number, text="x") == [[number + 1, "x"]]
+        rows = connection.run(sql, plan_with_values=plan_with_values, number=number, text="x")
+        assert rows == [[number + 1, "x"]]
     assert proxy.round_trips == before + 5
 
 
@@ -128,3 +138,11 @@ def test_the_iam_token_is_the_one_that_boto3_makes(monkeypatch: pytest.MonkeyPat
     assert ours.partition("?")[0] == theirs.partition("?")[0]
     # The order of the parameters differs, which the signature does not depend on.
     assert sorted(ours.partition("?")[2].split("&")) == sorted(theirs.partition("?")[2].split("&"))
+
+
+def test_the_roots_for_the_proxy_are_amazons_and_will_not_run_out_soon() -> None:
+    context = ssl.create_default_context(cafile=str(AMAZON_ROOTS))
+    roots: list[dict[str, Any]] = context.get_ca_certs()
+    names = {value for root in roots for part in root["subject"] for name, value in part if name == "commonName"}
+    assert names == {*(f"Amazon Root CA {number}" for number in (1, 2, 3, 4)), f"{STARFIELD} - G2"}
+    assert min(ssl.cert_time_to_seconds(root["notAfter"]) for root in roots) > BEGINNING_OF_2037

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pg8000.exceptions import DatabaseError
 
 from local.postgres import EmbeddedPostgres
+from orders.driver import DatabaseError
 from tests.harness import Answer, Database, LambdaContext, Service, assert_problem
 from tests.servers import Proxy
 

@@ -3,14 +3,17 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pg8000.exceptions import DatabaseError
 
 from local.postgres import EmbeddedPostgres
-from tests.harness import Database, Service
+from orders.driver import DatabaseError
+from orders.iam import iam_token
+from tests.harness import ROLE_PASSWORD, Database, Service
+from tests.rds import MASTER, IamDoor, RdsServer, members_of_rds_iam, token_is_good
 
 STATE = """
 WITH relations AS (
@@ -123,18 +126,84 @@ def test_no_role_but_the_owner_may_log_in_without_limits(db: Database) -> None:
     assert db.sql("SELECT rolcanlogin, rolsuper FROM pg_roles WHERE rolname = 'migrator'") == [[False, False]]
 
 
-def test_an_owner_like_rds_master_user_can_migrate(tmp_path: Path, migrate: Any, folder: Path) -> None:
-    """No superuser; it may create roles, and pass on rds_iam."""
-    cluster = EmbeddedPostgres(tmp_path / "rds", fsync="off")
-    superuser = cluster.start().connect("postgres")
-    superuser.run("CREATE ROLE rds_iam; CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'master'")
-    superuser.run("GRANT rds_iam TO master WITH ADMIN OPTION")
-    superuser.run("CREATE DATABASE rds OWNER master")
-    superuser.close()
-    master = replace(cluster.server, user="master", password="master", database="rds").connect()
-    assert "functions.sql" in migrate(master, folder)
-    assert migrate(master, folder) == []
-    assert master.run("SELECT pg_has_role('orders_app', 'rds_iam', 'MEMBER')") == [[True]]
-    assert master.run("SELECT tableowner::text FROM pg_tables WHERE tablename = 'orders'") == [["migrator"]]
-    master.close()
-    cluster.stop()
+def through(door: IamDoor, functions: Service, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a deployment's migration runs: the deployed handler, on a connection of its own, with an IAM token."""
+    variables = {
+        "DATABASE_HOST": "localhost", "DATABASE_PORT": str(door.port), "DATABASE_NAME": "orders", "DATABASE_USER": MASTER,
+        "DATABASE_TLS": "off",
+    }  # fmt: skip
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for name in ("DATABASE_PASSWORD", "DATABASE_ROLE_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    applied: list[str] = functions.module("migrate_database").handler({}, None)["applied"]
+    return applied
+
+
+def test_the_master_user_of_rds_migrates_with_an_iam_token_every_time(
+    functions: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RdsServer(tmp_path / "rds") as rds:
+        door = IamDoor(rds.socket, rds.server.port, members_of_rds_iam(rds.server))
+        with door:
+            assert "functions.sql" in through(door, functions, monkeypatch)
+            assert through(door, functions, monkeypatch) == []
+        assert rds.sql("SELECT pg_has_role('orders_app', 'rds_iam', 'MEMBER')") == [[True]]
+        assert rds.sql("SELECT tableowner::text FROM pg_tables WHERE tablename = 'orders'") == [["migrator"]]
+        with pytest.raises(DatabaseError, match="28000"):
+            rds.master.connect()
+
+
+def test_a_stage_whose_master_user_had_a_password_is_migrated_with_an_iam_token(
+    functions: Service, migrate: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first edition's first deployment succeeded, and locked every later one out."""
+    with RdsServer(tmp_path / "rds", master_by_iam=False) as rds:
+        first = rds.master.connect()
+        for role in ("migrator", "orders_app", "orders_seeder", "orders_auditor"):
+            first.run(f"CREATE ROLE {role}")
+        # RDS lets its master user grant rds_iam without being a member; PostgreSQL does not.
+        rds.sql("GRANT rds_iam TO orders_app, orders_seeder, orders_auditor")
+        assert "functions.sql" in migrate(first, folder)
+        first.close()
+        with pytest.raises(DatabaseError, match="28000"):
+            rds.master.connect()
+        rds.sql("DELETE FROM schema_migrations WHERE name IN ('roles.sql', 'functions.sql')")
+        with IamDoor(rds.socket, rds.server.port, members_of_rds_iam(rds.server)) as door:
+            assert through(door, functions, monkeypatch) == ["roles.sql", "functions.sql"]
+
+
+def test_a_bad_token_does_not_pass_for_a_good_one(tmp_path: Path) -> None:
+    """The double of RDS's check of tokens is worth something."""
+    good = iam_token("localhost", 6432, MASTER, "eu-central-1", datetime.now(UTC))
+    assert token_is_good(good, MASTER, 6432)
+    assert not token_is_good(good, "orders_app", 6432)
+    assert not token_is_good(good, MASTER, 5432)
+    assert not token_is_good(f"{good}0", MASTER, 6432)
+    assert not token_is_good("password", MASTER, 6432)
+    old = iam_token("localhost", 6432, MASTER, "eu-central-1", datetime.now(UTC) - timedelta(minutes=16))
+    assert not token_is_good(old, MASTER, 6432)
+
+
+def test_two_migrations_at_once_take_turns_and_no_other_role_can_hold_them_up(
+    empty: Database, folder: Path, migrate: Any, functions: Service
+) -> None:
+    take_turns = functions.module("migrate_database").TAKE_TURNS
+    migrate(empty.connection, folder)
+    empty.sql("BEGIN")
+    empty.sql(take_turns)
+    waiting = empty.server.connect(timeout=30)
+    waiting.run("SET lock_timeout = '100ms'")
+    with pytest.raises(DatabaseError, match="55P03"):
+        migrate(waiting, folder)
+    empty.sql("COMMIT")
+    waiting.run("ROLLBACK")
+    for role in functions.module("migrate_database").LOGIN_ROLES:
+        connection = replace(empty.server, user=role, password=ROLE_PASSWORD).connect()
+        connection.run("BEGIN")
+        with pytest.raises(DatabaseError, match="42501"):
+            connection.run(take_turns)
+        # Its transaction is still open, and holds nothing.
+        assert migrate(waiting, folder) == []
+        connection.close()
+    waiting.close()

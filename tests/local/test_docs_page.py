@@ -2,7 +2,10 @@
 
 import re
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,9 +13,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from functions.inventory import load_functions
+from contract.functions import load_functions
 from local.__main__ import SCOPES
 from tests.laptop import Laptop
+from tests.servers import wait_until
 from tests.tools import missing
 
 needs_browser = pytest.mark.skipif(
@@ -33,6 +37,7 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
         "--disable-background-networking",
         "--disable-component-update",
         "--window-size=1300,1800",
+        "--host-resolver-rules=MAP *.example.com 127.0.0.1",
     ):
         options.add_argument(argument)
     options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
@@ -60,6 +65,88 @@ def test_the_page_lists_the_endpoints_and_tries_them_out(browser: webdriver.Chro
         assert all(name.startswith((laptop.url, "data:")) for name in fetched)
         logs = browser.get_log("browser")  # type: ignore[no-untyped-call]
         assert [entry for entry in logs if entry["level"] == "SEVERE" and "favicon" not in entry["message"]] == []
+
+
+@needs_browser
+def test_the_page_authorizes_itself_and_is_then_let_in(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    with Laptop(tmp_path / "laptop", AUTH="on") as laptop:
+        browser.get(f"{laptop.url}/api/docs/")
+        wait = WebDriverWait(browser, WAIT_SECONDS)
+        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".scheme-container .authorize"))[0].click()
+        dialog = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".auth-container"))
+        dialog.find_element(By.ID, "client_id_clientCredentials").send_keys("page")
+        dialog.find_element(By.ID, "client_secret_clientCredentials").send_keys("any")
+        dialog.find_element(By.CSS_SELECTOR, "[data-all]").click()
+        dialog.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper .authorize").click()
+        wait.until(lambda b: "Logout" in b.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper").text)
+        browser.find_element(By.CSS_SELECTOR, ".close-modal").click()
+        block = browser.find_element(By.CSS_SELECTOR, "[id$='list_customers']")
+        block.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
+        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".execute"))[0].click()
+        answer = wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".live-responses-table .highlight-code"))
+        assert '"results": []' in answer[0].text
+
+
+# What a page can send without being asked anything first: a form, and a request whose answer it will not see.
+ATTACK = """<!doctype html><title>attack</title>
+<iframe name="hidden"></iframe>
+<form id="form" method="post" enctype="text/plain" target="hidden" action="{laptop}/api/orders/{order}/cancel/"></form>
+<a href="{laptop}/api/docs/">documentation</a>
+<script>
+document.querySelector("#form").submit();
+fetch("{laptop}/api/dev/seed/", {{method: "POST", mode: "no-cors"}}).catch(() => null);
+fetch("{laptop}/api/orders/{order}/").then(answer => answer.text(), () => "unreadable").then(text => document.title = text);
+</script>"""
+
+
+@contextmanager
+def site(page: str) -> Iterator[int]:
+    """Serves one page; gives the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@needs_browser
+def test_a_page_elsewhere_can_neither_cancel_an_order_nor_seed_nor_read(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    wait = WebDriverWait(browser, WAIT_SECONDS)
+    with Laptop(tmp_path / "laptop", CORS_ORIGINS="http://localhost:*") as laptop:
+        customer = laptop.post("/api/customers/", {"email": "a@b.de", "name": "A"}).json()
+        item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
+        order = laptop.post("/api/orders/", {"customer_id": customer["id"], "items": [item]}).json()
+        with site(ATTACK.format(laptop=laptop.url, order=order["id"])) as port:
+            for attempt, host in enumerate(("evil.example.com", "127.0.0.1"), 1):
+                browser.get(f"http://{host}:{port}/")
+                wait.until(lambda b: b.title == "unreadable")
+                for request in (f"POST /api/orders/{order['id']}/cancel/", "POST /api/dev/seed/"):
+                    wait_until(
+                        lambda request=request, attempt=attempt: laptop.output.count(f"{request} → 403") == attempt,  # type: ignore[misc]
+                        f"The refusal of {request}",
+                    )
+            assert laptop.get(f"/api/orders/{order['id']}/").json() == order
+            assert laptop.processes("cancel_order", "start_seed") == []
+            # A link is no attack.
+            browser.find_element(By.TAG_NAME, "a").click()
+            wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".opblock"))
+            # The page of a name that was rebound to this machine is one with the gateway, to the browser.
+            browser.get(f"http://rebound.example.com:{laptop.url.rpartition(':')[2]}/api/orders/")
+            assert browser.find_element(By.TAG_NAME, "body").text == '{"message":"Forbidden"}'
+            # An origin that was allowed to can do all of it.
+            browser.get(f"http://localhost:{port}/")
+            wait.until(lambda b: '"status"' in b.title)
+            wait_until(lambda: laptop.get(f"/api/orders/{order['id']}/").json()["status"] == "cancelled", "The cancelling")
 
 
 def test_with_authorization_nothing_but_the_open_routes_answers_without_a_token(tmp_path: Path) -> None:

@@ -16,13 +16,15 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from functions.inventory import Function, Route
+from contract.functions import Function, Route
 from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_response
-from local.gateway import Gateway, refuse_unprotected
-from local.runtime import LambdaFunction, Result
+from local.gateway import Gateway
+from local.guard import Guard
+from local.runtime import FunctionPool, Result
 
+HOST = "localhost:8000"
 EVENTS = Path(__file__).parent.parent / "events"
 ROUTES = (
     Route("GET", "/things", ("things/read",)),
@@ -32,11 +34,11 @@ ROUTES = (
 )
 
 
-class RecordingFunction(LambdaFunction):
+class RecordingFunction(FunctionPool):
     """A function in this process: what it was given, and the answer it gives."""
 
     def __init__(self, *routes: Route, answer: Any = None) -> None:
-        function = Function(name=routes[0].path if routes else "none", folder=Path(), routes=routes)
+        function = Function(name=" ".join(f"{route.method} {route.path}" for route in routes), folder=Path(), routes=routes)
         super().__init__(function, lambda _: pytest.fail("no process is needed"), Console(io.StringIO()))
         self.answer = {"statusCode": 200, "body": "{}"} if answer is None else answer
         self.events: list[dict[str, Any]] = []
@@ -54,15 +56,16 @@ class Front:
     cors: tuple[str, ...] = ()
     answer: Any = None
     functions: list[RecordingFunction] = field(default_factory=list)
+    screen: io.StringIO = field(default_factory=io.StringIO)
 
     def __post_init__(self) -> None:
-        self.gateway = Gateway(Console(io.StringIO()), self.authorizer, self.cors)
+        self.gateway = Gateway(Console(self.screen), self.authorizer, Guard(frozenset({HOST}), self.cors))
         self.functions = [RecordingFunction(route, answer=self.answer) for route in ROUTES]
         self.gateway.set_functions(self.functions)
 
     def ask(self, method: str, target: str, body: bytes = b"", *headers: tuple[str, str]) -> HttpResponse:
         path, _, query = target.partition("?")
-        request = HttpRequest(method, path, query, [("host", "localhost:8000"), *headers], body)
+        request = HttpRequest(method, path, query, [("host", HOST), *headers], body)
         return asyncio.run(self.gateway.answer(request, "request-1"))
 
     @property
@@ -86,7 +89,7 @@ class Front:
             "raw_path": path.encode(),
             "query_string": b"",
             "http_version": "1.1",
-            "headers": [(name.encode(), value.encode()) for name, value in headers],
+            "headers": [(name.encode(), value.encode()) for name, value in (("host", HOST), *headers)],
             "client": ("127.0.0.1", 5000),
         }
         asyncio.run(self.gateway(scope, receive, send))
@@ -317,6 +320,47 @@ def test_a_token_that_does_not_hold_is_unauthorized(guarded: Front, issuer: Issu
     assert guarded.events == []
 
 
+@pytest.mark.parametrize(
+    "claims", [{"scope": None}, {"scope": 5}, {"scope": {"things/read": 1}}, {"aud": 5}, {"aud": {"orders-local": 1}}]
+)
+def test_a_signed_token_whose_claims_have_no_sensible_type_is_unauthorized(
+    guarded: Front, issuer: Issuer, claims: dict[str, Any]
+) -> None:
+    response = guarded.ask("GET", "/things", b"", bearer(issuer.token(["things/read"], **claims)))
+    assert (response.status, response.body) == (401, b'{"message":"Unauthorized"}')
+    assert guarded.events == []
+
+
+def test_a_time_beyond_every_clock_is_unauthorized(guarded: Front, issuer: Issuer) -> None:
+    """JSON's 1e999 is infinite to Python."""
+    response = guarded.ask("GET", "/things", b"", bearer(issuer.token(["things/read"], exp=float("inf"))))
+    assert response.status == 401
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"crit": ["a\r\nset-cookie: a=b"]},
+        {"crit": ["\x00\x1b[2J"]},
+        {"kid": "\r\n"},
+        {"alg": "\n"},
+        {"kid": ["local-1"]},
+    ],
+)
+def test_what_a_token_says_cannot_break_the_refusal(guarded: Front, issuer: Issuer, header: dict[str, Any]) -> None:
+    """A header with a line break would make the web server drop the connection, or send a header of the client's making."""
+    parts = [{"alg": "RS256", "kid": "local-1", **header}, {"iss": issuer.url}]
+    token = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    response = guarded.ask("GET", "/things", b"", bearer(f"{token}.AAAA"))
+    assert response.status == 401
+    assert all(value.isprintable() and value.isascii() for _, value in response.headers)
+
+
+def test_a_header_nested_too_deeply_is_unauthorized(guarded: Front) -> None:
+    nested = base64.urlsafe_b64encode(b"[" * 7000).decode().rstrip("=")
+    assert guarded.ask("GET", "/things", b"", bearer(f"{nested}.e30.AAAA")).status == 401
+
+
 def test_cors_headers_are_on_refusals_too(guarded: Front) -> None:
     status, headers, _ = guarded.over_the_wire("GET", "/things", ("origin", ORIGIN))
     assert (status, headers["access-control-allow-origin"]) == (401, ORIGIN)
@@ -327,10 +371,3 @@ def test_a_client_id_counts_where_there_is_no_audience(guarded: Front, issuer: I
     del claims["aud"]
     token = jwt.encode(claims, issuer.key, "RS256", headers={"kid": "local-1"})
     assert guarded.ask("GET", "/things", b"", bearer(token)).status == 200
-
-
-def test_a_route_without_scopes_that_is_not_on_the_open_list_is_refused() -> None:
-    function = Function(name="f", folder=Path(), routes=(Route("GET", "/open", ()),))
-    refuse_unprotected([function], frozenset({"/open"}))
-    with pytest.raises(ValueError, match="/open"):
-        refuse_unprotected([function], frozenset())

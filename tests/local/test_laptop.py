@@ -1,5 +1,7 @@
 """`make run` as a developer lives with it: two commands, a busy port, edits, crashes, ctrl-C."""
 
+import os
+import re
 import shutil
 import signal
 import socket
@@ -12,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cdk.smoke import Client, Surprise, walk
-from functions.inventory import ROOT, Route, load_functions
+from contract.functions import ROOT, Route, load_functions
+from contract.smoke import Client, Surprise, walk
 from local.cloud import listen
 from tests.laptop import STOP_SECONDS, Laptop, row_count
 from tests.servers import wait_until
@@ -73,7 +75,19 @@ def test_too_large_a_request_is_refused_in_api_gateways_form(laptop: Laptop) -> 
         "message": "Request Entity Too Large"
     }
     assert laptop.get("/api/orders/", headers={"x-long": "x" * 10_240}).status_code == 431
-    assert laptop.http.post("/api/customers/", content=b'{"name": "' + b"x" * 5_900_000 + b'"}').status_code == 422
+    # What API Gateway and Lambda pass on is for the function to refuse.
+    answer = laptop.http.post("/api/customers/", content=b'{"name": "' + b"x" * 5_900_000 + b'"}')
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("media_type", "size"),
+    [("application/json", 6_291_456), ("application/json", 9_000_000), ("application/octet-stream", 5_000_000)],
+)
+def test_what_lambda_does_not_take_is_refused_though_api_gateway_takes_it(laptop: Laptop, media_type: str, size: int) -> None:
+    """A body that is no text travels as base64, which makes it a third larger."""
+    answer = laptop.http.patch("/api/customers/1/", content=b"x" * size, headers={"Content-Type": media_type})
+    assert (answer.status_code, answer.json()) == (413, {"message": "Request Entity Too Large"})
 
 
 def test_the_walk_through_a_deployment_passes_on_the_laptop_too(laptop: Laptop) -> None:
@@ -124,7 +138,8 @@ def test_a_second_one_on_the_same_port_or_folder_says_so_in_one_line(laptop: Lap
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("PORT", "x"), ("AUTH", "yes"), ("QUEUE_CHAOS", "explode"), ("DATABASE_URL", "mysql://x")]
+    ("variable", "value"),
+    [("PORT", "x"), ("AUTH", "yes"), ("QUEUE_CHAOS", "explode"), ("CORS_ORIGINS", "*"), ("DATABASE_URL", "mysql://x")],
 )
 def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, variable: str, value: str) -> None:
     environment = {"PYTHONPATH": "layers/orders/python", "PORT": "0", "LOCAL_FOLDER": str(tmp_path), variable: value}
@@ -134,6 +149,19 @@ def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, variable: str, v
     assert answer.returncode == 1
     assert variable in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_the_help_lists_every_setting_and_needs_nothing_of_the_makefile() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    answer = subprocess.run(
+        [sys.executable, "-m", "local", "--help"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    source = (ROOT / "local" / "__main__.py").read_text()
+    read = set(re.findall(r'environment(?:\.get\(|\[)"(\w+)"|_list\("(\w+)"', source))
+    settings = {direct or listed for direct, listed in read}
+    assert settings <= set(re.findall(r"\w+", answer.stdout))
+    assert len(settings) > 5
 
 
 def test_a_killed_function_is_replaced(laptop: Laptop) -> None:
@@ -172,6 +200,22 @@ def test_the_whole_cloud_killed_in_the_middle_of_a_seed_goes_on_at_the_next_star
         assert row_count(laptop) == 246_000
 
 
+def test_a_cancelled_run_stays_as_it_is_also_after_a_new_start(tmp_path: Path) -> None:
+    with Laptop(tmp_path, SEED_MAX_UNFINISHED_ROWS="1000000") as laptop:
+        run = laptop.seed(customers=1_000_000, orders_per_customer=0)
+        refused = laptop.post("/api/dev/seed/", {"customers": 1_000_000})
+        assert (refused.status_code, "1,000,000 rows" in refused.json()["detail"]) == (409, True)
+        cancelled = laptop.post(f"{run}cancel/")
+        assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+        assert cancelled.json()["rows_done"] < 1_000_000
+        # Only what was under way is still made, and other runs are not held up by what is left in the queue.
+        assert laptop.finished(laptop.seed())["status"] == "succeeded"
+    with Laptop(tmp_path) as laptop:
+        assert "goes on" not in laptop.output
+        assert laptop.post(f"{run}cancel/").status_code == 200
+        assert laptop.get(run).json()["rows_done"] == row_count(laptop) - 210
+
+
 def test_a_queue_that_repeats_delays_and_reorders_changes_nothing(tmp_path: Path) -> None:
     with Laptop(tmp_path, QUEUE_CHAOS="duplicate,delay,reorder") as laptop:
         runs = [laptop.seed(customers=1000) for _ in range(3)]
@@ -194,7 +238,7 @@ def test_stopping_leaves_no_process_behind_and_data_stays(tmp_path: Path, how: s
 def test_a_changed_file_is_picked_up_by_the_next_request(tmp_path: Path) -> None:
     """In a copy of the project, as a developer works: edit, save, curl."""
     root = tmp_path / "project"
-    for name in ("functions", "layers", "local"):
+    for name in ("contract", "functions", "layers", "local"):
         shutil.copytree(ROOT / name, root / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "openapi.json", root)
     handler = root / "functions" / "get_health" / "handler.py"
@@ -205,7 +249,7 @@ def test_a_changed_file_is_picked_up_by_the_next_request(tmp_path: Path) -> None
         models = root / "layers" / "orders" / "python" / "orders" / "errors.py"
         models.write_text(models.read_text().replace("There is no such thing", "Nothing is there"))
         wait_until(lambda: laptop.get("/api/orders/5/").json()["title"] == "Nothing is there", "The layer's change")
-        handler.write_text(handler.read_text().replace("return document", "raise RuntimeError('broken'); return document"))
+        handler.write_text(handler.read_text().replace("return json_", "raise RuntimeError('broken'); return json_"))
         wait_until(lambda: laptop.get("/api/health/").status_code == 500, "The defect")
         assert laptop.get("/api/health/").json() == {"message": "Internal Server Error"}
         wait_until(lambda: "RuntimeError: broken" in laptop.output and "handler.py" in laptop.output, "The traceback")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from functions.inventory import Function, Queue
+from contract.functions import Function, Queue
 from local import sqs
 from local.console import Console
-from local.runtime import LambdaFunction, Result
+from local.runtime import FunctionPool, Result
 from local.sqs import Chaos, Poller, QueueServer, failed_messages
 
 WORKER = Function(
@@ -23,7 +23,7 @@ WORKER = Function(
 CALM = Chaos()
 
 
-class RecordingWorker(LambdaFunction):
+class RecordingWorker(FunctionPool):
     """A worker in this process: what it was given, and an answer for each batch."""
 
     def __init__(self, answer: Callable[[list[str]], Any]) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from functions.inventory import Function
-from local import runtime
+from contract.functions import Function
+from local import peer, runtime
 from local.cloud import RUNTIME_CLIENT
 from local.console import Console
-from local.runtime import MAX_ENVIRONMENTS, LambdaFunction, Launch, Result, lambda_environment
+from local.runtime import MAX_ENVIRONMENTS, EventTooLarge, FunctionPool, Launch, Result, lambda_environment
 
 ECHO = "def handler(event, context):\n    return {'event': event, 'id': context.aws_request_id}\n"
 
@@ -29,13 +30,13 @@ class Bench:
         self.screen = io.StringIO()
         self.path = path
         function = Function(name="bench", folder=folder, routes=(), timeout_seconds=timeout)
-        self.function = LambdaFunction(function, self.launch, Console(self.screen))
+        self.function = FunctionPool(function, self.launch, Console(self.screen))
 
     def launch(self, function: Function) -> Launch:
         environment = {**lambda_environment(function, function.folder), "PYTHONPATH": self.path}
         return Launch([sys.executable, "-m", "awslambdaric", "handler.handler"], function.folder, environment)
 
-    def run(self, scenario: Callable[[LambdaFunction], Awaitable[Any]]) -> Any:
+    def run(self, scenario: Callable[[FunctionPool], Awaitable[Any]]) -> Any:
         async def whole() -> Any:
             try:
                 return await scenario(self.function)
@@ -76,7 +77,7 @@ def test_an_exception_is_an_error_with_its_traceback_on_the_terminal(tmp_path: P
 def test_one_environment_serves_one_after_the_other(tmp_path: Path) -> None:
     source = "import os\ndef handler(event, context):\n    return os.getpid()\n"
 
-    async def scenario(function: LambdaFunction) -> list[Any]:
+    async def scenario(function: FunctionPool) -> list[Any]:
         return [(await function.invoke(None)).json for _ in range(3)]
 
     assert len(set(Bench(tmp_path, source).run(scenario))) == 1
@@ -85,7 +86,7 @@ def test_one_environment_serves_one_after_the_other(tmp_path: Path) -> None:
 def test_more_at_once_get_more_environments_up_to_a_few(tmp_path: Path) -> None:
     source = "import os, time\ndef handler(event, context):\n    time.sleep(0.5)\n    return os.getpid()\n"
 
-    async def scenario(function: LambdaFunction) -> list[Any]:
+    async def scenario(function: FunctionPool) -> list[Any]:
         results = await asyncio.gather(*(function.invoke(None) for _ in range(MAX_ENVIRONMENTS + 3)))
         return [result.json for result in results]
 
@@ -100,7 +101,7 @@ def test_a_process_that_ends_is_an_error_and_is_replaced(tmp_path: Path, how: st
         tmp_path, f"import os\ndef handler(event, context):\n    if event == 'die':\n        {how}\n    return 'alive'\n"
     )
 
-    async def scenario(function: LambdaFunction) -> tuple[Result, Result]:
+    async def scenario(function: FunctionPool) -> tuple[Result, Result]:
         return await function.invoke("die"), await function.invoke(None)
 
     died, alive = bench.run(scenario)
@@ -118,7 +119,7 @@ def test_a_function_that_takes_too_long_is_killed_and_replaced(tmp_path: Path) -
             return left
     """
 
-    async def scenario(function: LambdaFunction) -> tuple[Result, Result]:
+    async def scenario(function: FunctionPool) -> tuple[Result, Result]:
         return await function.invoke(60), await function.invoke(0)
 
     slow, quick = Bench(tmp_path, source, timeout=1).run(scenario)
@@ -139,7 +140,7 @@ def test_a_function_that_takes_too_long_is_killed_and_replaced(tmp_path: Path) -
 def test_a_function_that_cannot_be_loaded_is_an_error_until_it_is_mended(tmp_path: Path, source: str, kind: str) -> None:
     bench = Bench(tmp_path, source)
 
-    async def scenario(function: LambdaFunction) -> tuple[Result, Result, Result]:
+    async def scenario(function: FunctionPool) -> tuple[Result, Result, Result]:
         first, second = await function.invoke(None), await function.invoke(None)
         (tmp_path / "handler.py").write_text(ECHO)
         await function.recycle()
@@ -154,7 +155,7 @@ def test_an_idle_environment_goes_and_the_next_request_starts_another(tmp_path: 
     monkeypatch.setattr(runtime, "IDLE_SECONDS", 0)
     source = "import os\ndef handler(event, context):\n    return os.getpid()\n"
 
-    async def scenario(function: LambdaFunction) -> tuple[Any, int, Any]:
+    async def scenario(function: FunctionPool) -> tuple[Any, int, Any]:
         first = (await function.invoke(None)).json
         await function.retire_idle()
         return first, len(function.environments), (await function.invoke(None)).json
@@ -167,7 +168,7 @@ def test_an_idle_environment_goes_and_the_next_request_starts_another(tmp_path: 
 def test_a_change_lets_running_work_finish(tmp_path: Path) -> None:
     source = "import time\ndef handler(event, context):\n    time.sleep(0.5)\n    return 'old'\n"
 
-    async def scenario(function: LambdaFunction) -> tuple[Any, Any]:
+    async def scenario(function: FunctionPool) -> tuple[Any, Any]:
         running = asyncio.create_task(function.invoke(None))
         await asyncio.sleep(0.4)
         (tmp_path / "handler.py").write_text("def handler(event, context):\n    return 'new'\n")
@@ -177,9 +178,82 @@ def test_a_change_lets_running_work_finish(tmp_path: Path) -> None:
     assert Bench(tmp_path, source).run(scenario) == ("new", "old")
 
 
-def test_an_answer_over_six_megabytes_is_refused(tmp_path: Path) -> None:
-    result = Bench(tmp_path, "def handler(event, context):\n    return 'x' * event\n").invoke(7_000_000)
-    assert (result.failed, result.json["errorType"]) == (True, "Function.ResponseSizeTooLarge")
+QUOTES = 2  # around a text that is JSON
+
+
+def test_an_answer_may_have_as_many_bytes_of_json_as_lambda_allows(tmp_path: Path) -> None:
+    """What counts is what the runtime client sends: a line break in the answer is two bytes of it."""
+    most = 6_291_556 - QUOTES
+
+    async def scenario(function: FunctionPool) -> list[Result]:
+        events = [{"text": "x", "times": most}, {"text": "x", "times": most + 1}, {"text": "\n", "times": most // 2 + 1}]
+        return [await function.invoke(event) for event in events]
+
+    fits, over, escaped = Bench(tmp_path, "def handler(event, context):\n    return event['text'] * event['times']\n").run(
+        scenario
+    )
+    assert (fits.failed, len(fits.json)) == (False, most)
+    refusal = {
+        "errorType": "Function.ResponseSizeTooLarge",
+        "errorMessage": "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+    }
+    assert (over.failed, over.json) == (escaped.failed, escaped.json) == (True, refusal)
+
+
+def test_an_event_over_lambdas_limit_does_not_reach_the_function(tmp_path: Path) -> None:
+    """Its bytes in UTF-8 count: the limit is 3,145,727 of the two-byte letters here, not of six-byte escapes."""
+    most = 6_291_456 - QUOTES
+
+    async def scenario(function: FunctionPool) -> list[Any]:
+        taken = [(await function.invoke(event)).json for event in ("x" * most, "ü" * (most // 2))]
+        for event in ("x" * (most + 1), "ü" * (most // 2 + 1)):
+            with pytest.raises(EventTooLarge):
+                await function.invoke(event)
+        return taken
+
+    assert Bench(tmp_path, "def handler(event, context):\n    return len(event)\n").run(scenario) == [most, most // 2]
+
+
+def address(function: FunctionPool) -> str:
+    """Of the Runtime API of its one environment."""
+    [environment] = function.environments
+    assert environment.server is not None
+    return "http://{}:{}/2018-06-01/runtime".format(*environment.server.sockets[0].getsockname())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who is at the other end of a connection")
+def test_no_other_process_takes_an_invocation_or_ends_an_environment(tmp_path: Path) -> None:
+    """An invocation carries the bearer token of whoever sent the request."""
+    bench = Bench(tmp_path, ECHO)
+
+    async def scenario(function: FunctionPool) -> list[Any]:
+        answers = [(await function.invoke(0)).json["event"]]
+        async with httpx.AsyncClient(base_url=address(function)) as thief:
+            theft = asyncio.create_task(thief.get("/invocation/next"))
+            answers += [(await function.invoke(number)).json["event"] for number in (1, 2)]
+            for refused in (theft, thief.get("/invocation/next"), thief.post("/init/error", content=b"{}")):
+                with pytest.raises(httpx.TransportError):
+                    await refused
+        return [*answers, (await function.invoke(3)).json["event"], len(function.environments)]
+
+    assert bench.run(scenario) == [0, 1, 2, 3, 1]
+    assert "Another process" in bench.screen.getvalue()
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example.com"}, {"Origin": "http://localhost:5173"}])
+def test_no_page_takes_an_invocation_where_the_system_does_not_tell_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    monkeypatch.setattr(peer, "CONNECTIONS", tmp_path / "nothing")
+
+    async def scenario(function: FunctionPool) -> list[Any]:
+        answers = [(await function.invoke(0)).json["event"]]
+        async with httpx.AsyncClient(base_url=address(function)) as page:
+            with pytest.raises(httpx.TransportError):
+                await page.get("/invocation/next", headers=headers)
+        return [*answers, *[(await function.invoke(number)).json["event"] for number in (1, 2)]]
+
+    assert Bench(tmp_path, ECHO).run(scenario) == [0, 1, 2]
 
 
 def test_log_records_are_one_tidy_line_and_metrics_none(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@
 CREATE OR REPLACE FUNCTION customer_json(c customers) RETURNS json STABLE PARALLEL SAFE
 RETURN json_build_object('id', c.id, 'email', c.email, 'name', c.name, 'created_at', c.created_at);
 
--- A validator of optimistic locking: every change of a row gives it a new xmin.
+-- A validator of optimistic locking: every change of a row gives it a new xmin, and every restored instance a new generation.
+-- The casts are needed: without them || is not immutable, and PostgreSQL would call the function instead of inlining it.
 CREATE OR REPLACE FUNCTION customer_etag(customer_xmin xid) RETURNS text IMMUTABLE PARALLEL SAFE
-RETURN '"' || customer_xmin || '"';
+RETURN '"' || etag_generation() || '.' || customer_xmin::text || '"';
 
 CREATE OR REPLACE FUNCTION order_item_json(i order_items) RETURNS json STABLE PARALLEL SAFE
 RETURN json_build_object('id', i.id, 'sku', i.sku, 'quantity', i.quantity, 'unit_price_cents', i.unit_price_cents);
@@ -39,7 +40,7 @@ RETURN json_build_object(
 
 -- An order's document holds its customer too, so a renamed customer changes the validator as well.
 CREATE OR REPLACE FUNCTION order_etag(order_xmin xid, customer_xmin xid) RETURNS text IMMUTABLE PARALLEL SAFE
-RETURN '"' || order_xmin || '.' || customer_xmin || '"';
+RETURN '"' || etag_generation() || '.' || order_xmin::text || '.' || customer_xmin::text || '"';
 
 CREATE OR REPLACE FUNCTION seed_run_json(
     r seed_runs, chunks_total bigint, chunks_done bigint, rows_total numeric, rows_done numeric, last_finished_at timestamptz
@@ -48,6 +49,8 @@ RETURN json_build_object(
     'id', r.id,
     'status', CASE
         WHEN r.failed_at IS NOT NULL THEN 'failed'
+        -- For good, also when the last chunks were being made at that moment.
+        WHEN r.cancelled_at IS NOT NULL THEN 'cancelled'
         WHEN chunks_done = chunks_total THEN 'succeeded'
         WHEN chunks_done > 0 THEN 'running'
         ELSE 'queued'
@@ -60,7 +63,7 @@ RETURN json_build_object(
     'chunks_total', chunks_total,
     'chunks_done', chunks_done,
     'created_at', r.created_at,
-    'finished_at', CASE WHEN r.failed_at IS NOT NULL THEN r.failed_at WHEN chunks_done = chunks_total THEN last_finished_at END,
+    'finished_at', coalesce(r.failed_at, r.cancelled_at, CASE WHEN chunks_done = chunks_total THEN last_finished_at END),
     'error', r.error
 );
 
@@ -76,6 +79,26 @@ FROM orders AS o
 JOIN customers AS c ON c.id = o.customer_id;
 
 GRANT SELECT ON order_documents TO orders_app;
+
+CREATE OR REPLACE VIEW seed_run_documents AS
+SELECT id, document ->> 'status' AS status, document
+FROM (
+    SELECT
+        r.id,
+        seed_run_json(
+            r,
+            count(*),
+            count(c.finished_at),
+            sum(c.row_count),
+            coalesce(sum(c.row_count) FILTER (WHERE c.finished_at IS NOT NULL), 0),
+            max(c.finished_at)
+        ) AS document
+    FROM seed_runs AS r
+    JOIN seed_chunks AS c ON c.run_id = r.id
+    GROUP BY r.id
+) AS run;
+
+GRANT SELECT ON seed_run_documents TO orders_seeder;
 
 -- Totals -------------------------------------------------------------------------------------------------------------
 -- The functions below run with the owner's rights: whoever may write an item need not be allowed to write totals.
@@ -232,9 +255,29 @@ FOR EACH STATEMENT EXECUTE FUNCTION recount_after_truncate();
 CREATE OR REPLACE TRIGGER customers_inserted AFTER INSERT ON customers
 REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION begin_customer_totals();
 
+-- Seeding ------------------------------------------------------------------------------------------------------------
+
+-- Whether a run of so many rows may begin: no more than the limit are to be made then, by all runs together.
+CREATE OR REPLACE FUNCTION admit_seed_run(new_rows bigint, most_unfinished_rows bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    -- Starts take turns until they commit. What is counted after the lock includes the run that began before.
+    PERFORM FROM seed_gate FOR UPDATE;
+    RETURN most_unfinished_rows >= new_rows + (
+        SELECT coalesce(sum(c.row_count), 0)
+        FROM seed_chunks AS c
+        JOIN seed_runs AS r ON r.id = c.run_id
+        WHERE c.finished_at IS NULL AND r.failed_at IS NULL AND r.cancelled_at IS NULL
+    );
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION admit_seed_run FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION admit_seed_run TO orders_seeder;
+
 -- The audit ----------------------------------------------------------------------------------------------------------
--- Both return how many rows were wrong. What looks wrong is locked and counted again before it is changed, so that writers
--- in flight are neither missed nor counted twice.
+-- The repairs return how many rows were wrong. What looks wrong is locked and counted again before it is changed, so that
+-- writers in flight are neither missed nor counted twice.
 
 CREATE OR REPLACE VIEW counted_customer_totals AS
 SELECT
@@ -274,7 +317,8 @@ BEGIN
     SELECT array_agg(t.customer_id) INTO suspects
     FROM customer_totals AS t
     JOIN counted_customer_totals AS counted USING (customer_id)
-    WHERE t.customer_id BETWEEN first_id AND last_id
+    -- Of the view's column: the same bounds on t would not keep the view from counting the orders of all customers.
+    WHERE counted.customer_id BETWEEN first_id AND last_id
       AND (t.order_count, t.item_count, t.spent_cents) <> (counted.order_count, counted.item_count, counted.spent_cents);
 
     PERFORM FROM customer_totals WHERE customer_id = ANY (suspects) ORDER BY customer_id FOR UPDATE;
@@ -282,7 +326,7 @@ BEGIN
     UPDATE customer_totals AS t
     SET order_count = counted.order_count, item_count = counted.item_count, spent_cents = counted.spent_cents
     FROM counted_customer_totals AS counted
-    WHERE t.customer_id = ANY (suspects)
+    WHERE counted.customer_id = ANY (suspects)
       AND counted.customer_id = t.customer_id
       AND (t.order_count, t.item_count, t.spent_cents) <> (counted.order_count, counted.item_count, counted.spent_cents);
     GET DIAGNOSTICS repaired = ROW_COUNT;
@@ -290,5 +334,79 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION recount_orders, repair_order_totals, repair_customer_totals FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION repair_order_totals, repair_customer_totals TO orders_auditor;
+-- The last customer of the next range, whose orders number less than `batch`: a range of ids alone would be as large as its
+-- customers are busy. One customer with more orders than that is a range of its own. NULL when there are no more customers.
+CREATE OR REPLACE FUNCTION last_customer_to_audit(after_id bigint, batch integer) RETURNS bigint STABLE LANGUAGE sql AS $$
+    SELECT greatest(first_id, least(last_id, cut_id - 1))
+    FROM (
+        SELECT min(id) AS first_id, max(id) AS last_id
+        FROM (SELECT id FROM customers WHERE id > after_id ORDER BY id LIMIT batch) AS following
+    ) AS by_customers,
+    (
+        -- Whose orders would be cut; nobody where fewer are left.
+        SELECT max(customer_id) FILTER (WHERE position = batch) AS cut_id
+        FROM (
+            SELECT customer_id, row_number() OVER (ORDER BY customer_id) AS position
+            FROM (SELECT customer_id FROM orders WHERE customer_id > after_id ORDER BY customer_id LIMIT batch) AS following
+        ) AS numbered
+    ) AS by_orders
+$$;
+
+-- One step of a pass: the next `batch` orders; when they are through, customers with about that many orders. The place is
+-- stored together with what was repaired, so whichever run comes next goes on from there. finished: it was the last step.
+CREATE OR REPLACE FUNCTION audit_step(batch integer, OUT audited text, OUT repaired bigint, OUT finished boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    progress audit_progress;
+    step_end bigint;
+    step_size bigint;
+BEGIN
+    -- Two runs at once take turns.
+    SELECT * INTO progress FROM audit_progress FOR UPDATE;
+    audited := progress.part;
+    finished := false;
+    IF progress.part = 'orders' THEN
+        SELECT max(id), count(*) INTO step_end, step_size
+        FROM (SELECT id FROM orders WHERE id > progress.last_id ORDER BY id LIMIT batch) AS following;
+        repaired := repair_order_totals(progress.last_id + 1, step_end);
+        UPDATE audit_progress SET
+            -- Who came last is audited as well; who writes faster than this counts is not waited for.
+            part = CASE WHEN step_size < batch THEN 'customers' ELSE 'orders' END,
+            last_id = CASE WHEN step_size < batch THEN 0 ELSE step_end END,
+            pass_began_at = CASE progress.last_id WHEN 0 THEN now() ELSE progress.pass_began_at END;
+        RETURN;
+    END IF;
+    step_end := last_customer_to_audit(progress.last_id, batch);
+    IF step_end IS NOT NULL THEN
+        repaired := repair_customer_totals(progress.last_id + 1, step_end);
+        UPDATE audit_progress SET last_id = step_end;
+        RETURN;
+    END IF;
+    repaired := 0;
+    finished := true;
+    UPDATE audit_progress SET part = 'orders', last_id = 0, audited_until = progress.pass_began_at;
+END
+$$;
+
+-- Who may call what -------------------------------------------------------------------------------------------------
+-- PostgreSQL lets everyone execute a new function. With the owner's rights behind it, a trigger function on a table of one's own
+-- writes whatever totals one likes. So nobody may but whom this says, also what older releases made; triggers need no right.
+
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+DO $$
+DECLARE
+    made regprocedure;
+BEGIN
+    FOR made IN
+        SELECT oid FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND pg_get_userbyid(proowner) = current_user
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', made);
+    END LOOP;
+END
+$$;
+GRANT EXECUTE ON FUNCTION
+    allowed_actions, customer_etag, customer_json, etag_generation, order_etag, order_item_json, order_json
+TO orders_app;
+GRANT EXECUTE ON FUNCTION seed_run_json TO orders_seeder;
+-- The repairs for the release before, which calls them itself.
+GRANT EXECUTE ON FUNCTION audit_step, repair_order_totals, repair_customer_totals TO orders_auditor;

@@ -1,158 +1,51 @@
-"""The edge between API Gateway and a handler: routing, reading requests strictly, and one form for every answer.
+"""The edge between API Gateway and a handler.
 
-A handler declares its route with `Api.endpoint`; `openapi.json` is made from those declarations.
+A handler declares its route with `Api.endpoint`. `openapi.json` is made from those declarations (contract/openapi.py), and that
+document then checks every request (operations.py).
 """
 
-import json
 from collections.abc import Callable, Mapping
-from functools import cached_property
-from hashlib import sha256
-from typing import Annotated, Any, NoReturn
-from urllib.parse import parse_qsl, urlencode
-
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-from aws_lambda_powertools.utilities.typing import LambdaContext
-from pg8000.exceptions import DatabaseError
-from pydantic import BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from typing import TYPE_CHECKING, NamedTuple
 
 from orders import database
-from orders.errors import KINDS, Problem, from_database, invalid, sqlstate
-from orders.models import EMAIL, MAX_BIGINT, PRINTABLE, PRINTABLE_OR_EMPTY, ProblemDocument
-from orders.paging import MAX_CURSOR_LENGTH, decode_cursor, encode_cursor
+from orders.driver import DatabaseError
+from orders.errors import Problem, from_database, sqlstate
+from orders.logs import logger
+from orders.operations import Operation, contract
+from orders.requests import Event
+from orders.responses import Response, message_response, problem_response
 
-logger = Logger()
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
-JSON = "application/json"
-PROBLEM_JSON = "application/problem+json"
-MAX_QUERY_FIELDS = 50
-VISIBLE_ASCII = r"^[!-~]+$"
-
-DESCRIPTIONS = {
-    200: "The answer",
-    201: "It was created",
-    202: "It was queued",
-    204: "It was deleted",
-    304: "It has not changed",
-}
-
-PATTERN_MESSAGES = {
-    EMAIL: "is not an e-mail address",
-    PRINTABLE: "must not hold control characters",
-    PRINTABLE_OR_EMPTY: "must not hold control characters",
-    VISIBLE_ASCII: "must hold visible ASCII characters only",
-}
+Handler = Callable[..., Response]
+PROXY = "/{proxy+}"
 
 
-def _digits(value: object) -> object:
-    """pydantic also takes "+1", "1.0", "1_0" and " 1 " for a number in a text."""
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise PydanticCustomError("digits", "must be a whole number in decimal digits")
-    return value
+class Endpoint(NamedTuple):
+    """What a handler declares: everything that openapi.json, the gateways and CDK say about it.
+
+    path: in API Gateway's form (`/api/orders/{order_id}`), without trailing slash. scopes: any one of them suffices; none makes
+    the route open. returns: the name of each successful status's model, its content type where that is not JSON, None for an
+    empty body. problems: beside 400, 422 and 503, and 413 and 415 where a body can be sent.
+    """
+
+    function: Handler
+    method: str
+    path: str
+    scopes: list[str]
+    returns: Mapping[int, str | None]
+    problems: list[int]
+    tag: str
+    operation_id: str
 
 
-Id = Annotated[int, Field(ge=1, le=MAX_BIGINT), BeforeValidator(_digits), Path()]
-CustomerFilter = Annotated[
-    Annotated[int, Field(ge=1, le=MAX_BIGINT)] | None, BeforeValidator(_digits), Query(alias="customer_id")
-]
-EmailFilter = Annotated[
-    str | None,
-    Query(
-        alias="email",
-        max_length=254,
-        pattern=PRINTABLE_OR_EMPTY,
-        description="Contained in the address, any letter case.",
-    ),
-]
-Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_digits), Query(description="Rows a page.")]
-Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH, description="From `next` of the page before.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern=VISIBLE_ASCII,
-        description="1 to 255 visible ASCII characters, bare or quoted. Same key, path and body: the first answer again.",
-    ),
-]
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="The change is made only while the ETag is one of these.")]
-IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="304 while the ETag is one of these.")]
-
-
-class Request(APIGatewayProxyEventV2):
-    """An HTTP API event (payload 2.0), read strictly: what cannot be decoded is refused, never guessed."""
-
-    @property
-    def path(self) -> str:
-        """Without the trailing slash, which makes no difference."""
-        path = super().path
-        # Powertools' patterns end in `$`, which would overlook a line break; with a slash behind it nothing fits.
-        return f"{path}/" if path.endswith("\n") else path.removesuffix("/")
-
-    @cached_property
-    def query(self) -> list[tuple[str, str]]:
-        try:
-            return parse_qsl(self.raw_query_string, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
-        except UnicodeDecodeError:
-            raise Problem(400, "The query string is not UTF-8 text.") from None
-        except ValueError:
-            raise Problem(400, f"The query string has more than {MAX_QUERY_FIELDS} parameters.") from None
-
-    @cached_property
-    def resolved_query_string_parameters(self) -> dict[str, Any]:
-        """From the raw text: API Gateway joins repeated keys with commas, which a value may hold itself."""
-        values: dict[str, list[str]] = {}
-        for name, value in self.query:
-            values.setdefault(name, []).append(value)
-        return {name: texts[0] if len(texts) == 1 else texts for name, texts in values.items()}
-
-    @cached_property
-    def decoded_body(self) -> str:
-        try:
-            return super().decoded_body or ""
-        except ValueError:
-            raise Problem(400, "The body is not UTF-8 text.") from None
-
-    @property
-    def caller(self) -> str | None:
-        """The token's subject, or None where the API runs without authorization."""
-        return self.request_context.authorizer.jwt_claim.get("sub")
-
-    @property
-    def request_id(self) -> str:
-        return self.request_context.request_id
-
-    @property
-    def base_url(self) -> str:
-        return (
-            f"{self.headers.get('x-forwarded-proto', 'https')}://{self.headers.get('host', self.request_context.domain_name)}"
-        )
-
-    @property
-    def list_scope(self) -> str:
-        """What a cursor of this list is bound to: the path and the filters, in any order."""
-        filters = sorted(pair for pair in self.query if pair[0] not in ("cursor", "limit"))
-        return f"{self.path}?{urlencode(filters)}"
-
-
-class Api(APIGatewayHttpResolver):
-    """Powertools' resolver for one function, with the contract's rules for every endpoint."""
-
-    current_event: Request
+class Api:
+    """The endpoints of one function, usually one."""
 
     def __init__(self) -> None:
-        super().__init__(enable_validation=True, json_body_deserializer=_read_json)
-        self.use([_refuse_unknown_input])
-        self.exception_handler(Problem)(_answer_problem)
-        self.exception_handler(RequestValidationError)(_answer_validation_error)
-        self.exception_handler(DatabaseError)(_answer_database_error)
-        self.exception_handler(UnicodeEncodeError)(_answer_unencodable)
-        # What API Gateway would have answered had it known that the path goes nowhere.
-        self.not_found(lambda _: Response(404, JSON, '{"message":"Not Found"}'))
+        self.endpoints: list[Endpoint] = []
+        self.operations: dict[str, Operation] = {}
 
     def endpoint(
         self,
@@ -160,185 +53,61 @@ class Api(APIGatewayHttpResolver):
         path: str,
         *,
         scopes: list[str],
-        returns: Mapping[int, type[BaseModel] | str | None],
+        returns: Mapping[int, str | None],
         problems: list[int] | None = None,
         tag: str,
         operation_id: str | None = None,
-    ) -> Callable[[Callable[..., Response[str]]], Callable[..., Response[str]]]:
-        """Declares the route of a handler: everything that openapi.json, the gateways and CDK say about it.
+    ) -> Callable[[Handler], Handler]:
+        """Declares the route of a handler, as Endpoint says. Its docstring becomes the summary and the description."""
 
-        path: in Powertools' form (`/api/orders/<order_id>`), without trailing slash. scopes: any one of them suffices; none
-        makes the route open. returns: the model of each successful status, its content type where that is
-        not JSON, None for an empty body. problems: beside 400, 422 and 503.
-        The handler's docstring becomes the summary (its first line) and the description.
-        """
-
-        def declare(function: Callable[..., Response[str]]) -> Callable[..., Response[str]]:
-            summary, _, description = (function.__doc__ or "").partition("\n")
-            documented: dict[int, Any] = {status: _documented(status, model) for status, model in returns.items()}
-            for status in sorted({400, 422, 503, *(problems or [])}):
-                documented[status] = _documented(status, ProblemDocument, PROBLEM_JSON)
-            self.route(
-                path,
-                method,
-                summary=summary,
-                description=" ".join(description.split()) or None,
-                responses=documented,
-                tags=[tag],
-                operation_id=operation_id or function.__name__,
-                security=[{"oauth2": scopes}] if scopes else None,
-            )(function)
+        def declare(function: Handler) -> Handler:
+            named = operation_id or function.__name__
+            self.endpoints.append(Endpoint(function, method, path, scopes, returns, problems or [], tag, named))
             return function
 
         return declare
 
-    def handler(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """What Lambda calls."""
-        if event.get("body") and not _is_json(event["headers"].get("content-type", JSON)):
-            # Before Powertools sees it, which would read a form as well.
-            return _refusal(Problem(415, "The body has to be application/json."))
+    @property
+    def handler(self) -> Callable[[Event, "LambdaContext"], Response]:
+        """What Lambda calls. Asking for it prepares the checks, so that a cold start does so before its first request."""
+        for endpoint in self.endpoints:
+            try:
+                operation = Operation(contract(), endpoint.method, endpoint.path, endpoint.function)
+            except (KeyError, ValueError):
+                # The handler says something else than openapi.json, which is about to be made anew.
+                continue
+            self.operations[f"{endpoint.method} {endpoint.path}"] = operation
+            # API Gateway's twin of the route, for a trailing slash.
+            self.operations[f"{endpoint.method} {endpoint.path}{PROXY}"] = operation
+        return self._handle
+
+    def _handle(self, event: Event, context: "LambdaContext") -> Response:
         database.begin_invocation(context)
-        return self.resolve(event, context)
-
-    def _to_proxy_event(self, event: dict[str, Any]) -> Request:
-        return Request(event, self._json_body_deserializer)
-
-
-def document(body: str, *, etag: str | None = None, status: int = 200, **headers: str) -> Response[str]:
-    """A JSON text that PostgreSQL made, passed on as it is."""
-    if etag:
-        headers["ETag"] = etag
-    return Response(status, JSON, body, headers)
-
-
-def conditional_document(body: str, etag: str, if_none_match: str | None) -> Response[str]:
-    """The document, or 304 to a client that has it already."""
-    if if_none_match is not None and (if_none_match.strip() == "*" or etag in validators(if_none_match, weak=True)):
-        return Response(304, None, "", {"ETag": etag})
-    return document(body, etag=etag)
+        if event["routeKey"] not in self.operations:
+            raise LookupError(f"openapi.json does not say what this function does; run `make openapi`: {event['routeKey']}")
+        if event.get("pathParameters", {}).get("proxy"):
+            # What API Gateway would have answered had it known that the path goes nowhere.
+            return message_response(404, "Not Found")
+        operation = self.operations[event["routeKey"]]
+        try:
+            request, arguments = operation.read(event)
+            response: Response = operation.function(request, **arguments)
+            return response
+        except Problem as problem:
+            return _refuse(problem)
+        except DatabaseError as error:
+            return _refuse(_problem_of(error))
 
 
-def validators(header: str, *, weak: bool = False) -> list[str]:
-    """The entity tags in an If-Match or If-None-Match header. weak: W/ makes no difference to If-None-Match (RFC 9110)."""
-    tags = [tag.strip() for tag in header.split(",")]
-    return [tag.removeprefix("W/") for tag in tags] if weak else tags
-
-
-def required_validators(if_match: str | None) -> list[str] | None:
-    """What the statement compares the ETag with; None where any will do."""
-    return None if if_match is None or if_match.strip() == "*" else validators(if_match)
-
-
-def page(request: Request, rows: list[database.Row], limit: int) -> Response[str]:
-    """A page of a list. rows: up to limit + 1, each its sort keys and then its document as JSON text."""
-    following = "null"
-    if len(rows) > limit:
-        cursor = encode_cursor(rows[limit - 1][:-1], request.list_scope)
-        query = [pair for pair in request.query if pair[0] != "cursor"] + [("cursor", cursor)]
-        following = json.dumps(f"{request.base_url}{request.path}/?{urlencode(query)}")
-    return document(f'{{"results": [{", ".join(row[-1] for row in rows[:limit])}], "next": {following}}}')
-
-
-def contains(text: str | None) -> str | None:
-    """A LIKE pattern for texts in lower case that contain this one, each of its characters literal."""
-    if text is None:
-        return None
-    return "%" + text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-
-
-def page_start(request: Request, cursor: str | None, first: list[int]) -> list[int]:
-    """The sort keys after which a page begins; first: what comes before every row."""
-    return first if cursor is None else decode_cursor(cursor, request.list_scope, len(first))
-
-
-def body_hash(model: BaseModel) -> str:
-    """The same for bodies that mean the same, however they are spelt."""
-    return sha256(model.model_dump_json().encode()).hexdigest()
-
-
-def _documented(status: int, body: type[BaseModel] | str | None, content_type: str = JSON) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    if isinstance(body, str):
-        content[body] = {"schema": {}}
-    elif body:
-        content[content_type] = {"model": body}
-    return {"description": KINDS[status][1] if status in KINDS else DESCRIPTIONS[status], "content": content}
-
-
-def _is_json(content_type: str) -> bool:
-    media_type = content_type.partition(";")[0].strip().lower()
-    return media_type == JSON or (media_type.startswith("application/") and media_type.endswith("+json"))
-
-
-def _refusal(problem: Problem) -> dict[str, Any]:
-    headers = {"Content-Type": PROBLEM_JSON, **problem.headers}
-    return {"statusCode": problem.status, "headers": headers, "body": problem.body(), "isBase64Encoded": False}
-
-
-def _read_json(text: str) -> dict[str, Any]:
-    try:
-        body = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise Problem(400, "The body is nested too deeply.") from None
-    except ValueError as error:
-        reason = f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise Problem(400, f"The body is not valid JSON: {reason}.") from None
-    if not isinstance(body, dict):
-        # Powertools would take the first element of a list for the body.
-        raise invalid("body", "must be a JSON object")
-    return body
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("an object has a key twice")
-    return found
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _refuse_unknown_input(app: Api, next_middleware: NextMiddleware) -> Response[str]:
-    """A mistyped filter must not silently widen what is listed, nor a body be sent to where none is read."""
-    dependant = app.context["_route"].dependant
-    known = [parameter.alias for parameter in dependant.query_params]
-    unknown = [name for name, _ in app.current_event.query if name not in known]
-    if unknown:
-        message = f"is not a parameter here; known: {', '.join(known) or 'none'}"
-        raise Problem(422, "A parameter is not known.", [{"field": name, "message": message} for name in unknown])
-    if not dependant.body_params and app.current_event.decoded_body.strip() not in ("", "{}"):
-        raise invalid("body", "is not read here")
-    return next_middleware(app)
-
-
-def _answer_problem(problem: Problem) -> Response[str]:
+def _refuse(problem: Problem) -> Response:
     if problem.status == 503:
-        logger.warning(problem.detail, extra={"cause": repr(problem.__cause__)})
-    return Response(problem.status, PROBLEM_JSON, problem.body(), problem.headers)
+        logger().warning(problem.detail, extra={"cause": repr(problem.__cause__)})
+    return problem_response(problem)
 
 
-def _answer_validation_error(error: RequestValidationError) -> Response[str]:
-    entries = [
-        {"field": ".".join(map(str, entry["loc"][1:])) or str(entry["loc"][0]), "message": _message(entry)}
-        for entry in error.errors()
-    ]
-    return _answer_problem(Problem(422, f"{entries[0]['field']}: {entries[0]['message']}", entries))
-
-
-def _message(entry: dict[str, Any]) -> str:
-    pattern = entry.get("ctx", {}).get("pattern")
-    return PATTERN_MESSAGES.get(pattern) or str(entry["msg"])
-
-
-def _answer_database_error(error: DatabaseError) -> Response[str]:
+def _problem_of(error: DatabaseError) -> Problem:
     problem = from_database(error)
     if problem is None:
         # Without the driver's text, which can quote values that do not belong into a log.
         raise RuntimeError(f"PostgreSQL refused a statement with SQLSTATE {sqlstate(error)}") from None
-    return _answer_problem(problem)
-
-
-def _answer_unencodable(_: UnicodeEncodeError) -> Response[str]:
-    return _answer_problem(Problem(422, "A text holds half of a surrogate pair, which no encoding can carry."))
+    return problem

@@ -9,9 +9,12 @@ A handler raises a Problem; the API edge (api.py) turns it, and what PostgreSQL 
 import json
 from typing import Any
 
-from pg8000.exceptions import DatabaseError
+from orders.driver import DatabaseError
 
 RETRY_AFTER_SECONDS = 1
+# A body can hold tens of thousands of mistakes, each with a name as long as the body. The answer must not grow with them.
+MAX_ERRORS = 20
+MAX_FIELD_LENGTH = 100
 
 # status → (type, title). `type` is a relative reference that names the kind of problem and never changes.
 KINDS = {
@@ -19,6 +22,7 @@ KINDS = {
     404: ("not-found", "There is no such thing"),
     409: ("conflict", "The current state does not allow this"),
     412: ("precondition-failed", "The document has changed"),
+    413: ("too-large", "The body is too large"),
     415: ("unsupported-media-type", "The body is not JSON"),
     422: ("invalid", "The request is not valid"),
     503: ("unavailable", "The service cannot answer right now"),
@@ -56,14 +60,18 @@ SQLSTATES: dict[str, tuple[int, str]] = {
 # Where the constraint says more than the SQLSTATE. Each name stands in the migrations.
 CONSTRAINTS = {
     "customers_email_key": "A customer with this e-mail address exists already.",
+    "customer_totals_spent_limit": "The customer's orders would come to more than 9,007,199,254,740,991 cents.",
     "orders_customer_fkey": "The customer has orders, or was deleted at this moment.",
+    "orders_item_count_limit": "An order holds at most 500 items.",
+    "orders_total_limit": "The order would come to more than 9,007,199,254,740,991 cents.",
 }
 
 
 class Problem(Exception):
     """A refusal that the client is told about.
 
-    errors: one entry a wrong input, `field` as a dotted path into the body, or the parameter's name.
+    errors: one entry per wrong input, `field` as a dotted path into the body, or the parameter's name. The client gets the
+    first MAX_ERRORS of them.
     """
 
     def __init__(
@@ -76,7 +84,7 @@ class Problem(Exception):
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.errors = errors
+        self.errors = [entry | {"field": shortened(entry["field"])} for entry in (errors or [])[:MAX_ERRORS]]
         self.headers = headers or {}
 
     def body(self) -> str:
@@ -100,7 +108,16 @@ class DatabaseUnavailable(Problem):
 
 
 def invalid(field: str, message: str) -> Problem:
-    return Problem(422, f"{field}: {message}", [{"field": field, "message": message}])
+    return all_invalid([{"field": field, "message": message}])
+
+
+def all_invalid(errors: list[dict[str, str]]) -> Problem:
+    """One 422 for several wrong inputs; its detail says the first."""
+    return Problem(422, f"{shortened(errors[0]['field'])}: {errors[0]['message']}", errors)
+
+
+def shortened(name: str) -> str:
+    return name if len(name) <= MAX_FIELD_LENGTH else name[: MAX_FIELD_LENGTH - 1] + "…"
 
 
 def not_found(what: str, identifier: object) -> Problem:

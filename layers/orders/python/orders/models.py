@@ -1,23 +1,21 @@
-"""The shapes of the contract. Bodies are validated with them; answers are built by PostgreSQL and documented with them."""
+"""The shapes of the contract, for openapi.json and for the type checker. No function imports them when it runs: requests are
+checked against openapi.json, and PostgreSQL builds the answers.
+"""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
-MAX_BIGINT = 2**63 - 1
-# Control characters and line breaks have no place in names and codes; NUL cannot be stored at all.
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
-PRINTABLE_OR_EMPTY = r"^[^\x00-\x1f\x7f-\x9f]*$"
-EMAIL = r"^[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+$"
+from orders.limits import EMAIL, MAX_INTEGER, MAX_ITEMS, PRINTABLE
 
 Status = Literal["pending", "paid", "shipped", "delivered", "cancelled"]
 Action = Literal["pay", "ship", "deliver", "cancel"]
-Cents = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
-Count = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
-BigId = Annotated[int, Field(ge=1, le=MAX_BIGINT)]
+Cents = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+BigId = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 Email = Annotated[str, Field(min_length=5, max_length=254, pattern=EMAIL, examples=["alice@example.com"])]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE, examples=["Alice Nguyen"])]
 Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examples=["MUG-11"])]
@@ -25,54 +23,51 @@ Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[2])]
 UnitPrice = Annotated[int, Field(ge=0, le=1_000_000_000, examples=[1250])]
 
 
-class Body(BaseModel):
-    """What a client sends: nothing is converted, and a field that is not known is refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Change(Body):
-    """Any of its fields, and at least one."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if not self.model_fields_set:
-            raise PydanticCustomError("nothing_to_change", "must name at least one field")
-        return self
+# Nothing of what a client sends is converted, and a field that is not known is refused.
+_strict = with_config(ConfigDict(extra="forbid"))
+_change = with_config(ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1}))
 
 
-class NewCustomer(Body):
+@_strict
+class NewCustomer(TypedDict):
     email: Email
     name: Name
 
 
-class CustomerChange(Change):
-    email: Email = Field(default=None)  # type: ignore[assignment]  # absent means unchanged; null is refused
-    name: Name = Field(default=None)  # type: ignore[assignment]
+@_change
+class CustomerChange(TypedDict, total=False):
+    """Any of its fields, and at least one."""
+
+    email: Email
+    name: Name
 
 
-class NewItem(Body):
+@_strict
+class NewItem(TypedDict):
     sku: Sku
     quantity: Quantity
     unit_price_cents: UnitPrice
 
 
-class ItemChange(Change):
-    quantity: Quantity = Field(default=None)  # type: ignore[assignment]  # absent means unchanged; null is refused
-    unit_price_cents: UnitPrice = Field(default=None)  # type: ignore[assignment]
+@_change
+class ItemChange(TypedDict, total=False):
+    """Any of its fields, and at least one."""
+
+    quantity: Quantity
+    unit_price_cents: UnitPrice
 
 
-class NewOrder(Body):
+@_strict
+class NewOrder(TypedDict):
     customer_id: BigId
-    items: Annotated[list[NewItem], Field(min_length=1, max_length=500)]
+    items: Annotated[list[NewItem], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
-class NewSeedRun(Body):
-    customers: Annotated[int, Field(ge=1, le=1_000_000)] = 10
-    orders_per_customer: Annotated[int, Field(ge=0, le=1_000)] = 5
-    items_per_order: Annotated[int, Field(ge=0, le=100)] = 3
+@_strict
+class NewSeedRun(TypedDict, total=False):
+    customers: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"default": 10})]
+    orders_per_customer: Annotated[int, Field(ge=0, le=1_000, json_schema_extra={"default": 5})]
+    items_per_order: Annotated[int, Field(ge=0, le=100, json_schema_extra={"default": 3})]
 
 
 class CustomerReference(BaseModel):
@@ -123,7 +118,7 @@ class CustomerSummary(BaseModel):
 
 class SeedRun(BaseModel):
     id: UUID
-    status: Literal["queued", "running", "succeeded", "failed"]
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     customers: int
     orders_per_customer: int
     items_per_order: int
@@ -139,21 +134,25 @@ class SeedRun(BaseModel):
 class CustomerPage(BaseModel):
     results: list[Customer]
     next: str | None
+    next_cursor: str | None
 
 
 class OrderPage(BaseModel):
     results: list[Order]
     next: str | None
+    next_cursor: str | None
 
 
 class OrderEventPage(BaseModel):
     results: list[OrderEvent]
     next: str | None
+    next_cursor: str | None
 
 
 class CustomerSummaryPage(BaseModel):
     results: list[CustomerSummary]
     next: str | None
+    next_cursor: str | None
 
 
 class Health(BaseModel):

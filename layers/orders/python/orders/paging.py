@@ -8,11 +8,60 @@ import base64
 import binascii
 import hashlib
 import json
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from orders.errors import invalid
+from orders.responses import Response, json_response
+
+if TYPE_CHECKING:
+    from orders.connection import Row
+    from orders.requests import Request
 
 CHECKSUM_BYTES = 9
-MAX_CURSOR_LENGTH = 200
+# Lambda passes on at most 6 MB, measured after the runtime client has escaped the page within its own JSON.
+MAX_PAGE_BYTES = 4_000_000
+# An emoji becomes a surrogate pair in escapes.
+MAX_ESCAPED_BYTES = len(r"\ud83d\ude00")
+
+
+def page(request: "Request", rows: "list[Row]", limit: int) -> Response:
+    """A page of a list, ended early where its rows are large.
+
+    rows: up to limit + 1, each its sort keys and then its document as JSON text.
+    """
+    count = min(limit, _fitting(rows))
+    following, cursor = None, None
+    if len(rows) > count:
+        cursor = encode_cursor(rows[count - 1][:-1], request.list_scope)
+        query = [pair for pair in request.query() if pair[0] != "cursor"] + [("cursor", cursor)]
+        following = f"{request.base_url}{request.path}/?{urlencode(query)}"
+    results = ",".join([row[-1] for row in rows[:count]])
+    return json_response(f'{{"results":[{results}],"next":{json.dumps(following)},"next_cursor":{json.dumps(cursor)}}}')
+
+
+def _fitting(rows: "list[Row]") -> int:
+    """How many of the rows fit into an answer; at least one, which a single document always does."""
+    if sum([len(row[-1]) for row in rows]) * MAX_ESCAPED_BYTES <= MAX_PAGE_BYTES:
+        return len(rows)
+    used = 0
+    for position, row in enumerate(rows):
+        used += len(json.dumps(row[-1]))
+        if used > MAX_PAGE_BYTES and position:
+            return position
+    return len(rows)
+
+
+def page_start(request: "Request", cursor: str | None, first: list[int]) -> list[int]:
+    """The sort keys after which a page begins; first: what comes before every row."""
+    return first if cursor is None else decode_cursor(cursor, request.list_scope, len(first))
+
+
+def contains(text: str | None) -> str | None:
+    """A LIKE pattern for texts in lower case that contain this one, each of its characters literal."""
+    if text is None:
+        return None
+    return "%" + text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
 def encode_cursor(position: list[int], scope: str) -> str:

@@ -3,16 +3,17 @@
 Both are one statement in the usual case. Why something was refused is looked up only afterwards.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple
 
-from aws_lambda_powertools.event_handler import Response
-from pg8000.exceptions import DatabaseError
-from pydantic import BaseModel
-
 from orders import database
-from orders.api import Request, body_hash, document, required_validators
+from orders.connection import Row
+from orders.driver import DatabaseError
 from orders.errors import DatabaseUnavailable, Problem, invalid, not_found
+from orders.requests import Request
+from orders.responses import Response, if_match_tags, json_response
 
 MAX_KEY_LENGTH = 255
 # Each lost race means that somebody else's change went through, so this many in a row need that many other writers.
@@ -28,14 +29,20 @@ ORDER = "SELECT status, allowed_actions(status), etag, document::text FROM order
 
 
 def create(
-    request: Request, sql: str, body: BaseModel, header: str | None, *, status: int = 201, **params: Any
-) -> Response[str] | None:
+    request: Request,
+    sql: str,
+    body: Mapping[str, Any],
+    idempotency_key: str | None,
+    *,
+    status: int = 201,
+    **params: Any,
+) -> Response | None:
     """201 (or status) with what the statement made, or the first answer again; None when the statement made nothing.
 
     The statement gets caller, path, key and request_hash beside params, stores its answer in idempotency_keys where key is not
     null, and returns one row: location, etag, body. A key that exists makes it fail as a whole.
     """
-    key = _unquoted(header)
+    key = _unquoted(idempotency_key)
     identity: dict[str, Any] = {"caller": request.caller or "", "path": request.path, "key": key}
     request_hash = body_hash(body)
     try:
@@ -47,7 +54,7 @@ def create(
         return _replay(stored[0], request_hash, status)
     if rows:
         location, etag, text = rows[0]
-        return document(text, status=status, etag=etag, Location=location)
+        return json_response(text, status=status, etag=etag, Location=location)
     if key is not None and (stored := database.run(STORED_ANSWER, repeatable=True, **identity)):
         return _replay(stored[0], request_hash, status)
     return None
@@ -63,15 +70,19 @@ class OrderState(NamedTuple):
 def change_order(
     order_id: int,
     if_match: str | None,
-    attempt: Callable[[], Response[str] | None],
-    explain: Callable[[OrderState], Response[str] | None],
-) -> Response[str]:
+    attempt: Callable[[], Response | None],
+    explain: Callable[[OrderState], None],
+    *,
+    becomes: str | None = None,
+) -> Response:
     """Changes an order by one statement that expects the order as it was when the statement began.
 
-    attempt runs the statement and gives None when it changed nothing. Then explain gets the order as it is now: it answers,
-    raises a Problem, or returns None when nothing speaks against the change: another writer was faster, and it is tried again.
+    attempt runs the statement and gives None when it changed nothing. An order with the status that it should get is answered
+    whatever its ETag: a client that did not hear of its own success asks again with the tag from before. Otherwise explain
+    gets the order as it is now and raises a Problem, or returns when nothing speaks against the change: another writer was
+    faster, and it is tried again.
     """
-    expected = required_validators(if_match)
+    expected = if_match_tags(if_match)
     for _ in range(CHANGE_ATTEMPTS):
         if response := attempt():
             return response
@@ -79,38 +90,36 @@ def change_order(
         if not rows:
             raise not_found("order", order_id)
         order = OrderState(*rows[0])
+        if order.status == becomes:
+            return json_response(order.body, etag=order.etag)
         if expected is not None and order.etag not in expected:
             raise Problem(412, f"The order's ETag is {order.etag} now.")
-        if response := explain(order):
-            return response
+        explain(order)
     raise DatabaseUnavailable("Too many others are changing this order.")
 
 
-def transition_order(request: Request, order_id: int, if_match: str | None, *, action: str, becomes: str) -> Response[str]:
+def transition_order(request: Request, order_id: int, if_match: str | None, *, action: str, becomes: str) -> Response:
     """The order after the action; also when it had happened already. 409 when the order's status does not allow it."""
 
-    def attempt() -> Response[str] | None:
+    def attempt() -> Response | None:
         rows = database.run(
             TRANSITION,
-            # Done twice it finds itself done, and says so; a condition would no longer hold.
-            repeatable=if_match is None,
+            # Done twice it finds itself done, and says so.
+            repeatable=True,
             order_id=order_id,
             action=action,
             becomes=becomes,
-            if_match=required_validators(if_match),
+            if_match=if_match_tags(if_match),
             actor=request.caller,
             request_id=request.request_id,
         )
-        return document(rows[0][1], etag=rows[0][0]) if rows else None
+        return json_response(rows[0][1], etag=rows[0][0]) if rows else None
 
-    def explain(order: OrderState) -> Response[str] | None:
-        if order.status == becomes:
-            return document(order.body, etag=order.etag)
+    def explain(order: OrderState) -> None:
         if action not in order.allowed_actions:
             raise status_conflict(order)
-        return None
 
-    return change_order(order_id, if_match, attempt, explain)
+    return change_order(order_id, if_match, attempt, explain, becomes=becomes)
 
 
 def status_conflict(order: OrderState) -> Problem:
@@ -120,6 +129,11 @@ def status_conflict(order: OrderState) -> Problem:
 def refuse_unless_pending(order: OrderState) -> None:
     if order.status != "pending":
         raise Problem(409, f"The order is {order.status}; its items can change only while it is pending.")
+
+
+def body_hash(body: Mapping[str, Any]) -> str:
+    """The same for bodies that mean the same, however they are spelt."""
+    return sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _unquoted(header: str | None) -> str | None:
@@ -132,8 +146,8 @@ def _unquoted(header: str | None) -> str | None:
     return key
 
 
-def _replay(stored: database.Row, request_hash: str, status: int) -> Response[str]:
+def _replay(stored: Row, request_hash: str, status: int) -> Response:
     stored_hash, location, etag, body = stored
     if stored_hash != request_hash:
         raise invalid("Idempotency-Key", "was used with another body")
-    return document(body, status=status, etag=etag, Location=location, **{"Idempotency-Replayed": "true"})
+    return json_response(body, status=status, etag=etag, Location=location, **{"Idempotency-Replayed": "true"})

@@ -1,4 +1,4 @@
-"""What is deployed: one function a folder, its routes from openapi.json, and what differs from the defaults from function.toml.
+"""What is deployed: one function per folder, its routes from openapi.json, what differs from the defaults from function.toml.
 
 Both clouds read this, the one on the laptop (local/) and the one on AWS (cdk/).
 """
@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 ROOT = Path(__file__).parent.parent
-FUNCTIONS = Path(__file__).parent
+FUNCTIONS = ROOT / "functions"
 OPENAPI = ROOT / "openapi.json"
+# What anybody may call without a token. A route that has no scopes and is not here is a mistake that both clouds refuse.
+OPEN_ROUTES = frozenset({"GET /api/health", "GET /api/docs", "GET /api/openapi.json"})
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class Route:
     path: str
     scopes: tuple[str, ...]
 
+    @property
+    def key(self) -> str:
+        return f"{self.method} {self.path}"
+
 
 @dataclass(frozen=True)
 class Queue:
@@ -31,12 +37,18 @@ class Queue:
 
 @dataclass(frozen=True)
 class Schedule:
+    """on_laptop: whether the laptop's clock runs it as well."""
+
     rate_minutes: int
+    on_laptop: bool = True
 
 
 @dataclass(frozen=True)
 class Function:
-    """One folder of functions/. The fields with defaults are the keys of function.toml."""
+    """One folder of functions/. The fields with defaults are the keys of function.toml.
+
+    Without a database user a function has no database: it runs outside of its network, and reaches the internet instead.
+    """
 
     name: str
     folder: Path
@@ -50,9 +62,13 @@ class Function:
     queue: Queue | None = field(default=None)
     schedule: Schedule | None = field(default=None)
 
+    @property
+    def has_database(self) -> bool:
+        return self.database_user != ""
+
 
 def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[Function, ...]:
-    """All functions by name. Raises ValueError when a folder and openapi.json disagree."""
+    """All functions by name. Raises ValueError when a folder and openapi.json disagree, or a route is open by mistake."""
     routes = _routes(json.loads(openapi.read_text(encoding="utf-8")))
     functions = tuple(
         _load(handler.parent, routes.pop(handler.parent.name, ())) for handler in sorted(folder.glob("*/handler.py"))
@@ -64,6 +80,9 @@ def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[F
             raise ValueError(
                 f"{function.name} has trigger {function.trigger!r} and {len(function.routes)} routes; run `make openapi`"
             )
+        for route in function.routes:
+            if not route.scopes and route.key not in OPEN_ROUTES:
+                raise ValueError(f"{route.key} has no scopes and is not one of OPEN_ROUTES")
     return functions
 
 

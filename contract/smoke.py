@@ -1,6 +1,6 @@
 """A walk through every endpoint of a running service, as its first client after a deployment.
 
-    python -m cdk.smoke https://… [--stage prod]        with TOKEN=… in the environment where tokens are required
+    python -m contract.smoke https://… [--stage prod]        with TOKEN=… in the environment where tokens are required
 
 Leaves behind one customer and its cancelled order, with an address that says so. Exit status 1 at the first surprise.
 """
@@ -115,6 +115,9 @@ def walk_seeding(client: Client) -> None:
         run = client.ask(200, "GET", f"/api/dev/seed/{run['id']}/")
     if (run["status"], run["rows_done"]) != ("succeeded", 420):
         raise Surprise(f"The seed run ended as {run}")
+    client.ask(409, "POST", f"/api/dev/seed/{run['id']}/cancel/")
+    client.ask(409, "POST", f"/api/dev/seed/{run['id']}/cancel")
+    client.ask(404, "POST", f"/api/dev/seed/{uuid.uuid4()}/cancel/")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Makes openapi.json, and the endpoint table of the README, from the routes that the handlers declare.
 
-`python -m functions.openapi` writes both; `--check` only tells whether they are up to date (exit status 1 when not).
+`python -m contract.openapi` writes both; `--check` only tells whether they are up to date (exit status 1 when not).
 """
 
 import importlib.util
@@ -12,17 +12,18 @@ import tomllib
 from pathlib import Path
 from typing import Any, cast
 
-from aws_lambda_powertools.event_handler.openapi.models import OAuth2, OAuthFlows
-
-from functions.inventory import FUNCTIONS, OPENAPI, ROOT
-from orders.models import MAX_BIGINT
+from contract.describe import describe
+from contract.functions import FUNCTIONS, OPENAPI, ROOT
 
 README = ROOT / "README.md"
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
 # What handlers read when they are imported; the values do not matter here.
-PLACEHOLDERS = {"SEED_QUEUE_URL": "-", "SEED_MAX_RECEIVES": "1", "AWS_DEFAULT_REGION": "eu-central-1"}
-# Powertools wants to know the scheme that routes name; its flows are filled in when all scopes are known.
-SECURITY_SCHEMES = {"oauth2": OAuth2(flows=OAuthFlows())}
+PLACEHOLDERS = {
+    "SEED_QUEUE_URL": "-",
+    "SEED_MAX_RECEIVES": "1",
+    "SEED_MAX_UNFINISHED_ROWS": "1",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+}
 GATEWAY_MESSAGE = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
 # A document holds what other paths ask for: from these the links between operations are made.
 PATH_PARAMETERS = {
@@ -71,9 +72,7 @@ def _schemas() -> list[dict[str, Any]]:
     for file in sorted(FUNCTIONS.glob("*/handler.py")):
         module = load_handler(file.parent.name)
         if hasattr(module, "app"):
-            schemas.append(
-                json.loads(module.app.get_openapi_json_schema(title="Orders", version="0", security_schemes=SECURITY_SCHEMES))
-            )
+            schemas.append(describe(module.app.endpoints))
     return schemas
 
 
@@ -87,6 +86,8 @@ def _finish(contract: dict[str, Any]) -> None:
             _link(operation, contract["paths"])
             for parameter in operation.get("parameters", []):
                 _drop_null(parameter)
+                if parameter["in"] == "header":
+                    parameter["name"] = "-".join(word.capitalize() for word in parameter["name"].split("-"))
             _add_what_the_gateway_answers(operation)
     contract["components"]["securitySchemes"]["oauth2"] = {
         "type": "oauth2",
@@ -110,11 +111,11 @@ def _link(operation: dict[str, Any], paths: dict[str, Any]) -> None:
 
 
 def _add_what_the_gateway_answers(operation: dict[str, Any]) -> None:
-    """401, 403, 413, 429 and the like never reach a function; nor does a path that fits no route."""
+    """401, 403, 429 and the like never reach a function; nor do a path that fits no route and a body over 6 MB."""
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/GatewayMessage"}}}
     operation["responses"]["default"] = {"description": "API Gateway's own answer", "content": content}
-    if "404" in operation["responses"]:
-        operation["responses"]["404"]["content"] |= content
+    for status in {"404", "413"} & operation["responses"].keys():
+        operation["responses"][status]["content"] |= content
 
 
 def _drop_null(parameter: dict[str, Any]) -> None:
@@ -126,12 +127,12 @@ def _drop_null(parameter: dict[str, Any]) -> None:
 
 
 def _with_integers(node: Any) -> Any:
-    """Powertools keeps every bound as a float, in which the largest bigint cannot be told from the number after it."""
+    """Powertools keeps every bound as a float."""
     if isinstance(node, dict):
         return {key: _with_integers(value) for key, value in node.items()}
     if isinstance(node, list):
         return [_with_integers(value) for value in node]
-    return min(int(node), MAX_BIGINT) if isinstance(node, float) else node
+    return int(node) if isinstance(node, float) else node
 
 
 def _prune(contract: dict[str, Any]) -> None:

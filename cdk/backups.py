@@ -1,0 +1,69 @@
+"""Backups beside RDS's own: snapshots by AWS Backup, each copied to a vault in another region."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_backup as backup
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk.settings import Settings
+
+# What a lost region costs: the time between two snapshots, and that of copying one.
+SNAPSHOT_HOURS = 6
+KEEP_DAYS = 14
+
+
+class CopiesStack(cdk.Stack):
+    """The vault in the other region. It is there before anything is copied to it, and outlives its stack."""
+
+    def __init__(self, scope: Construct, construct_id: str, settings: Settings, **options: object) -> None:
+        super().__init__(scope, construct_id, env=cdk.Environment(region=settings.backup_region), **options)  # type: ignore[arg-type]
+        _vault(self, "Copies", settings)
+
+
+class Backups(Construct):
+    def __init__(self, scope: Construct, construct_id: str, settings: Settings, instance_arn: str) -> None:
+        super().__init__(scope, construct_id)
+        copies = f"arn:{cdk.Aws.PARTITION}:backup:{settings.backup_region}:{cdk.Aws.ACCOUNT_ID}:backup-vault:{_name(settings)}"
+        copy = backup.BackupPlanCopyActionProps(
+            destination_backup_vault=backup.BackupVault.from_backup_vault_arn(self, "Copies", copies),
+            delete_after=cdk.Duration.days(KEEP_DAYS),
+        )
+        rule = backup.BackupPlanRule(
+            schedule_expression=events.Schedule.cron(minute="15", hour=f"*/{SNAPSHOT_HOURS}"),
+            start_window=cdk.Duration.hours(1),
+            completion_window=cdk.Duration.hours(SNAPSHOT_HOURS - 1),
+            delete_after=cdk.Duration.days(KEEP_DAYS),
+            copy_actions=[copy] if settings.backup_region else None,
+        )
+        plan = backup.BackupPlan(self, "Plan", backup_vault=_vault(self, "Vault", settings), backup_plan_rules=[rule])
+        # What a backup of each kind of resource needs changes with the service, so its own policy is used.
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("backup.amazonaws.com"),
+            managed_policies=[
+                iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AWSBackupServiceRolePolicyForBackup")
+            ],
+        )
+        plan.add_selection(
+            "Database",
+            resources=[backup.BackupResource.from_arn(instance_arn)],
+            role=role,
+            disable_default_backup_policy=True,
+        )
+
+
+def _name(settings: Settings) -> str:
+    return f"orders-{settings.stage}"
+
+
+def _vault(scope: Construct, construct_id: str, settings: Settings) -> backup.BackupVault:
+    return backup.BackupVault(
+        scope,
+        construct_id,
+        backup_vault_name=_name(settings),
+        # Snapshots go when they are old enough, and by nobody's hand.
+        block_recovery_point_deletion=True,
+        removal_policy=cdk.RemovalPolicy.RETAIN,
+    )

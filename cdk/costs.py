@@ -1,0 +1,200 @@
+"""Makes the tables of docs/costs.md from docs/prices.toml and from what the templates deploy.
+
+`python -m cdk.costs` writes them; `--check` only tells whether they are up to date (exit status 1 when not).
+"""
+
+import os
+import re
+import sys
+import tomllib
+from dataclasses import dataclass
+from typing import Any
+
+# The library's own validation runs in `make synth`; here it would only cost seconds.
+os.environ["CDK_VALIDATION"] = "false"
+
+from aws_cdk.assertions import Template
+
+from cdk.app import build
+from cdk.settings import STAGES
+from contract.functions import ROOT
+
+COSTS, PRICES = ROOT / "docs" / "costs.md", ROOT / "docs" / "prices.toml"
+TABLE = re.compile(r"(<!-- costs: (\w+), made by `make costs` -->\n).*?(<!-- /costs -->)", re.DOTALL)
+HOURS = 730
+LOADS = {"1 / s": 1, "10 / s": 10, "1,000 / s": 1000}
+
+Resources = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """what: for the reader. price: its name in prices.toml. quantity: in units of that price."""
+
+    what: str
+    price: str
+    quantity: float
+
+
+class Prices:
+    def __init__(self, table: dict[str, Any]) -> None:
+        self.table = table
+        self.dollars = {name: float(price["dollars"]) for name, price in table["prices"].items()}
+
+    def of(self, line: Line) -> float:
+        return self.dollars[line.price] * line.quantity
+
+    def total(self, lines: list[Line]) -> float:
+        return sum(map(self.of, lines))
+
+
+def idle(resources: Resources, prices: Prices) -> list[Line]:
+    """What a month of the stage costs before its first request."""
+
+    def properties(kind: str) -> list[dict[str, Any]]:
+        return [resource["Properties"] for resource in resources.values() if resource["Type"] == kind]
+
+    [instance] = properties("AWS::RDS::DBInstance")
+    copies = 2 if instance["MultiAZ"] else 1
+    kind, storage = instance["DBInstanceClass"], int(instance["AllocatedStorage"])
+    zones = sum(len(e["SubnetIds"]) for e in properties("AWS::EC2::VPCEndpoint") if e["VpcEndpointType"] == "Interface")
+    alarms = properties("AWS::CloudWatch::Alarm")
+    machines = [c for c in properties("AWS::Cognito::UserPoolClient") if "client_credentials" in c.get("AllowedOAuthFlows", [])]
+    own = {(a["Namespace"], a["MetricName"]) for a in alarms if a.get("Namespace", "AWS/").startswith("Orders")}
+    rules = [rule for plan in properties("AWS::Backup::BackupPlan") for rule in plan["BackupPlan"]["BackupPlanRule"]]
+    return [
+        Line(f"database, {kind}, {_times(copies, 'zone')}", f"RDS {kind}", HOURS * copies),
+        Line(f"storage, {storage} GB, {_times(copies, 'zone')}", "RDS gp3", storage * copies),
+        *backups(rules, storage, prices),
+        Line("enhanced monitoring, its log", "log ingestion", _monitoring_gb(instance, prices)),
+        Line("RDS Proxy, by the instance's vCPUs", "RDS Proxy", HOURS * prices.table["vcpus"][kind]),
+        Line("interface endpoints, by zones", "interface endpoint", HOURS * zones),
+        Line(f"{len(alarms)} alarms, by metrics", "alarm", sum(map(_metrics_read, alarms))),
+        Line("metrics of our own", "own metric", len(own)),
+        Line("dashboard", "dashboard", len(properties("AWS::CloudWatch::Dashboard"))),
+        Line("Cognito, a machine's client", "Cognito machine client", len(machines)),
+        Line("Cognito, its tokens, one per hour", "Cognito machine tokens", len(machines) * HOURS / 1000),
+        *health_check(),
+    ]
+
+
+def backups(rules: list[dict[str, Any]], storage_gb: int, prices: Prices) -> list[Line]:
+    """As if the storage were full: RDS keeps as much for nothing in its own region, and each snapshot adds what changed."""
+    changed_gb = storage_gb * prices.table["backups"]["changed_percent_per_day"] / 100
+    lines = []
+    for rule in rules:
+        kept_gb = changed_gb * rule["Lifecycle"]["DeleteAfterDays"]
+        lines.append(Line("AWS Backup, snapshots beyond the free size", "RDS backup storage", kept_gb))
+        for copy in rule.get("CopyActions", []):
+            copied_gb = storage_gb + changed_gb * copy["Lifecycle"]["DeleteAfterDays"]
+            lines.append(Line("AWS Backup, copies in another region", "RDS backup storage", copied_gb))
+            lines.append(Line("AWS Backup, transfer to that region", "data to another region", changed_gb * HOURS / 24))
+    return lines
+
+
+def health_check() -> list[Line]:
+    """Once per minute through the gateway: the function that asks, and the one that answers."""
+    millions = HOURS * 60 / 1_000_000
+    return [
+        Line("health check, requests", "HTTP API", millions),
+        Line("health check, invocations", "Lambda requests", 2 * millions),
+        # X-Ray takes the first request of each second, so it takes all of these.
+        Line("health check, traces", "X-Ray", 2 * millions),
+    ]
+
+
+def request(prices: Prices) -> list[Line]:
+    """A million average requests."""
+    average = prices.table["request"]
+    gb_seconds = average["function_ms"] / 1000 * average["memory_gb"] * 1_000_000
+    return [
+        Line("HTTP API", "HTTP API", 1),
+        Line("Lambda, requests", "Lambda requests", 1),
+        Line(f"Lambda, {average['function_ms']} ms of {average['memory_gb']} GB", "Lambda time", gb_seconds),
+        Line(f"logs, {average['log_bytes']} bytes each", "log ingestion", average["log_bytes"] / 1000),
+        Line(f"X-Ray, {average['traced_percent']} % of them", "X-Ray", average["traced_percent"] / 100),
+        Line(f"data out, {average['bytes_out']} bytes each", "data out", average["bytes_out"] / 1000),
+    ]
+
+
+def _monitoring_gb(instance: dict[str, Any], prices: Prices) -> float:
+    samples = HOURS * 3600 / int(instance["MonitoringInterval"])
+    return samples * int(prices.table["monitoring"]["sample_bytes"]) / 1e9
+
+
+def _metrics_read(alarm: dict[str, Any]) -> int:
+    return max(1, sum("MetricStat" in metric for metric in alarm.get("Metrics", [])))
+
+
+def _times(number: int, what: str) -> str:
+    return f"one {what}" if number == 1 else f"{number} {what}s"
+
+
+def _resources(stage: str) -> Resources:
+    app = build({"stage": stage, "aws:cdk:bundling-stacks": []})
+    stacks = [child for child in app.node.children if child.node.id.startswith(f"Orders-{stage}-")]
+    return {
+        f"{stack.node.id}/{name}": resource
+        for stack in stacks
+        for name, resource in Template.from_stack(stack).to_json()["Resources"].items()  # type: ignore[arg-type]
+    }
+
+
+def _bill(lines: list[Line], prices: Prices, unit: str) -> str:
+    rows = [
+        f"| {line.what} | {line.quantity:,.4g} × {prices.dollars[line.price]:.7g} | {prices.of(line):,.2f} |"
+        for line in lines
+        if line.quantity
+    ]
+    return "\n".join(
+        [
+            f"| what | how much × price | {unit} |",
+            "|---|---|---|",
+            *rows,
+            f"| **together** | | **{prices.total(lines):,.2f}** |",
+        ]
+    )
+
+
+def _loads(standing: float, per_million: float) -> str:
+    rows = ["| steady load | requests per month | their price | production with them |", "|---|---|---|---|"]
+    for name, per_second in LOADS.items():
+        millions = per_second * HOURS * 3600 / 1_000_000
+        price = millions * per_million
+        rows.append(f"| {name} | {millions:,.1f} million | {price:,.0f} | {standing + price:,.0f} |")
+    return "\n".join(rows)
+
+
+def _price_list(prices: Prices) -> str:
+    rows = ["| price | dollars | per | as of | source |", "|---|---|---|---|---|"]
+    for name, price in prices.table["prices"].items():
+        source = "**from memory**" if price["source"] == "memory" else price["source"]
+        rows.append(f"| {name} | {price['dollars']:.7g} | {price['per']} | {price['as_of']} | {source} |")
+    return "\n".join(rows)
+
+
+def tables() -> dict[str, str]:
+    """What stands between the markers of docs/costs.md, by their names."""
+    prices = Prices(tomllib.loads(PRICES.read_text(encoding="utf-8")))
+    bills = {stage: idle(_resources(stage), prices) for stage in STAGES}
+    requests = request(prices)
+    return {
+        **{stage: _bill(lines, prices, "per month") for stage, lines in bills.items()},
+        "requests": _bill(requests, prices, "per million"),
+        "loads": _loads(prices.total(bills["prod"]), prices.total(requests)),
+        "prices": _price_list(prices),
+    }
+
+
+def main() -> None:
+    made = tables()
+    before = COSTS.read_text(encoding="utf-8")
+    after = TABLE.sub(lambda found: f"{found[1]}{made[found[2]]}\n{found[3]}", before)
+    if "--check" not in sys.argv[1:]:
+        COSTS.write_text(after, encoding="utf-8")
+    elif before != after:
+        sys.exit("docs/costs.md is not up to date; run `make costs`")
+
+
+if __name__ == "__main__":
+    main()

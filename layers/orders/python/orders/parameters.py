@@ -1,0 +1,35 @@
+"""The types of the handlers' parameters. Only openapi.json is made from them: at run time that document does the checking."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from pydantic import Field
+
+from orders import models
+from orders.limits import MAX_CURSOR_LENGTH, MAX_INTEGER, PRINTABLE_OR_EMPTY, VISIBLE_ASCII
+
+Id = Annotated[int, Field(ge=1, le=MAX_INTEGER), Path()]
+RunId = Annotated[str, Field(json_schema_extra={"format": "uuid"}), Path()]
+CustomerFilter = Annotated[int | None, Field(ge=1, le=MAX_INTEGER), Query(alias="customer_id")]
+StatusFilter = Annotated[models.Status | None, Query(alias="status")]
+EmailFilter = Annotated[
+    str | None,
+    Query(
+        alias="email",
+        max_length=254,
+        pattern=PRINTABLE_OR_EMPTY,
+        description="Contained in the address, any letter case.",
+    ),
+]
+Limit = Annotated[int, Field(ge=1, le=200), Query(description="Rows per page.")]
+Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=VISIBLE_ASCII,
+        description="1 to 255 visible ASCII characters, bare or quoted. Same key, path and body: the first answer again.",
+    ),
+]
+IfMatch = Annotated[str | None, Header(alias="If-Match", description="The change is made only while the ETag is one of these.")]
+IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="304 while the ETag is one of these.")]

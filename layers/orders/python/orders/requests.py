@@ -1,0 +1,132 @@
+"""A request as API Gateway hands it on, read strictly: what cannot be decoded is refused, never guessed."""
+
+import base64
+import json
+import re
+from hashlib import sha256
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlencode
+
+from orders.errors import Problem, invalid
+
+JSON = "application/json"
+MAX_QUERY_FIELDS = 50
+# The largest order that fits the contract, every character of it escaped, has 425 KB.
+MAX_BODY_BYTES = 512 * 1024
+MAX_CALLER_LENGTH = 255
+
+Event = dict[str, Any]
+
+
+class Request:
+    """An HTTP API event (payload format 2.0) for one operation.
+
+    template: the operation's path. arguments: what its handler is called with beside this request.
+    """
+
+    def __init__(self, event: Event, template: str, arguments: dict[str, Any]) -> None:
+        self.event = event
+        self.template = template
+        self.arguments = arguments
+
+    @property
+    def path(self) -> str:
+        """With its parameters filled in and without a trailing slash, so that one resource has one path."""
+        return self.template.format_map(self.arguments)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        headers: dict[str, str] = self.event["headers"]
+        return headers
+
+    def query(self) -> list[tuple[str, str]]:
+        """From the raw text: API Gateway joins repeated keys with commas, which a value may hold itself."""
+        try:
+            return parse_qsl(
+                self.event["rawQueryString"], keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
+            )
+        except UnicodeDecodeError:
+            raise Problem(400, "The query string is not UTF-8 text.") from None
+        except ValueError:
+            raise Problem(400, f"The query string has more than {MAX_QUERY_FIELDS} parameters.") from None
+
+    def body(self) -> str:
+        """Its text, or nothing. Raises Problem for a body that is too large or no text."""
+        body: str = self.event.get("body") or ""
+        if not body:
+            return ""
+        # Base64 makes four characters of three bytes.
+        encoded = self.event.get("isBase64Encoded", False)
+        if (len(body) * 3 // 4 if encoded else len(body.encode("utf-8", "surrogatepass"))) > MAX_BODY_BYTES:
+            raise Problem(413, f"A body has at most {MAX_BODY_BYTES // 1024} KB.")
+        if self.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+            raise Problem(415, f"A body needs the header Content-Type: {JSON}.")
+        try:
+            return base64.b64decode(body).decode() if encoded else body
+        except ValueError:
+            raise Problem(400, "The body is not UTF-8 text.") from None
+
+    @property
+    def caller(self) -> str | None:
+        """Who is told apart from others: the token's subject, or None where the API runs without authorization.
+
+        A subject that could not be kept (OpenID Connect allows 255 characters, JWT any text) is told apart by its hash.
+        """
+        authorizer = self.event["requestContext"].get("authorizer")
+        subject: str | None = authorizer["jwt"]["claims"].get("sub") if authorizer else None
+        if subject is None or (len(subject) <= MAX_CALLER_LENGTH and subject.isprintable()):
+            return subject
+        return f"sha256:{sha256(subject.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+    @property
+    def request_id(self) -> str:
+        request_id: str = self.event["requestContext"]["requestId"]
+        return request_id
+
+    @property
+    def base_url(self) -> str:
+        host = self.headers.get("host", self.event["requestContext"]["domainName"])
+        return f"{self.headers.get('x-forwarded-proto', 'https')}://{host}"
+
+    @property
+    def accepts_gzip(self) -> bool:
+        codings = self.headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
+        return any(re.fullmatch(r"gzip(;q=(1|0\.0*[1-9]).*)?", coding) for coding in codings)
+
+    @property
+    def list_scope(self) -> str:
+        """What a cursor of this list is bound to: the path and the filters, in any order."""
+        filters = sorted(pair for pair in self.query() if pair[0] not in ("cursor", "limit"))
+        return f"{self.path}?{urlencode(filters)}"
+
+
+def read_json(text: str) -> dict[str, Any]:
+    """The object that a body holds. Raises Problem: 400 for what is no JSON, 422 for what no request needs."""
+    try:
+        body = json.loads(text, object_pairs_hook=_read_object, parse_constant=_refuse_constant, parse_float=_fraction)
+    except RecursionError:
+        raise Problem(400, "The body is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise Problem(400, f"The body is not valid JSON: it cannot be read from character {error.pos} on.") from None
+    except ValueError:
+        # Python's limit for the digits of an integer.
+        raise invalid("body", "has a number with more digits than any number here") from None
+    if not isinstance(body, dict):
+        raise invalid("body", "must be a JSON object")
+    return body
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Problem(400, "The body is not valid JSON: an object has a key twice.")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Problem(400, f"The body is not valid JSON: {name} is not a number.")
+
+
+def _fraction(_: str) -> float:
+    """To JSON Schema 1.0 is an integer. No number of this contract has a fraction, so any of them stands for all."""
+    return 0.5

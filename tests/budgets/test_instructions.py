@@ -1,0 +1,126 @@
+"""What a cold and a warm request cost, counted in instructions: the machine's speed and its other work do not matter.
+
+`python -m pytest tests/budgets -s` prints the figures. Valgrind's cachegrind counts; hashing is the same in every run.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contract.functions import FUNCTIONS, ROOT, load_functions
+from contract.openapi import PLACEHOLDERS
+from tests.harness import ROLE_PASSWORD, Service
+
+HTTP = [function.name for function in load_functions() if function.trigger == "http"]
+# Multiples of a bare interpreter, and of the statement alone through the same connection.
+MOST_FOR_IMPORT = 8
+MOST_FOR_WARM_CALL = 1.3
+# As measured on the version that is deployed; a change of more than 3 % is a decision, not an accident.
+RECORDED = {"import get_order": 4.25, "warm get_order": 1.22}
+TOLERANCE = 0.03
+DEPLOYED = (3, 13)
+# What would make a cold start slow if a handler, or something that it imports, imported it.
+HEAVY = {
+    "aws_lambda_powertools",
+    "boto3",
+    "botocore",
+    "dataclasses",
+    "dateutil",
+    "inspect",
+    "pathlib",
+    "pydantic",
+    "scramp",
+    "ssl",
+}
+
+# The queue's client, and a page that is made of files.
+ALLOWED = {"start_seed": HEAVY - {"aws_lambda_powertools", "pydantic"}, "get_docs": {"pathlib"}}
+
+WARM = """
+import sys
+import handler
+from orders import database
+
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 9000
+
+order, calls, how = sys.argv[1:]
+event = {
+    "version": "2.0",
+    "routeKey": "GET /api/orders/{order_id}",
+    "rawPath": f"/api/orders/{order}",
+    "rawQueryString": "",
+    "headers": {"host": "orders.example.com", "accept": "*/*", "user-agent": "curl/8", "x-forwarded-proto": "https"},
+    "requestContext": {
+        "domainName": "orders.example.com",
+        "http": {"method": "GET", "path": f"/api/orders/{order}"},
+        "requestId": "request-1",
+        "stage": "$default",
+    },
+    "pathParameters": {"order_id": order},
+    "isBase64Encoded": False,
+}
+context = Context()
+assert handler.handler(event, context)["statusCode"] == 200
+for _ in range(int(calls)):
+    if how == "handler":
+        handler.handler(event, context)
+    else:
+        database._connection.run(handler.GET_ORDER, order_id=int(order))
+"""
+
+
+def instructions(code: str, *arguments: str, folder: Path = ROOT) -> int:
+    """Of a Python that runs the code, in the folder of a function."""
+    valgrind = shutil.which("valgrind")
+    assert valgrind, "valgrind is not installed; `make test` installs it where it can"
+    settings = {name: value for name, value in os.environ.items() if name.startswith("DATABASE_")}
+    environment = {**settings, "PYTHONHASHSEED": "0", "PYTHONPATH": f"{ROOT / 'layers' / 'orders' / 'python'}:{folder}"}
+    command = [valgrind, "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", sys.executable]
+    subprocess.run([sys.executable, "-c", code, *arguments], env=environment, cwd=folder, check=True)
+    done = subprocess.run([*command, "-c", code, *arguments], env=environment, cwd=folder, check=True, capture_output=True)
+    [counted] = re.findall(rb"I +refs: +([\d,]+)", done.stderr)
+    return int(counted.replace(b",", b""))
+
+
+def assert_within(name: str, figure: float, most: float) -> None:
+    print(f"\n{name}: {figure:.2f}")
+    assert figure <= most
+    if sys.version_info[:2] == DEPLOYED:
+        assert figure == pytest.approx(RECORDED[name], rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("function", HTTP)
+def test_a_handler_imports_nothing_heavy(function: str) -> None:
+    environment = {**PLACEHOLDERS, **os.environ, "PYTHONPATH": str(ROOT / "layers" / "orders" / "python")}
+    code = f"import handler, sys; print(*sorted({HEAVY} & set(sys.modules)))"
+    folder = FUNCTIONS / function
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=folder, check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert set(done.stdout.split()) <= ALLOWED.get(function, set())
+
+
+def test_importing_a_handler_takes_few_times_what_bare_python_takes() -> None:
+    bare, imported = instructions("pass"), instructions("import handler", folder=FUNCTIONS / "get_order")
+    print(f"\n{bare / 1e6:.1f} million for bare Python, {imported / 1e6:.1f} with the handler")
+    figure = imported / bare
+    assert_within("import get_order", figure, MOST_FOR_IMPORT)
+
+
+def test_a_warm_request_takes_little_more_than_its_statement(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = str(service.order(service.customer()["id"])["id"])
+    monkeypatch.setenv("DATABASE_USER", "orders_app")
+    monkeypatch.setenv("DATABASE_PASSWORD", ROLE_PASSWORD)
+
+    def per_call(how: str) -> float:
+        few, many = (instructions(WARM, order, str(calls), how, folder=FUNCTIONS / "get_order") for calls in (50, 350))
+        return (many - few) / 300
+
+    assert_within("warm get_order", per_call("handler") / per_call("statement"), MOST_FOR_WARM_CALL)

@@ -1,0 +1,270 @@
+"""The database's part of the templates: who logs in how, over which rules, and what an operator's choices change."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import jmespath
+import pytest
+from aws_cdk.assertions import Template
+from botocore import xform_name
+
+from cdk.app import build
+from cdk.compute import NETWORK_ACTIONS
+from contract.functions import ROOT
+from tests.cdk.conftest import Synthesized
+
+INSTANCE, PROXY, TARGETS = "AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup"
+INGRESS, EGRESS = "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"
+# What the first edition's Api stack imports from its Data stack, by stage.
+FIRST_EDITION = json.loads(Path(__file__).with_name("first_edition_exports.json").read_text())
+
+
+def templates(stage: str, **context: str) -> dict[str, dict[str, Any]]:
+    """Whole templates by the last part of the stack's name."""
+    app = build({"stage": stage, "aws:cdk:bundling-stacks": [], **context})
+    return {
+        child.node.id.rpartition("-")[2]: dict(Template.from_stack(child).to_json())  # type: ignore[arg-type]
+        for child in app.node.children
+        if child.node.id.startswith("Orders-")
+    }
+
+
+def exports(template: dict[str, Any]) -> dict[str, Any]:
+    return {output["Export"]["Name"]: output["Value"] for output in template["Outputs"].values() if "Export" in output}
+
+
+def imports(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "Fn::ImportValue" in value:
+            yield value["Fn::ImportValue"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from imports(part)
+
+
+def migration(stage: Synthesized) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The migration's variables, and the statements of its role."""
+    [function] = [
+        f["Properties"]
+        for f in stage.resources("AWS::Lambda::Function").values()
+        if f["Properties"].get("Environment", {}).get("Variables", {}).get("POWERTOOLS_SERVICE_NAME") == "migrate_database"
+    ]
+    role = function["Role"]["Fn::GetAtt"][0]
+    policies = [p["Properties"] for p in stage.resources("AWS::IAM::Policy").values()]
+    statements = [
+        statement
+        for policy in policies
+        if {"Ref": role} in policy["Roles"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    return function["Environment"]["Variables"], statements
+
+
+def test_the_master_user_logs_in_by_iam_and_nothing_has_a_password(stage: Synthesized) -> None:
+    [instance] = [resource["Properties"] for resource in stage.resources(INSTANCE).values()]
+    assert instance["MasterUserAuthenticationType"] == "iam-db-auth"
+    assert not {"ManageMasterUserPassword", "MasterUserPassword", "MasterUserSecret"} & instance.keys()
+    variables, statements = migration(stage)
+    assert variables["DATABASE_USER"] == instance["MasterUsername"]
+    [connect] = [json.dumps(s["Resource"]) for s in statements if s["Action"] == "rds-db:connect"]
+    assert "DbiResourceId" in connect
+    assert connect.endswith('/postgres"]]}')
+    assert "secret" not in json.dumps(stage.stacks["Api"]).lower()
+
+
+def test_every_rule_between_security_groups_exists_once(stage: Synthesized) -> None:
+    """Two that say the same are one to EC2: one of them fails, or its deletion takes the other away."""
+    port = json.dumps({"Fn::GetAtt": [next(iter(stage.resources(INSTANCE))).partition("/")[2], "Endpoint.Port"]})
+    for kind in (INGRESS, EGRESS):
+        rules = []
+        for resource in stage.resources(kind).values():
+            rule = {name: value for name, value in resource["Properties"].items() if name != "Description"}
+            rules.append(json.dumps(rule, sort_keys=True).replace(port, "6432"))
+        assert rules
+        assert sorted(rules) == sorted(set(rules))
+
+
+def test_the_proxys_target_waits_for_the_rules_that_it_is_reached_by(stage: Synthesized) -> None:
+    [targets] = stage.resources(TARGETS).values()
+    [proxy] = stage.resources(PROXY).values()
+    group = proxy["Properties"]["VpcSecurityGroupIds"][0]
+    between = [
+        name.partition("/")[2]
+        for name, rule in stage.resources(INGRESS, EGRESS).items()
+        if group in (rule["Properties"].get("SourceSecurityGroupId"), rule["Properties"].get("GroupId"))
+    ]
+    assert len(between) >= 3
+    assert set(between) <= set(targets["DependsOn"])
+
+
+@pytest.mark.parametrize("stage_name", ["dev", "prod"])
+def test_a_stage_of_the_first_edition_can_be_deployed_over(stage_name: str) -> None:
+    """CloudFormation refuses to take an export away that another stack imports, and the Data stack is deployed first."""
+    after = templates(stage_name, first_edition="true")
+    kept = exports(after["Data"])
+    for name, value in FIRST_EDITION[stage_name].items():
+        assert kept.get(name) == value, name
+    [instance] = [r["Properties"] for r in after["Data"]["Resources"].values() if r["Type"] == INSTANCE]
+    assert instance["ManageMasterUserPassword"] is True
+    assert "MasterUserAuthenticationType" not in instance
+    assert not [name for name in imports(after["Api"]) if "Secret" in name]
+
+
+RESTORED = {"restored": "orders-prod-2,db-ABCDEF0123,orders-prod-2.abc.eu-central-1.rds.amazonaws.com"}
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, dict[str, Any]]:
+    return templates("prod")
+
+
+@pytest.fixture(scope="module")
+def after() -> dict[str, dict[str, Any]]:
+    """Production after a restore: as the runbook deploys it."""
+    return templates("prod", **RESTORED)
+
+
+def of_type(template: dict[str, Any], *types: str) -> dict[str, Any]:
+    return {name: resource for name, resource in template["Resources"].items() if resource["Type"] in types}
+
+
+def test_a_restored_instance_takes_the_place_of_the_lost_one(after: dict[str, dict[str, Any]]) -> None:
+    """Its resource id is new, so every right to log in has to follow it, not only the proxy's target."""
+    [targets] = of_type(after["Data"], TARGETS).values()
+    assert targets["Properties"]["DBInstanceIdentifiers"] == ["orders-prod-2"]
+    rights = [
+        json.dumps(statement["Resource"])
+        for part in ("Data", "Api")
+        for policy in of_type(after[part], "AWS::IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "rds-db:connect" and "Proxy" not in json.dumps(statement["Resource"])
+    ]
+    assert rights
+    assert all("db-ABCDEF0123" in right for right in rights)
+    [variables] = [
+        f["Properties"]["Environment"]["Variables"]
+        for f in of_type(after["Api"], "AWS::Lambda::Function").values()
+        if "DATABASE_INSTANCE" in f["Properties"].get("Environment", {}).get("Variables", {})
+    ]
+    assert variables["DATABASE_HOST"] == "orders-prod-2.abc.eu-central-1.rds.amazonaws.com"
+    assert variables["DATABASE_INSTANCE"] == "db-ABCDEF0123"
+    alarms = json.dumps(of_type(after["Api"], "AWS::CloudWatch::Alarm"))
+    assert '{"Name": "DBInstanceIdentifier", "Value": "orders-prod-2"}' in alarms
+    [selection] = of_type(after["Data"], "AWS::Backup::BackupSelection").values()
+    assert "orders-prod-2" in json.dumps(selection["Properties"]["BackupSelection"]["Resources"])
+
+
+def test_a_restore_changes_nothing_that_it_need_not(
+    before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]
+) -> None:
+    """The lost instance stays for the inquest; no rule between groups is made anew beside its equal, no export taken away."""
+    for kind in (INSTANCE, INGRESS, EGRESS, "AWS::EC2::SecurityGroup", PROXY):
+        assert of_type(after["Data"], kind) == of_type(before["Data"], kind), kind
+    kept = exports(after["Data"])
+    for name in imports(before["Api"]):
+        assert kept[name] == exports(before["Data"])[name]
+
+
+def test_a_restore_runs_the_migration_again(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
+    """It is what gives the instance's ETags a new generation."""
+    [former], [now] = (of_type(template["Api"], "Custom::Trigger").values() for template in (before, after))
+    assert former["Properties"]["HandlerArn"] != now["Properties"]["HandlerArn"]
+
+
+def test_the_restore_command_is_one_that_rds_knows(before: dict[str, dict[str, Any]]) -> None:
+    """Each of its options is a parameter of the call, as AWS's own model of its API has it."""
+    value = before["Data"]["Outputs"]["RestoreCommand"]["Value"]
+    command = "".join(part if isinstance(part, str) else "REFERENCE" for part in value["Fn::Join"][1])
+    assert command.startswith("aws rds restore-db-instance-to-point-in-time ")
+    model = botocore.session.get_session().get_service_model("rds")
+    known = {xform_name(name, "-") for name in model.operation_model("RestoreDBInstanceToPointInTime").input_shape.members}
+    options = {option.removeprefix("no-") for option in re.findall(r"--([a-z-]+)", command)}
+    assert len(options) > 8
+    assert options <= known
+
+
+def test_what_the_runbook_prints_of_a_restored_instance_is_what_a_deployment_takes() -> None:
+    [query] = re.findall(r'--query "(.+)"', (ROOT / "docs" / "operations.md").read_text())
+    instance = {
+        "DBInstanceIdentifier": "orders-prod-2",
+        "DbiResourceId": "db-ABCDEF0123",
+        "Endpoint": {"Address": "orders-prod-2.abc.eu-central-1.rds.amazonaws.com", "Port": 6432},
+    }
+    assert jmespath.search(query, {"DBInstances": [instance]}) == RESTORED["restored"]
+
+
+def test_people_reach_the_database_through_the_migrations_group_with_a_token(before: dict[str, dict[str, Any]]) -> None:
+    outputs = {name: json.dumps(output["Value"]) for name, output in before["Data"]["Outputs"].items()}
+    assert "NetworkMigration" in outputs["ShellPlace"]
+    assert "generate-db-auth-token" in outputs["ShellCommand"]
+    assert "sslmode=require" in outputs["ShellCommand"]
+
+
+def test_postgresql_is_of_the_version_that_was_asked_for() -> None:
+    older = templates("dev", postgres="17")
+    [instance] = of_type(older["Data"], INSTANCE).values()
+    assert instance["Properties"]["EngineVersion"] == "17"
+    [parameters] = of_type(older["Data"], "AWS::RDS::DBParameterGroup").values()
+    assert parameters["Properties"]["Family"] == "postgres17"
+
+
+def test_the_instance_tells_what_it_does_and_no_customers_data(stage: Synthesized) -> None:
+    [instance] = [resource["Properties"] for resource in stage.resources(INSTANCE).values()]
+    assert instance["EnableCloudwatchLogsExports"] == ["postgresql", "upgrade"]
+    assert instance["MonitoringInterval"] == 60
+    [parameters] = [resource["Properties"]["Parameters"] for resource in stage.resources("AWS::RDS::DBParameterGroup").values()]
+    assert "pg_stat_statements" in parameters["shared_preload_libraries"]
+    assert parameters["log_error_verbosity"] == "terse"
+    assert parameters["log_parameter_max_length"] == parameters["log_parameter_max_length_on_error"] == "0"
+
+
+def test_the_default_security_group_is_closed(stage: Synthesized) -> None:
+    [closed] = stage.resources("Custom::VpcRestrictDefaultSG").values()
+    assert "DefaultSecurityGroup" in json.dumps(closed["Properties"]["DefaultSecurityGroupId"])
+
+
+def test_production_is_backed_up_to_another_region_and_nobody_can_delete_it(before: dict[str, dict[str, Any]]) -> None:
+    [plan] = of_type(before["Data"], "AWS::Backup::BackupPlan").values()
+    [rule] = plan["Properties"]["BackupPlan"]["BackupPlanRule"]
+    assert rule["ScheduleExpression"] == "cron(15 */6 * * ? *)"
+    [copy] = rule["CopyActions"]
+    [copies] = of_type(before["Copies"], "AWS::Backup::BackupVault").values()
+    target = json.dumps(copy["DestinationBackupVaultArn"])
+    assert "eu-west-1" in target
+    assert f"backup-vault:{copies['Properties']['BackupVaultName']}" in target
+    for part in ("Data", "Copies"):
+        [vault] = of_type(before[part], "AWS::Backup::BackupVault").values()
+        [statement] = vault["Properties"]["AccessPolicy"]["Statement"]
+        assert statement["Effect"] == "Deny"
+        assert "backup:DeleteRecoveryPoint" in statement["Action"]
+        assert vault["DeletionPolicy"] == "Retain"
+
+
+def test_a_function_cannot_use_what_lambda_needs_to_place_it_in_the_network(stage: Synthesized) -> None:
+    roles = [
+        f["Properties"]["Role"] for f in stage.resources("AWS::Lambda::Function").values() if "VpcConfig" in f["Properties"]
+    ]
+    denied = [
+        json.dumps(policy["Properties"]["Roles"])
+        for policy in stage.resources("AWS::IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny"
+        and set(statement["Action"]) == set(NETWORK_ACTIONS)
+        and "lambda:SourceFunctionArn" in statement["Condition"]["ArnLike"]
+    ]
+    assert roles
+    for role in roles:
+        assert json.dumps([{"Ref": role["Fn::GetAtt"][0]}]) in denied
+
+
+def test_every_endpoint_lets_only_the_accounts_principals_do_what_functions_do(stage: Synthesized) -> None:
+    for name, endpoint in stage.resources("AWS::EC2::VPCEndpoint").items():
+        [statement] = endpoint["Properties"]["PolicyDocument"]["Statement"]
+        assert statement["Resource"] != "*", name
+        assert "*" not in json.dumps(statement["Action"]), name
+        assert "aws:PrincipalAccount" in statement["Condition"]["StringEquals"], name

@@ -1,0 +1,32 @@
+"""The embedded server comes back, also after a crash that not all of its processes have noticed yet."""
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+
+from local.postgres import FORMER_BACKENDS, EmbeddedPostgres
+from tests.servers import wait_until
+
+
+def test_a_server_starts_again_while_a_process_of_the_crashed_one_is_still_there(tmp_path: Path) -> None:
+    postgres = EmbeddedPostgres(tmp_path, fsync="off")
+    postgres.start()
+    try:
+        connection = postgres.server.connect()
+        straggler = psutil.Process(connection.run("SELECT pg_backend_pid()")[0][0])
+        straggler.suspend()
+        postgres.stop(signal.SIGKILL)
+        with ThreadPoolExecutor(1) as pool:
+            restarted = pool.submit(postgres.restart)
+            wait_until(lambda: FORMER_BACKENDS in (tmp_path / "log").read_text(), "The refusal to start")
+            straggler.resume()
+            restarted.result()
+            # Before the thread ends, and with it the server that it started.
+            again = postgres.server.connect()
+            assert again.run("SELECT 1") == [[1]]
+            again.close()
+        connection.abandon()
+    finally:
+        postgres.stop()

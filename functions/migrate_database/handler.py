@@ -1,46 +1,34 @@
 """Brings the database to the schema of this release. Invoked by a deployment before the functions change.
 
-Runs, in one transaction: `roles.sql` as the connecting owner; every numbered file that was never run, in order; and
-`functions.sql`, which always stands in its present form. A file is run again only if it changed, and a numbered one may not
-change. Files that only a newer release knows are left alone, so that a rollback can run this again.
+Runs, in one transaction: `roles.sql` as the connecting owner, if it changed; every numbered file that was never run, in order,
+none of which may change; and, if any of them changed, all of `current/`, where each view, function and trigger stands once in
+its present form. Numbered files that only a newer release knows are left alone, so that a rollback can run this again.
 """
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orders.connection import Connection, connect
+from orders.database import load_sql
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+ROLES = "roles.sql"
+# In this order, because one builds on the other. Everything in them replaces itself, and works with the schema of one release
+# before and after: a rollback runs the former release's files again.
+CURRENT = tuple(f"current/{name}.sql" for name in ("documents", "totals", "seeding", "audit", "rights"))
 LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor")
 CONNECT_TIMEOUT_SECONDS = 10.0
-# A comment on the database locks it against other comments until the transaction ends, so that two deployments at once wait for
-# each other. Only the database's owner may comment, and there is a database before the first migration: an advisory lock could
-# be held by any role that can log in, and a table to lock does not exist yet.
-TAKE_TURNS = """
-DO $$
-BEGIN
-    EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'Its schema is changed by migrations alone.');
-END
-$$
-"""
-
 DONE = "SELECT name, checksum FROM schema_migrations"
-DONE_TABLE = """
-CREATE TABLE IF NOT EXISTS schema_migrations (
-    name text PRIMARY KEY,
-    checksum text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
-)
-"""
-RECORD = """
-INSERT INTO schema_migrations (name, checksum) VALUES (:name, :checksum)
-ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now()
-"""
+TAKE_TURNS = load_sql(__file__, "take_turns.sql")
+DONE_TABLE = load_sql(__file__, "schema_migrations.sql")
+RECORD = load_sql(__file__, "record.sql")
+FORGET = load_sql(__file__, "forget.sql")
 
 
 class MigrationEdited(Exception):
@@ -66,14 +54,14 @@ def migrate(connection: Connection, folder: Path) -> list[str]:
     connection.run("BEGIN")
     connection.run(TAKE_TURNS)
     done = _done(connection)
-    applied = _run_if_changed(connection, folder / "roles.sql", done)
+    applied = _run(connection, folder, [] if done.get(ROLES) == _checksum(folder / ROLES) else [ROLES])
     connection.run("SET LOCAL ROLE migrator")
     connection.run(DONE_TABLE)
     for file in numbered_files(folder):
         if done.get(file.name, _checksum(file)) != _checksum(file):
             raise MigrationEdited(f"{file.name} was edited after it had been run; restore it and write a new migration")
-        applied += _run_if_changed(connection, file, done)
-    applied += _run_if_changed(connection, folder / "functions.sql", done)
+    applied += _run(connection, folder, [file.name for file in numbered_files(folder) if file.name not in done])
+    applied += _run_current(connection, folder, done)
     for name in applied:
         connection.run(RECORD, name=name, checksum=_checksum(folder / name))
     _begin_etag_generation(connection)
@@ -88,11 +76,23 @@ def _done(connection: Connection) -> dict[str, str]:
     return dict(connection.run(DONE)) if exists else {}
 
 
-def _run_if_changed(connection: Connection, file: Path, done: dict[str, str]) -> list[str]:
-    if done.get(file.name) == _checksum(file):
+def _run_current(connection: Connection, folder: Path, done: dict[str, str]) -> list[str]:
+    """All of them unless the last release to run its own had the very same ones.
+
+    That release's files may have had other names. Those are forgotten, so that its rollback runs them again.
+    """
+    ours = {name: _checksum(folder / name) for name in CURRENT}
+    last = {name: checksum for name, checksum in done.items() if name != ROLES and not name[0].isdigit()}
+    if last == ours:
         return []
-    connection.run(file.read_text(encoding="utf-8"))
-    return [file.name]
+    connection.run(FORGET, names=list(last.keys() - ours.keys()))
+    return _run(connection, folder, CURRENT)
+
+
+def _run(connection: Connection, folder: Path, names: Sequence[str]) -> list[str]:
+    for name in names:
+        connection.run((folder / name).read_text(encoding="utf-8"))
+    return list(names)
 
 
 def _checksum(file: Path) -> str:

@@ -52,8 +52,14 @@ def migrate(functions: Service) -> Any:
     return functions.module("migrate_database").migrate
 
 
+@pytest.fixture
+def current(functions: Service) -> list[str]:
+    """What always stands in its present form."""
+    return list(functions.module("migrate_database").CURRENT)
+
+
 def test_a_second_run_changes_nothing(empty: Database, folder: Path, migrate: Any) -> None:
-    names = [file.name for file in sorted(folder.glob("*.sql"))]
+    names = [str(file.relative_to(folder)) for file in folder.rglob("*.sql")]
     assert sorted(migrate(empty.connection, folder)) == sorted(names)
     before = empty.value(STATE)
     assert migrate(empty.connection, folder) == []
@@ -68,12 +74,19 @@ def test_an_edited_migration_is_refused_by_name(empty: Database, folder: Path, m
         migrate(empty.connection, folder)
 
 
-def test_a_new_migration_is_run_and_a_changed_function_replaced(empty: Database, folder: Path, migrate: Any) -> None:
+def test_a_new_migration_is_run_and_a_changed_function_replaced(
+    empty: Database, folder: Path, migrate: Any, current: list[str]
+) -> None:
     migrate(empty.connection, folder)
     (folder / "0099_notes.sql").write_text("ALTER TABLE orders ADD COLUMN note text;")
-    functions_file = folder / "functions.sql"
-    functions_file.write_text(functions_file.read_text().replace("'sku', i.sku", "'sku', i.sku, 'note', 'x'"))
-    assert migrate(empty.connection, folder) == ["0099_notes.sql", "functions.sql"]
+    documents = folder / "current" / "documents.sql"
+    documents.write_text(documents.read_text().replace("ARRAY['deliver']", "ARRAY['deliver', 'lose']"))
+    assert migrate(empty.connection, folder) == ["0099_notes.sql", *current]
+    assert empty.value("SELECT allowed_actions('shipped')") == ["deliver", "lose"]
+
+
+def test_the_order_of_the_current_files_names_each_of_them(folder: Path, current: list[str]) -> None:
+    assert sorted(current) == sorted(str(file.relative_to(folder)) for file in folder.glob("*/*.sql"))
 
 
 def test_a_failing_migration_leaves_everything_as_it_was(empty: Database, folder: Path, migrate: Any) -> None:
@@ -87,13 +100,26 @@ def test_a_failing_migration_leaves_everything_as_it_was(empty: Database, folder
     assert empty.value(STATE) == before
 
 
-def test_an_older_release_runs_on_a_newer_schema(empty: Database, folder: Path, migrate: Any) -> None:
+def test_an_older_release_runs_on_a_newer_schema(empty: Database, folder: Path, migrate: Any, current: list[str]) -> None:
     """A rollback invokes the former release's migration again."""
     newer = Path(shutil.copytree(folder, folder.parent / "newer"))
     (newer / "0099_notes.sql").write_text("ALTER TABLE orders ADD COLUMN note text;")
-    (newer / "functions.sql").write_text((newer / "functions.sql").read_text() + "\n-- newer\n")
+    (newer / "current" / "audit.sql").write_text((newer / "current" / "audit.sql").read_text() + "\n-- newer\n")
     migrate(empty.connection, newer)
-    assert migrate(empty.connection, folder) == ["functions.sql"]
+    assert migrate(empty.connection, folder) == current
+
+
+def test_a_release_whose_current_files_have_other_names_can_come_before_and_after(
+    empty: Database, folder: Path, migrate: Any, current: list[str]
+) -> None:
+    """The first edition had one, functions.sql, and runs it again only where it does not find it recorded as it is."""
+    migrate(empty.connection, folder)
+    empty.sql("INSERT INTO schema_migrations (name, checksum) VALUES ('functions.sql', 'as it was')")
+    empty.sql("CREATE OR REPLACE FUNCTION allowed_actions(status text) RETURNS text[] IMMUTABLE RETURN ARRAY['former']")
+    assert migrate(empty.connection, folder) == current
+    assert empty.value("SELECT allowed_actions('shipped')") == ["deliver"]
+    assert empty.sql("SELECT name FROM schema_migrations WHERE name = 'functions.sql'") == []
+    assert migrate(empty.connection, folder) == []
 
 
 @pytest.mark.parametrize(
@@ -141,12 +167,12 @@ def through(door: IamDoor, functions: Service, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_master_user_of_rds_migrates_with_an_iam_token_every_time(
-    functions: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    functions: Service, current: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RdsServer(tmp_path / "rds") as rds:
         door = IamDoor(rds.socket, rds.server.port, members_of_rds_iam(rds.server))
         with door:
-            assert "functions.sql" in through(door, functions, monkeypatch)
+            assert set(current) <= set(through(door, functions, monkeypatch))
             assert through(door, functions, monkeypatch) == []
         assert rds.sql("SELECT pg_has_role('orders_app', 'rds_iam', 'MEMBER')") == [[True]]
         assert rds.sql("SELECT tableowner::text FROM pg_tables WHERE tablename = 'orders'") == [["migrator"]]
@@ -155,7 +181,7 @@ def test_the_master_user_of_rds_migrates_with_an_iam_token_every_time(
 
 
 def test_a_stage_whose_master_user_had_a_password_is_migrated_with_an_iam_token(
-    functions: Service, migrate: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    functions: Service, migrate: Any, folder: Path, current: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first edition's first deployment succeeded, and locked every later one out."""
     with RdsServer(tmp_path / "rds", master_by_iam=False) as rds:
@@ -164,13 +190,13 @@ def test_a_stage_whose_master_user_had_a_password_is_migrated_with_an_iam_token(
             first.run(f"CREATE ROLE {role}")
         # RDS lets its master user grant rds_iam without being a member; PostgreSQL does not.
         rds.sql("GRANT rds_iam TO orders_app, orders_seeder, orders_auditor")
-        assert "functions.sql" in migrate(first, folder)
+        assert set(current) <= set(migrate(first, folder))
         first.close()
         with pytest.raises(DatabaseError, match="28000"):
             rds.master.connect()
-        rds.sql("DELETE FROM schema_migrations WHERE name IN ('roles.sql', 'functions.sql')")
+        rds.sql("DELETE FROM schema_migrations WHERE name = 'roles.sql' OR name LIKE 'current/%'")
         with IamDoor(rds.socket, rds.server.port, members_of_rds_iam(rds.server)) as door:
-            assert through(door, functions, monkeypatch) == ["roles.sql", "functions.sql"]
+            assert through(door, functions, monkeypatch) == ["roles.sql", *current]
 
 
 def test_a_bad_token_does_not_pass_for_a_good_one(tmp_path: Path) -> None:

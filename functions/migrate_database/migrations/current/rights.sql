@@ -1,0 +1,26 @@
+-- Who may call and read what the other files make; rights on tables are given by the migrations that make them.
+--
+-- PostgreSQL lets everyone execute a new function. With the owner's rights behind it, a trigger function on a table of one's own
+-- writes whatever totals one likes. So nobody may but whom this says, also what older releases made; triggers need no right.
+
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+DO $$
+DECLARE
+    made regprocedure;
+BEGIN
+    FOR made IN
+        SELECT oid FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND pg_get_userbyid(proowner) = current_user
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', made);
+    END LOOP;
+END
+$$;
+GRANT EXECUTE ON FUNCTION
+    allowed_actions, customer_etag, customer_json, etag_generation, order_etag, order_item_json, order_json
+TO orders_app;
+GRANT EXECUTE ON FUNCTION admit_seed_run, seed_run_json TO orders_seeder;
+-- The repairs for the release before, which calls them itself.
+GRANT EXECUTE ON FUNCTION audit_step, repair_order_totals, repair_customer_totals TO orders_auditor;
+
+GRANT SELECT ON order_documents TO orders_app;
+GRANT SELECT ON seed_run_documents TO orders_seeder;

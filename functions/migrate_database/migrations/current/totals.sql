@@ -1,0 +1,154 @@
+-- Totals, kept by triggers. The functions run with the owner's rights: whoever may write an item need not be allowed to write
+-- totals.
+
+CREATE OR REPLACE FUNCTION keep_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.updated_at := now();
+    RETURN NEW;
+END
+$$;
+
+-- Locks the orders first, in id order: what is recounted after the lock includes every committed item, and writers that
+-- touch the same orders cannot deadlock. NO KEY UPDATE, because each writer holds KEY SHARE through its foreign key.
+-- Orders inserted by this very transaction need no lock: nobody else can see them.
+CREATE OR REPLACE FUNCTION recount_orders(order_ids bigint[]) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    repaired bigint;
+BEGIN
+    PERFORM FROM orders
+    WHERE id = ANY (order_ids) AND xmin <> pg_current_xact_id()::xid
+    ORDER BY id
+    FOR NO KEY UPDATE;
+
+    UPDATE orders
+    SET total_cents = counted.total_cents, item_count = counted.item_count
+    FROM (
+        SELECT wanted.id,
+            coalesce(sum(i.quantity * i.unit_price_cents), 0) AS total_cents,
+            count(i.id) AS item_count
+        FROM unnest(order_ids) AS wanted (id)
+        LEFT JOIN order_items AS i ON i.order_id = wanted.id
+        GROUP BY wanted.id
+    ) AS counted
+    WHERE orders.id = counted.id
+      AND (orders.total_cents <> counted.total_cents OR orders.item_count <> counted.item_count);
+    GET DIAGNOSTICS repaired = ROW_COUNT;
+    RETURN repaired;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION keep_order_totals() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM recount_orders(ARRAY(SELECT DISTINCT order_id FROM new_rows));
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM recount_orders(ARRAY(SELECT DISTINCT order_id FROM old_rows));
+    ELSE
+        PERFORM recount_orders(ARRAY(SELECT order_id FROM new_rows UNION SELECT order_id FROM old_rows));
+        -- The document of the order changed even where its total did not, and with it its validator.
+        UPDATE orders SET updated_at = now()
+        WHERE id IN (SELECT order_id FROM new_rows) AND xmin <> pg_current_xact_id()::xid;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- Adds differences: a customer's other orders need not be read, and concurrent writers each add their own. Sorted, so that
+-- they cannot deadlock. A cancelled order counts as an order with items, and nothing spent.
+CREATE OR REPLACE FUNCTION keep_customer_totals() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO customer_totals AS t (customer_id, order_count, item_count, spent_cents)
+        SELECT customer_id, count(*), sum(item_count), coalesce(sum(total_cents) FILTER (WHERE status <> 'cancelled'), 0)
+        FROM new_rows
+        GROUP BY customer_id
+        ORDER BY customer_id
+        ON CONFLICT (customer_id) DO UPDATE SET
+            order_count = t.order_count + excluded.order_count,
+            item_count = t.item_count + excluded.item_count,
+            spent_cents = t.spent_cents + excluded.spent_cents;
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM FROM customer_totals
+        WHERE customer_id IN (SELECT customer_id FROM old_rows) ORDER BY customer_id FOR UPDATE;
+        -- No row where the customer went in the same statement.
+        UPDATE customer_totals AS t
+        SET order_count = t.order_count - gone.order_count,
+            item_count = t.item_count - gone.item_count,
+            spent_cents = t.spent_cents - gone.spent_cents
+        FROM (
+            SELECT customer_id, count(*) AS order_count, sum(item_count) AS item_count,
+                coalesce(sum(total_cents) FILTER (WHERE status <> 'cancelled'), 0) AS spent_cents
+            FROM old_rows
+            GROUP BY customer_id
+        ) AS gone
+        WHERE t.customer_id = gone.customer_id;
+    ELSE
+        INSERT INTO customer_totals AS t (customer_id, order_count, item_count, spent_cents)
+        SELECT customer_id, sum(order_count), sum(item_count), sum(spent_cents)
+        FROM (
+            SELECT customer_id, 1 AS order_count, item_count, CASE status WHEN 'cancelled' THEN 0 ELSE total_cents END AS spent_cents
+            FROM new_rows
+            UNION ALL
+            SELECT customer_id, -1, -item_count, CASE status WHEN 'cancelled' THEN 0 ELSE -total_cents END
+            FROM old_rows
+        ) AS difference
+        GROUP BY customer_id
+        HAVING sum(order_count) <> 0 OR sum(item_count) <> 0 OR sum(spent_cents) <> 0
+        ORDER BY customer_id
+        ON CONFLICT (customer_id) DO UPDATE SET
+            order_count = t.order_count + excluded.order_count,
+            item_count = t.item_count + excluded.item_count,
+            spent_cents = t.spent_cents + excluded.spent_cents;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- Every customer has a row, also before the first order. Whichever trigger comes first in a statement makes it.
+CREATE OR REPLACE FUNCTION begin_customer_totals() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO customer_totals (customer_id) SELECT id FROM new_rows ORDER BY id ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$;
+
+-- TRUNCATE fires no row or transition-table trigger. After it everything left is recounted.
+CREATE OR REPLACE FUNCTION recount_after_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'order_items' THEN
+        UPDATE orders SET total_cents = 0, item_count = 0 WHERE total_cents <> 0 OR item_count <> 0;
+    ELSE
+        UPDATE customer_totals SET order_count = 0, item_count = 0, spent_cents = 0 WHERE order_count <> 0;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER orders_updated_at BEFORE UPDATE ON orders
+FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION keep_updated_at();
+
+CREATE OR REPLACE TRIGGER order_items_inserted AFTER INSERT ON order_items
+REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION keep_order_totals();
+CREATE OR REPLACE TRIGGER order_items_updated AFTER UPDATE ON order_items
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION keep_order_totals();
+CREATE OR REPLACE TRIGGER order_items_deleted AFTER DELETE ON order_items
+REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION keep_order_totals();
+CREATE OR REPLACE TRIGGER order_items_truncated AFTER TRUNCATE ON order_items
+FOR EACH STATEMENT EXECUTE FUNCTION recount_after_truncate();
+
+CREATE OR REPLACE TRIGGER orders_inserted AFTER INSERT ON orders
+REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION keep_customer_totals();
+CREATE OR REPLACE TRIGGER orders_updated AFTER UPDATE ON orders
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION keep_customer_totals();
+CREATE OR REPLACE TRIGGER orders_deleted AFTER DELETE ON orders
+REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION keep_customer_totals();
+CREATE OR REPLACE TRIGGER orders_truncated AFTER TRUNCATE ON orders
+FOR EACH STATEMENT EXECUTE FUNCTION recount_after_truncate();
+
+CREATE OR REPLACE TRIGGER customers_inserted AFTER INSERT ON customers
+REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION begin_customer_totals();

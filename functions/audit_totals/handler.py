@@ -26,30 +26,8 @@ SECONDS_TO_FINISH = 60
 STEP = "SELECT audited, repaired, finished FROM audit_step(:batch)"
 # In seconds: how long ago the last pass that came to its end began.
 LAG = "SELECT greatest(0, extract(epoch FROM now() - audited_until))::bigint FROM audit_progress"
-PURGE_KEYS = """
-WITH purged AS (
-    DELETE FROM idempotency_keys
-    -- By position, so that each batch reads the index from its beginning and no more than it deletes.
-    WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM idempotency_keys
-        WHERE created_at < now() - make_interval(hours => :hours::integer)
-        ORDER BY created_at
-        LIMIT :batch
-    ))
-    RETURNING 1
-)
-SELECT count(*) FROM purged
-"""
-FAIL_STALE_RUNS = """
-WITH failed AS (
-    UPDATE seed_runs SET failed_at = now(), error = 'The worker never finished it.'
-    WHERE id IN (SELECT id FROM unfinished_seed_runs) AND created_at < now() - make_interval(hours => :hours::integer)
-      -- Looked at again when somebody else is ending the run at this moment.
-      AND failed_at IS NULL AND cancelled_at IS NULL
-    RETURNING 1
-)
-SELECT count(*) FROM failed
-"""
+PURGE_KEYS = database.load_sql(__file__, "purge_keys.sql")
+FAIL_STALE_RUNS = database.load_sql(__file__, "fail_stale_runs.sql")
 
 logger = Logger()
 metrics = Metrics()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orders.responses import Response
 
 app = Api()
-GET_ORDER = database.load_sql(__file__, "get_order.sql")
+GET_ORDER = "SELECT etag, document::text FROM order_documents WHERE id = :order_id"
 
 
 @app.endpoint(

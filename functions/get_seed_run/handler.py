@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orders.responses import Response
 
 app = Api()
-GET_SEED_RUN = database.load_sql(__file__, "get_seed_run.sql")
+GET_SEED_RUN = "SELECT document::text FROM seed_run_documents WHERE id = :run_id"
 
 
 @app.endpoint("GET", "/api/dev/seed/{run_id}", scopes=["dev/seed"], returns={200: "SeedRun"}, problems=[404], tag="Seeding")

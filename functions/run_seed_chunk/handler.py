@@ -16,17 +16,8 @@ from orders import database
 from orders.errors import Problem
 
 CHUNK = database.load_sql(__file__, "run_seed_chunk.sql")
-UNFINISHED_CHUNKS = """
-SELECT c.number
-FROM seed_chunks AS c
-JOIN seed_runs AS r ON r.id = c.run_id
-WHERE c.run_id = :run_id AND c.finished_at IS NULL AND r.failed_at IS NULL AND r.cancelled_at IS NULL
-ORDER BY c.number
-"""
-FAIL_RUN = """
-UPDATE seed_runs SET failed_at = now(), error = :error
-WHERE id = :run_id AND failed_at IS NULL AND cancelled_at IS NULL
-"""
+UNFINISHED_CHUNKS = database.load_sql(__file__, "unfinished_chunks.sql")
+FAIL_RUN = database.load_sql(__file__, "fail_seed_run.sql")
 QUEUE_URL = os.environ["SEED_QUEUE_URL"]
 MAX_RECEIVES = int(os.environ["SEED_MAX_RECEIVES"])
 SQS_BATCH = 10  # SQS's limit for SendMessageBatch

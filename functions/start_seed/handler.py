@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 app = Api()
 START_SEED = database.load_sql(__file__, "start_seed.sql")
-FAIL_SEED = "UPDATE seed_runs SET failed_at = now(), error = :error WHERE id = :run_id AND failed_at IS NULL"
+FAIL_SEED = database.load_sql(__file__, "fail_seed_run.sql")
 # A run that was started under a key can be asked for again. Where its message is known to have been taken, it needs no other.
 NEEDS_MESSAGE = """
 SELECT id FROM seed_runs WHERE id = :run_id AND queued_at IS NULL AND failed_at IS NULL AND cancelled_at IS NULL
 """
-MARK_QUEUED = "UPDATE seed_runs SET queued_at = now() WHERE id = :run_id"
+MARK_QUEUED = database.load_sql(__file__, "mark_seed_run_queued.sql")
 QUEUE_URL = os.environ["SEED_QUEUE_URL"]
 MAX_ROWS = 50_000_000
 # Over all runs.

@@ -126,6 +126,24 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         visit(module, ())
 
 
+STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE|MERGE)\s")
+WRITING = re.compile(r"\b(INSERT INTO|UPDATE \w+|DELETE FROM|MERGE INTO)\b")
+MOST_CONSTANT_LINES = 3
+
+
+def needs_a_file(sql: str) -> bool:
+    return bool(WRITING.search(sql)) or len(sql.strip().splitlines()) > MOST_CONSTANT_LINES
+
+
+def test_sql_is_a_file_when_it_writes_or_has_more_than_three_lines_and_a_constant_otherwise() -> None:
+    for file in [*HANDLERS, *LAYER.glob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and STATEMENT.match(node.value):
+                assert not needs_a_file(node.value), f"{file}: {node.value}"
+    for file in [*FUNCTIONS.glob("*/*.sql"), *LAYER.glob("*.sql")]:
+        assert needs_a_file(file.read_text()), file
+
+
 PINNING = re.compile(
     r"\b(SET (SESSION|LOCAL)|set_config|nextval|setval|PREPARE|DEALLOCATE|LISTEN|TEMP(ORARY)? TABLE|pg_advisory_lock)\b"
 )

@@ -1,3 +1,0 @@
-SELECT etag, document::text
-FROM order_documents
-WHERE id = :order_id

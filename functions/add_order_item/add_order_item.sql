@@ -1,36 +1,36 @@
-WITH target AS (
+WITH changed_order AS (
     UPDATE orders AS o
     SET total_cents = o.total_cents + :quantity::bigint * :unit_price_cents::bigint, item_count = o.item_count + 1
-    FROM customers AS c, orders AS seen
+    FROM customers AS c, orders AS order_before
     WHERE o.id = :order_id
       AND o.status = 'pending'
       AND o.item_count < :max_items
       AND c.id = o.customer_id
       -- Nobody changed the order since this statement began, so the items read below are the items of this version.
-      AND seen.id = o.id AND o.xmin = seen.xmin
+      AND order_before.id = o.id AND o.xmin = order_before.xmin
       AND (:if_match::text[] IS NULL OR order_etag(o.xmin, c.xmin) = ANY (:if_match::text[]))
-    RETURNING o AS o, c AS c, seen.total_cents AS former_total_cents, order_etag(o.xmin, c.xmin) AS etag
-), added AS (
+    RETURNING o AS o, c AS c, order_before.total_cents AS total_cents_before, order_etag(o.xmin, c.xmin) AS etag
+), new_item AS (
     INSERT INTO order_items AS i (order_id, sku, quantity, unit_price_cents)
-    SELECT (o).id, :sku, :quantity::bigint, :unit_price_cents::bigint FROM target
+    SELECT (o).id, :sku, :quantity::bigint, :unit_price_cents::bigint FROM changed_order
     RETURNING i AS i
-), recorded AS (
+), event AS (
     INSERT INTO order_events (order_id, type, actor, request_id, changes)
     SELECT (o).id, 'item_added', :actor, :request_id, json_build_object(
         'item', json_build_array(NULL, order_item_json(i)),
-        'total_cents', json_build_array(former_total_cents, (o).total_cents))
-    FROM target, added
-), item AS (
+        'total_cents', json_build_array(total_cents_before, (o).total_cents))
+    FROM changed_order, new_item
+), item_now AS (
     SELECT i AS i FROM order_items AS i WHERE i.order_id = :order_id
     UNION ALL
-    SELECT i FROM added
+    SELECT i FROM new_item
 ), answer AS (
     SELECT
         '/api/orders/' || (o).id || '/' AS location,
         etag,
-        order_json(o, c, (SELECT json_agg(order_item_json(i) ORDER BY (i).id) FROM item))::text AS body
-    FROM target
-), remembered AS (
+        order_json(o, c, (SELECT json_agg(order_item_json(i) ORDER BY (i).id) FROM item_now))::text AS body
+    FROM changed_order
+), stored_answer AS (
     INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body)
     SELECT :caller, :path, :key, :request_hash, location, etag, body FROM answer WHERE :key::text IS NOT NULL
 )

@@ -1,4 +1,4 @@
-WITH purged AS (
+WITH purged_key AS (
     DELETE FROM idempotency_keys
     -- By position, so that each batch reads the index from its beginning and no more than it deletes.
     WHERE ctid = ANY (ARRAY(
@@ -9,4 +9,4 @@ WITH purged AS (
     ))
     RETURNING 1
 )
-SELECT count(*) FROM purged
+SELECT count(*) FROM purged_key

@@ -4,7 +4,7 @@ WITH new_customer AS (
 ), answer AS (
     SELECT '/api/customers/' || (c).id || '/' AS location, customer_etag(version) AS etag, customer_json(c)::text AS body
     FROM new_customer
-), remembered AS (
+), stored_answer AS (
     INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body)
     SELECT :caller, :path, :key, :request_hash, location, etag, body FROM answer WHERE :key::text IS NOT NULL
 )

@@ -1,20 +1,20 @@
 -- One statement, so one transaction: the order, its items, its first event, and the answer under the idempotency key.
 WITH customer AS (
     SELECT c AS c, c.xmin AS version FROM customers AS c WHERE c.id = :customer_id
-), item AS (
+), ordered_item AS (
     SELECT * FROM ROWS FROM (
         json_to_recordset(:items::json) AS (sku text, quantity bigint, unit_price_cents bigint)
-    ) WITH ORDINALITY AS item (sku, quantity, unit_price_cents, position)
+    ) WITH ORDINALITY AS ordered_item (sku, quantity, unit_price_cents, position)
 ), new_order AS (
     INSERT INTO orders AS o (customer_id, total_cents, item_count)
-    SELECT (customer.c).id, (SELECT sum(quantity * unit_price_cents) FROM item), (SELECT count(*) FROM item)
+    SELECT (customer.c).id, (SELECT sum(quantity * unit_price_cents) FROM ordered_item), (SELECT count(*) FROM ordered_item)
     FROM customer
     RETURNING o AS o, o.xmin AS version
 ), new_item AS (
     INSERT INTO order_items AS i (order_id, sku, quantity, unit_price_cents)
-    SELECT (new_order.o).id, sku, quantity, unit_price_cents FROM new_order, item ORDER BY position
+    SELECT (new_order.o).id, sku, quantity, unit_price_cents FROM new_order, ordered_item ORDER BY position
     RETURNING i AS i
-), recorded AS (
+), event AS (
     INSERT INTO order_events (order_id, type, actor, request_id, changes)
     SELECT (o).id, 'created', :actor, :request_id,
         json_build_object('status', json_build_array(NULL, (o).status), 'total_cents', json_build_array(NULL, (o).total_cents))
@@ -25,7 +25,7 @@ WITH customer AS (
         order_etag(new_order.version, customer.version) AS etag,
         order_json(new_order.o, customer.c, (SELECT json_agg(order_item_json(i) ORDER BY (i).id) FROM new_item))::text AS body
     FROM new_order, customer
-), remembered AS (
+), stored_answer AS (
     INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body)
     SELECT :caller, :path, :key, :request_hash, location, etag, body FROM answer WHERE :key::text IS NOT NULL
 )

@@ -1,29 +1,29 @@
-WITH target AS (
+WITH changed_order AS (
     UPDATE orders AS o
     SET total_cents = o.total_cents - i.quantity * i.unit_price_cents, item_count = o.item_count - 1
-    FROM customers AS c, orders AS seen, order_items AS i
+    FROM customers AS c, orders AS order_before, order_items AS i
     WHERE o.id = :order_id
       AND o.status = 'pending'
       AND o.item_count > 1
       AND c.id = o.customer_id
       AND i.id = :item_id AND i.order_id = o.id
       -- Nobody changed the order since this statement began, so the items read below are the items of this version.
-      AND seen.id = o.id AND o.xmin = seen.xmin
+      AND order_before.id = o.id AND o.xmin = order_before.xmin
       AND (:if_match::text[] IS NULL OR order_etag(o.xmin, c.xmin) = ANY (:if_match::text[]))
-    RETURNING o AS o, c AS c, seen.total_cents AS former_total_cents, order_etag(o.xmin, c.xmin) AS etag
-), removed AS (
-    DELETE FROM order_items AS i USING target WHERE i.id = :item_id
+    RETURNING o AS o, c AS c, order_before.total_cents AS total_cents_before, order_etag(o.xmin, c.xmin) AS etag
+), removed_item AS (
+    DELETE FROM order_items AS i USING changed_order WHERE i.id = :item_id
     RETURNING i AS i
-), recorded AS (
+), event AS (
     INSERT INTO order_events (order_id, type, actor, request_id, changes)
     SELECT (o).id, 'item_removed', :actor, :request_id, json_build_object(
         'item', json_build_array(order_item_json(i), NULL),
-        'total_cents', json_build_array(former_total_cents, (o).total_cents))
-    FROM target, removed
+        'total_cents', json_build_array(total_cents_before, (o).total_cents))
+    FROM changed_order, removed_item
 )
 SELECT
     etag,
     order_json(o, c, (
         SELECT json_agg(order_item_json(i) ORDER BY i.id) FROM order_items AS i WHERE i.order_id = :order_id AND i.id <> :item_id
     ))::text
-FROM target
+FROM changed_order

@@ -1,5 +1,5 @@
-WITH admitted AS (
-    SELECT admit_seed_run(:customers * :rows_per_customer::bigint, :most_unfinished_rows) AS yes
+WITH admission AS (
+    SELECT admit_seed_run(:customers * :rows_per_customer::bigint, :most_unfinished_rows) AS granted
 ), new_run AS (
     INSERT INTO seed_runs AS r (customers, orders_per_customer, items_per_order, made_since)
     SELECT
@@ -10,8 +10,8 @@ WITH admitted AS (
             (SELECT created_at FROM customers ORDER BY id DESC LIMIT 1),
             (SELECT created_at FROM orders ORDER BY id DESC LIMIT 1)
         ))
-    FROM admitted
-    WHERE yes
+    FROM admission
+    WHERE granted
     RETURNING r AS r
 ), new_chunk AS (
     INSERT INTO seed_chunks AS c (run_id, number, first_customer, last_customer, row_count)
@@ -31,7 +31,7 @@ WITH admitted AS (
         NULL AS etag,
         seed_run_json(r, (SELECT count(*) FROM new_chunk), 0, (SELECT sum(row_count) FROM new_chunk), 0, NULL)::text AS body
     FROM new_run
-), remembered AS (
+), stored_answer AS (
     INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body)
     SELECT :caller, :path, :key, :request_hash, location, etag, body FROM answer WHERE :key::text IS NOT NULL
 )

@@ -1,33 +1,33 @@
-WITH target AS (
+WITH changed_order AS (
     UPDATE orders AS o
     SET total_cents = o.total_cents - i.quantity * i.unit_price_cents
         + coalesce(:quantity::bigint, i.quantity) * coalesce(:unit_price_cents::bigint, i.unit_price_cents)
-    FROM customers AS c, orders AS seen, order_items AS i
+    FROM customers AS c, orders AS order_before, order_items AS i
     WHERE o.id = :order_id
       AND o.status = 'pending'
       AND c.id = o.customer_id
       AND i.id = :item_id AND i.order_id = o.id
       -- Nobody changed the order since this statement began, so the items read below are the items of this version.
-      AND seen.id = o.id AND o.xmin = seen.xmin
+      AND order_before.id = o.id AND o.xmin = order_before.xmin
       AND (:if_match::text[] IS NULL OR order_etag(o.xmin, c.xmin) = ANY (:if_match::text[]))
-    RETURNING o AS o, c AS c, i AS former_item, seen.total_cents AS former_total_cents, order_etag(o.xmin, c.xmin) AS etag
-), changed AS (
+    RETURNING o AS o, c AS c, i AS item_before, order_before.total_cents AS total_cents_before, order_etag(o.xmin, c.xmin) AS etag
+), changed_item AS (
     UPDATE order_items AS i
     SET quantity = coalesce(:quantity::bigint, i.quantity),
         unit_price_cents = coalesce(:unit_price_cents::bigint, i.unit_price_cents)
-    FROM target
-    WHERE i.id = (target.former_item).id
+    FROM changed_order
+    WHERE i.id = (changed_order.item_before).id
     RETURNING i AS i
-), recorded AS (
+), event AS (
     INSERT INTO order_events (order_id, type, actor, request_id, changes)
     SELECT (o).id, 'item_updated', :actor, :request_id, json_build_object(
-        'item', json_build_array(order_item_json(former_item), order_item_json(i)),
-        'total_cents', json_build_array(former_total_cents, (o).total_cents))
-    FROM target, changed
-), item AS (
+        'item', json_build_array(order_item_json(item_before), order_item_json(i)),
+        'total_cents', json_build_array(total_cents_before, (o).total_cents))
+    FROM changed_order, changed_item
+), item_now AS (
     SELECT i AS i FROM order_items AS i WHERE i.order_id = :order_id AND i.id <> :item_id
     UNION ALL
-    SELECT i FROM changed
+    SELECT i FROM changed_item
 )
-SELECT etag, order_json(o, c, (SELECT json_agg(order_item_json(i) ORDER BY (i).id) FROM item))::text
-FROM target
+SELECT etag, order_json(o, c, (SELECT json_agg(order_item_json(i) ORDER BY (i).id) FROM item_now))::text
+FROM changed_order

@@ -18,7 +18,7 @@ $$;
 GRANT EXECUTE ON FUNCTION
     allowed_actions, customer_etag, customer_json, etag_generation, order_etag, order_item_json, order_json
 TO orders_app;
-GRANT EXECUTE ON FUNCTION admit_seed_run, seed_run_json TO orders_seeder;
+GRANT EXECUTE ON FUNCTION admit_seed_run, seed_chance, seed_run_json TO orders_seeder;
 -- The repairs for the release before, which calls them itself.
 GRANT EXECUTE ON FUNCTION audit_step, repair_order_totals, repair_customer_totals TO orders_auditor;
 

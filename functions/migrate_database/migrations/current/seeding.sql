@@ -14,3 +14,8 @@ BEGIN
     );
 END
 $$;
+
+-- Chance, from 0 to 1: the fraction of a multiple of an irrational number, which is given in millionths. Evenly spread, and the
+-- same for each run.
+CREATE OR REPLACE FUNCTION seed_chance(number bigint, millionths integer) RETURNS float8 IMMUTABLE PARALLEL SAFE
+RETURN number * millionths % 1000000 / 1e6::float8;

@@ -16,9 +16,9 @@ WITH changed_order AS (
     RETURNING i AS i
 ), event AS (
     INSERT INTO order_events (order_id, type, actor, request_id, changes)
-    SELECT (o).id, 'item_added', :actor, :request_id, json_build_object(
-        'item', json_build_array(NULL, order_item_json(i)),
-        'total_cents', json_build_array(total_cents_before, (o).total_cents))
+    SELECT (o).id, 'item_added', :actor, :request_id, to_json(ROW(
+        ARRAY[NULL, order_item_json(i)], ARRAY[total_cents_before, (o).total_cents]
+    )::order_item_changes)
     FROM changed_order, new_item
 ), item_now AS (
     SELECT i AS i FROM order_items AS i WHERE i.order_id = :order_id
@@ -28,7 +28,7 @@ WITH changed_order AS (
     SELECT
         '/api/orders/' || (o).id || '/' AS location,
         etag,
-        order_json(o, c, (SELECT json_agg(order_item_json(i) ORDER BY (i).id) FROM item_now))::text AS body
+        order_json(o, c, to_json(ARRAY(SELECT order_item_json(i) FROM item_now ORDER BY (i).id)))::text AS body
     FROM changed_order
 ), stored_answer AS (
     INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body)

@@ -17,13 +17,15 @@ WITH customer AS (
 ), event AS (
     INSERT INTO order_events (order_id, type, actor, request_id, changes)
     SELECT (o).id, 'created', :actor, :request_id,
-        json_build_object('status', json_build_array(NULL, (o).status), 'total_cents', json_build_array(NULL, (o).total_cents))
+        to_json(ROW(ARRAY[NULL, (o).status], ARRAY[NULL, (o).total_cents])::order_created_changes)
     FROM new_order
 ), answer AS (
     SELECT
         '/api/orders/' || (new_order.o).id || '/' AS location,
         order_etag(new_order.version, customer.version) AS etag,
-        order_json(new_order.o, customer.c, (SELECT json_agg(order_item_json(i) ORDER BY (i).id) FROM new_item))::text AS body
+        order_json(
+            new_order.o, customer.c, to_json(ARRAY(SELECT order_item_json(i) FROM new_item ORDER BY (i).id))
+        )::text AS body
     FROM new_order, customer
 ), stored_answer AS (
     INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body)

@@ -19,7 +19,7 @@ app = Api()
 def get_health(request: Request) -> Response:
     """Tell whether the service and its database answer."""
     database.run("SELECT 1", repeatable=True)
-    return json_response('{"status": "ok"}')
+    return json_response('{"status":"ok"}')
 
 
 handler = app.handler

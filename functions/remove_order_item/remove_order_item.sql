@@ -16,14 +16,14 @@ WITH changed_order AS (
     RETURNING i AS i
 ), event AS (
     INSERT INTO order_events (order_id, type, actor, request_id, changes)
-    SELECT (o).id, 'item_removed', :actor, :request_id, json_build_object(
-        'item', json_build_array(order_item_json(i), NULL),
-        'total_cents', json_build_array(total_cents_before, (o).total_cents))
+    SELECT (o).id, 'item_removed', :actor, :request_id, to_json(ROW(
+        ARRAY[order_item_json(i), NULL], ARRAY[total_cents_before, (o).total_cents]
+    )::order_item_changes)
     FROM changed_order, removed_item
 )
 SELECT
     etag,
-    order_json(o, c, (
-        SELECT json_agg(order_item_json(i) ORDER BY i.id) FROM order_items AS i WHERE i.order_id = :order_id AND i.id <> :item_id
-    ))::text
+    order_json(o, c, to_json(ARRAY(
+        SELECT order_item_json(i) FROM order_items AS i WHERE i.order_id = :order_id AND i.id <> :item_id ORDER BY i.id
+    )))::text
 FROM changed_order

@@ -29,8 +29,8 @@ WITH admission AS (
     SELECT
         '/api/dev/seed/' || (r).id || '/' AS location,
         NULL AS etag,
-        seed_run_json(r, (SELECT count(*) FROM new_chunk), 0, (SELECT sum(row_count) FROM new_chunk), 0, NULL)::text AS body
-    FROM new_run
+        seed_run_json(r, all_chunks.chunks, 0, all_chunks.rows, 0, NULL)::text AS body
+    FROM new_run, (SELECT count(*) AS chunks, sum(row_count) AS rows FROM new_chunk) AS all_chunks
 ), stored_answer AS (
     INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body)
     SELECT :caller, :path, :key, :request_hash, location, etag, body FROM answer WHERE :key::text IS NOT NULL

@@ -1,13 +1,89 @@
 """The documents that PostgreSQL makes: what the contract says of them."""
 
+import json
 import re
-from typing import get_args
+from typing import Any, NamedTuple, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from orders import models
 from orders.driver import DatabaseError
+from tests.data.test_statements import REQUESTS
 from tests.harness import Database, Service
+
+
+class Documented(NamedTuple):
+    model: type[BaseModel]
+    # Whose columns are shown under their own names.
+    tables: tuple[str, ...]
+
+
+DOCUMENTS = {
+    "customer_document": Documented(models.Customer, ("customers",)),
+    "order_customer": Documented(models.CustomerReference, ("customers",)),
+    "order_item_document": Documented(models.OrderItem, ("order_items",)),
+    "order_document": Documented(models.Order, ("orders",)),
+    "order_event_document": Documented(models.OrderEvent, ("order_events",)),
+    "customer_summary_document": Documented(models.CustomerSummary, ("customers", "customer_totals")),
+    "seed_run_document": Documented(models.SeedRun, ("seed_runs",)),
+}
+# type of an attribute → type or format of its field in openapi.json, or the model that it refers to
+KINDS = {
+    "bigint": {"integer"},
+    "integer": {"integer"},
+    "text": {"string"},
+    "text[]": {"array"},
+    "json": {"array", "object"},
+    "timestamp with time zone": {"date-time"},
+    "uuid": {"uuid"},
+    "order_customer": {"CustomerReference"},
+}
+ATTRIBUTES = """
+SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+WHERE attrelid = to_regclass(:type) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+NULLABLE = """
+SELECT attname, NOT attnotnull FROM pg_attribute
+WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped
+"""
+TYPES = "SELECT relname FROM pg_class WHERE relkind = 'c' AND relnamespace = 'public'::regnamespace"
+
+
+def kind(schema: dict[str, Any]) -> str:
+    for option in schema.get("anyOf", ()):
+        if option != {"type": "null"}:
+            return kind(option)
+    return str(schema.get("format") or schema.get("type") or schema["$ref"].rpartition("/")[2])
+
+
+def is_nullable(schema: dict[str, Any]) -> bool:
+    return {"type": "null"} in schema.get("anyOf", ())
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_has_the_fields_that_its_model_says_in_their_order(db: Database, name: str) -> None:
+    model, tables = DOCUMENTS[name]
+    fields = model.model_json_schema(mode="serialization")["properties"]
+    attributes = dict(db.sql(ATTRIBUTES, type=name))
+    assert list(attributes) == list(fields)
+    assert {field: kind(schema) for field, schema in fields.items() if kind(schema) not in KINDS[attributes[field]]} == {}
+    columns = {column: nullable for table in tables for column, nullable in db.sql(NULLABLE, table=table)}
+    shown = fields.keys() & columns.keys()
+    assert len(shown) > 1
+    assert {field for field in shown if is_nullable(fields[field])} == {field for field in shown if columns[field]}
+
+
+def test_every_type_of_a_document_is_held_against_a_model(db: Database) -> None:
+    assert {name for [name] in db.sql(TYPES) if not name.endswith("_changes")} == DOCUMENTS.keys()
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_no_answer_has_a_byte_that_means_nothing(service: Service, db: Database, name: str) -> None:
+    order = service.order(service.customer(name='Zoë "Ö" \\ Ng')["id"], (1, 1), (2, 2))
+    changed = service.http("PATCH", f"/api/orders/{order['id']}/items/{order['items'][1]['id']}/", {"quantity": 3})
+    text = REQUESTS[name][1](service, changed.json).text
+    assert text == json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ SELECT coalesce(sum(calls), 0)::integer
 FROM pg_stat_statements AS s JOIN pg_roles AS r ON r.oid = s.userid
 WHERE rolname IN ('orders_app', 'orders_seeder') AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+# The functions of current/documents.sql where the plan calls them, and what in a statement makes a document.
+CALLED = re.compile(r"\b(?:\w+_(?:json|etag)|allowed_actions)\((?<!to_json\()")
+MAKES_DOCUMENT = re.compile(r"\w+_json\(|\bdocument\b")
 ITEM = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
 Call = Callable[[Service, dict[str, Any]], Answer]
 
@@ -63,6 +66,26 @@ def test_statements_a_request(service: Service, db: Database, name: str) -> None
     db.sql("SELECT pg_stat_statements_reset()")
     assert request(service, order).status < 500
     assert db.value(CALLS) == statements
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_document_is_made_within_the_plan(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """PostgreSQL inlines the functions that make documents, so that none is called for each row."""
+    order = service.order(service.customer()["id"], (1, 1), (2, 2))
+    statements: list[str] = []
+    run = database.run
+
+    def listening(sql: str, **options: Any) -> Any:
+        statements.append(sql)
+        return run(sql, **options)
+
+    monkeypatch.setattr(database, "run", listening)
+    assert REQUESTS[name][1](service, order).status < 500
+    assert statements
+    for sql in statements:
+        plan = "\n".join(row[0] for row in _generic_plan(db, sql, "EXPLAIN (VERBOSE)"))
+        assert not CALLED.search(plan), plan
+        assert ("to_json(ROW(" in plan) == bool(MAKES_DOCUMENT.search(sql)), plan
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +143,12 @@ def test_no_read_scans_a_whole_table(
         assert f"Seq Scan on {table}" not in text, text
 
 
-def _generic_plan(database_: Database, sql: str) -> list[list[Any]]:
+def _generic_plan(database_: Database, sql: str, explain: str = "EXPLAIN") -> list[list[Any]]:
     """As EXPLAIN (GENERIC_PLAN), which servers before PostgreSQL 16 do not know."""
     numbered = parse(sql)[1].decode()
     values = ", ".join(["NULL"] * max((int(number) for number in re.findall(r"\$(\d+)", numbered)), default=0))
     database_.sql(f"SET plan_cache_mode = force_generic_plan; PREPARE explained AS {numbered}")
     try:
-        return database_.sql(f"EXPLAIN EXECUTE explained {f'({values})' if values else ''}")
+        return database_.sql(f"{explain} EXECUTE explained {f'({values})' if values else ''}")
     finally:
         database_.sql("DEALLOCATE explained; RESET plan_cache_mode")

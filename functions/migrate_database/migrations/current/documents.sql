@@ -1,7 +1,7 @@
 -- What clients see. The functions are plain expressions, which PostgreSQL inlines into the statement that calls them.
 
 CREATE OR REPLACE FUNCTION customer_json(c customers) RETURNS json STABLE PARALLEL SAFE
-RETURN json_build_object('id', c.id, 'email', c.email, 'name', c.name, 'created_at', c.created_at);
+RETURN to_json(ROW(c.id, c.email, c.name, c.created_at)::customer_document);
 
 -- A validator of optimistic locking: every change of a row gives it a new xmin, and every restored instance a new generation.
 -- The casts are needed: without them || is not immutable, and PostgreSQL would call the function instead of inlining it.
@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION customer_etag(customer_xmin xid) RETURNS text IMMUTAB
 RETURN '"' || etag_generation() || '.' || customer_xmin::text || '"';
 
 CREATE OR REPLACE FUNCTION order_item_json(i order_items) RETURNS json STABLE PARALLEL SAFE
-RETURN json_build_object('id', i.id, 'sku', i.sku, 'quantity', i.quantity, 'unit_price_cents', i.unit_price_cents);
+RETURN to_json(ROW(i.id, i.sku, i.quantity, i.unit_price_cents)::order_item_document);
 
 -- The one place that says which transition is legal from which status.
 CREATE OR REPLACE FUNCTION allowed_actions(status text) RETURNS text[] IMMUTABLE PARALLEL SAFE
@@ -20,29 +20,35 @@ RETURN CASE status
     ELSE ARRAY[]::text[]
 END;
 
--- items: the order's items as a json array, oldest first.
+-- items: the order's items as a json array, oldest first. The release before this one gives null for none.
 CREATE OR REPLACE FUNCTION order_json(o orders, c customers, items json) RETURNS json STABLE PARALLEL SAFE
-RETURN json_build_object(
-    'id', o.id,
-    'customer', json_build_object('id', c.id, 'email', c.email, 'name', c.name),
-    'status', o.status,
-    'allowed_actions', allowed_actions(o.status),
-    'total_cents', o.total_cents,
-    'items', coalesce(items, '[]'),
-    'created_at', o.created_at,
-    'updated_at', o.updated_at
-);
+RETURN to_json(ROW(
+    o.id,
+    ROW(c.id, c.email, c.name)::order_customer,
+    o.status,
+    allowed_actions(o.status),
+    o.total_cents,
+    coalesce(items, '[]'),
+    o.created_at,
+    o.updated_at
+)::order_document);
 
 -- An order's document holds its customer too, so a renamed customer changes the validator as well.
 CREATE OR REPLACE FUNCTION order_etag(order_xmin xid, customer_xmin xid) RETURNS text IMMUTABLE PARALLEL SAFE
 RETURN '"' || etag_generation() || '.' || order_xmin::text || '.' || customer_xmin::text || '"';
 
+CREATE OR REPLACE FUNCTION order_event_json(e order_events) RETURNS json STABLE PARALLEL SAFE
+RETURN to_json(ROW(e.id, e.type, e.actor, e.request_id, e.at, e.changes)::order_event_document);
+
+CREATE OR REPLACE FUNCTION customer_summary_json(c customers, t customer_totals) RETURNS json STABLE PARALLEL SAFE
+RETURN to_json(ROW(c.id, c.email, c.name, t.order_count, t.item_count, t.spent_cents)::customer_summary_document);
+
 CREATE OR REPLACE FUNCTION seed_run_json(
     r seed_runs, chunks_total bigint, chunks_done bigint, rows_total numeric, rows_done numeric, last_finished_at timestamptz
 ) RETURNS json STABLE PARALLEL SAFE
-RETURN json_build_object(
-    'id', r.id,
-    'status', CASE
+RETURN to_json(ROW(
+    r.id,
+    CASE
         WHEN r.failed_at IS NOT NULL THEN 'failed'
         -- For good, also when the last chunks were being made at that moment.
         WHEN r.cancelled_at IS NOT NULL THEN 'cancelled'
@@ -50,17 +56,17 @@ RETURN json_build_object(
         WHEN chunks_done > 0 THEN 'running'
         ELSE 'queued'
     END,
-    'customers', r.customers,
-    'orders_per_customer', r.orders_per_customer,
-    'items_per_order', r.items_per_order,
-    'rows_total', rows_total,
-    'rows_done', rows_done,
-    'chunks_total', chunks_total,
-    'chunks_done', chunks_done,
-    'created_at', r.created_at,
-    'finished_at', coalesce(r.failed_at, r.cancelled_at, CASE WHEN chunks_done = chunks_total THEN last_finished_at END),
-    'error', r.error
-);
+    r.customers,
+    r.orders_per_customer,
+    r.items_per_order,
+    rows_total,
+    rows_done,
+    chunks_total,
+    chunks_done,
+    r.created_at,
+    coalesce(r.failed_at, r.cancelled_at, CASE WHEN chunks_done = chunks_total THEN last_finished_at END),
+    r.error
+)::seed_run_document);
 
 CREATE OR REPLACE VIEW order_documents AS
 SELECT
@@ -69,7 +75,9 @@ SELECT
     o.status,
     lower(c.email) AS email,
     order_etag(o.xmin, c.xmin) AS etag,
-    order_json(o, c, (SELECT json_agg(order_item_json(i) ORDER BY i.id) FROM order_items AS i WHERE i.order_id = o.id)) AS document
+    order_json(
+        o, c, to_json(ARRAY(SELECT order_item_json(i) FROM order_items AS i WHERE i.order_id = o.id ORDER BY i.id))
+    ) AS document
 FROM orders AS o
 JOIN customers AS c ON c.id = o.customer_id;
 

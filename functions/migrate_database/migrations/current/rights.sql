@@ -16,7 +16,8 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION
-    allowed_actions, customer_etag, customer_json, etag_generation, order_etag, order_item_json, order_json
+    allowed_actions, customer_etag, customer_json, customer_summary_json, etag_generation, order_etag, order_event_json,
+    order_item_json, order_json
 TO orders_app;
 GRANT EXECUTE ON FUNCTION admit_seed_run, seed_chance, seed_run_json TO orders_seeder;
 -- The repairs for the release before, which calls them itself.

@@ -97,7 +97,7 @@ class Problem(Exception):
         }
         if self.errors:
             document["errors"] = self.errors
-        return json.dumps(document)
+        return json.dumps(document, separators=(",", ":"))
 
 
 class DatabaseUnavailable(Problem):

@@ -12,8 +12,12 @@ WITH changed_order AS (
     RETURNING o AS o, c AS c, order_before.status AS status_before, order_etag(o.xmin, c.xmin) AS etag
 ), event AS (
     INSERT INTO order_events (order_id, type, actor, request_id, changes)
-    SELECT (o).id, :becomes, :actor, :request_id, json_build_object('status', json_build_array(status_before, (o).status))
+    SELECT (o).id, :becomes, :actor, :request_id, to_json(ROW(ARRAY[status_before, (o).status])::order_status_changes)
     FROM changed_order
 )
-SELECT etag, order_json(o, c, (SELECT json_agg(order_item_json(i) ORDER BY i.id) FROM order_items AS i WHERE i.order_id = (o).id))::text
+SELECT
+    etag,
+    order_json(
+        o, c, to_json(ARRAY(SELECT order_item_json(i) FROM order_items AS i WHERE i.order_id = (o).id ORDER BY i.id))
+    )::text
 FROM changed_order

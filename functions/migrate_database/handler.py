@@ -106,9 +106,7 @@ def _begin_etag_generation(connection: Connection) -> None:
         return
     generation = hashlib.blake2b(instance.encode(), digest_size=4).hexdigest()
     if connection.run("SELECT etag_generation()") != [[generation]]:
-        connection.run(
-            f"CREATE OR REPLACE FUNCTION etag_generation() RETURNS text IMMUTABLE PARALLEL SAFE RETURN '{generation}'"
-        )
+        connection.run(f"CREATE OR REPLACE FUNCTION etag_generation() RETURNS text STABLE PARALLEL SAFE RETURN '{generation}'")
 
 
 def _set_passwords(connection: Connection) -> None:

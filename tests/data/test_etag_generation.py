@@ -77,6 +77,20 @@ def test_a_deployment_on_the_same_instance_keeps_the_validators(
     assert service.http("POST", f"{path}pay/", headers={"If-Match": tags[2]}).status == 200
 
 
+def test_a_connection_that_keeps_its_plans_gives_the_new_generation(
+    service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An instance that was restored can be asked before its migration has run."""
+    path = f"/api/orders/{service.order(service.customer()['id'])['id']}/"
+    tags = []
+    for instance in ("db-FIRST", "db-SECOND"):
+        deploy(db.connection, service, instance, monkeypatch)
+        # After five times PostgreSQL keeps the plan.
+        tags.append({service.http("GET", path).headers["etag"] for _ in range(7)})
+    assert len(tags[0]) == len(tags[1]) == 1
+    assert tags[0] != tags[1]
+
+
 def test_the_generation_costs_a_statement_nothing(db: Database) -> None:
     """It is a constant in the plan: neither a function nor a table is looked up when the statement runs."""
     plan = "\n".join(row[0] for row in db.sql("EXPLAIN (VERBOSE) SELECT id, etag FROM order_documents WHERE id = 1"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from orders import database
@@ -54,7 +53,7 @@ def add_order_item(
 
     def explain(order: OrderState) -> None:
         refuse_unless_pending(order)
-        if len(json.loads(order.body)["items"]) >= MAX_ITEMS:
+        if len(order.item_ids) >= MAX_ITEMS:
             raise Problem(409, f"The order has {MAX_ITEMS} items, and cannot hold more.")
 
     return change_order(order_id, if_match, attempt, explain)

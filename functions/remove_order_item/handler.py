@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from orders import database
@@ -44,10 +43,9 @@ def remove_order_item(request: Request, order_id: Id, item_id: Id, if_match: IfM
 
     def explain(order: OrderState) -> None:
         refuse_unless_pending(order)
-        items = [item["id"] for item in json.loads(order.body)["items"]]
-        if item_id not in items:
+        if item_id not in order.item_ids:
             raise not_found("item", item_id)
-        if len(items) == 1:
+        if len(order.item_ids) == 1:
             raise Problem(409, "An order keeps at least one item; cancel the order instead.")
 
     return change_order(order_id, if_match, attempt, explain)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from orders import database
@@ -47,7 +46,7 @@ def update_order_item(request: Request, order_id: Id, item_id: Id, change: ItemC
 
     def explain(order: OrderState) -> None:
         refuse_unless_pending(order)
-        if item_id not in [item["id"] for item in json.loads(order.body)["items"]]:
+        if item_id not in order.item_ids:
             raise not_found("item", item_id)
 
     return change_order(order_id, if_match, attempt, explain)

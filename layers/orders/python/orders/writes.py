@@ -25,7 +25,11 @@ FROM idempotency_keys
 WHERE caller = :caller AND path = :path AND key = :key
 """
 TRANSITION = database.load_sql(__file__, "transition_order.sql")
-ORDER = "SELECT status, allowed_actions(status), etag, document::text FROM order_documents WHERE id = :order_id"
+ORDER = """
+SELECT status, allowed_actions(status), etag, document::text, ARRAY(SELECT id FROM order_items WHERE order_id = o.id)
+FROM order_documents AS o
+WHERE id = :order_id
+"""
 
 
 def create(
@@ -65,6 +69,7 @@ class OrderState(NamedTuple):
     allowed_actions: list[str]
     etag: str
     body: str
+    item_ids: list[int]
 
 
 def change_order(

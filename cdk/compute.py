@@ -15,6 +15,7 @@ from cdk.logs import log_group
 from cdk.network import DATABASE_PORT, POSTGRES_PORT, Network
 from cdk.seeding import SeedQueue
 from cdk.settings import Settings
+from contract.edge import variables
 from contract.functions import Function
 
 ALIAS = "live"
@@ -116,35 +117,29 @@ class Compute(Construct):
         return role
 
     def _variables(self, function: Function) -> dict[str, str]:
-        """What the laptop cloud sets as well (local/cloud.py); AWS_REGION and credentials come from Lambda."""
-        variables = {
-            "STAGE": self.settings.stage,
-            "LOG_LEVEL": "INFO",
-            "POWERTOOLS_SERVICE_NAME": function.name,
-            "POWERTOOLS_METRICS_NAMESPACE": self.settings.metrics_namespace,
-        }
+        """What the laptop's cloud sets as well; AWS_REGION and credentials come from Lambda."""
+        settings = {"SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows)}
+        if self.queue is not None:
+            settings["SEED_QUEUE_URL"] = self.queue.queue.queue_url
+        if function.queue is not None:
+            settings["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
+        found = variables(function, stage=self.settings.stage, settings=settings, namespace=self.settings.metrics_namespace)
         if not function.has_database:
-            return variables
-        variables |= {"DATABASE_NAME": DATABASE, "DATABASE_TLS": "verify"}
+            return found
+        found |= {"DATABASE_NAME": DATABASE, "DATABASE_TLS": "verify"}
         if function.trigger == "deploy":
             return {
-                **variables,
+                **found,
                 "DATABASE_HOST": self.database.instance.db_instance_endpoint_address,
                 "DATABASE_PORT": str(DATABASE_PORT),
                 "DATABASE_USER": MASTER,
                 "DATABASE_INSTANCE": self.database.resource_id,
                 "DATABASE_CA_FILE": RDS_ROOTS,
             }
-        variables |= {
+        return {
+            **found,
             "DATABASE_HOST": self.database.proxy.endpoint,
             "DATABASE_PORT": str(POSTGRES_PORT),
             "DATABASE_USER": function.database_user,
             "DATABASE_CA_FILE": AMAZON_ROOTS,
         }
-        if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
-            variables["SEED_QUEUE_URL"] = self.queue.queue.queue_url
-        if "SEED_MAX_RECEIVES" in function.environment and function.queue is not None:
-            variables["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
-        if "SEED_MAX_UNFINISHED_ROWS" in function.environment:
-            variables["SEED_MAX_UNFINISHED_ROWS"] = str(self.settings.seed_max_unfinished_rows)
-        return variables

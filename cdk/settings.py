@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from contract.edge import METRICS_NAMESPACE
+
 RUNBOOK = "https://github.com/OWNER/REPOSITORY/blob/main/docs/operations.md"
 # RDS keeps three connections for its own administration.
 RESERVED_CONNECTIONS = 3
@@ -64,7 +66,7 @@ class Settings:
     @property
     def metrics_namespace(self) -> str:
         """A stage's own, as two stages of one account would otherwise answer for each other."""
-        return f"Orders-{self.stage}"
+        return f"{METRICS_NAMESPACE}-{self.stage}"
 
     @property
     def proxy_connections(self) -> int:

@@ -1,6 +1,29 @@
-"""What both API Gateways, the one on AWS (cdk/) and the one on the laptop (local/), let a browser of another origin do."""
+"""What both clouds, the one on AWS (cdk/) and the one on the laptop (local/), tell browsers and functions alike."""
 
+from collections.abc import Mapping
+
+from contract.functions import Function
+
+# What a browser may do with the API from another origin.
 CORS_METHODS = ("GET", "POST", "PATCH", "DELETE", "OPTIONS")
 CORS_HEADERS = ("authorization", "content-type", "idempotency-key", "if-match", "if-none-match")
 CORS_EXPOSED = ("etag", "location", "idempotency-replayed", "retry-after")
 CORS_MAX_AGE_SECONDS = 300
+
+METRICS_NAMESPACE = "Orders"
+
+
+def variables(
+    function: Function, *, stage: str, settings: Mapping[str, str], log_level: str = "INFO", namespace: str = METRICS_NAMESPACE
+) -> dict[str, str]:
+    """What a function reads from its environment beside how to reach the database; docs/configuration.md explains each.
+
+    settings: values for what the function.toml of a function asks for in `environment`.
+    """
+    return {
+        "STAGE": stage,
+        "LOG_LEVEL": log_level,
+        "POWERTOOLS_SERVICE_NAME": function.name,
+        "POWERTOOLS_METRICS_NAMESPACE": namespace,
+        **{name: settings[name] for name in function.environment if name in settings},
+    }

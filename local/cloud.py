@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+from contract.edge import variables
 from contract.functions import FUNCTIONS, OPENAPI, ROOT, Function, load_functions
 from local.auth import AUDIENCE, Authorizer, Issuer, fetch_keys
 from local.console import Console
@@ -23,6 +24,7 @@ from local.runtime import FunctionPool, Launch, lambda_environment
 from local.sqs import Chaos, Poller, QueueServer
 from local.watch import changed, snapshot
 from local.web import web_server
+from orders.messages import run_message
 
 LAYER = ROOT / "layers" / "orders" / "python"
 # Where AWS's native client does not exist (macOS, Windows) its bootstrap runs on ours.
@@ -81,8 +83,8 @@ class Cloud:
         listening = listen(self.settings.port)
         self.port: int = listening.getsockname()[1]
         guard = Guard.of_port(self.port, self.settings.allowed_hosts, self.settings.cors_origins)
-        self.gateway = Gateway(self.console, self._authorizer(), guard)
-        self.gateway.issuer = self.issuer
+        authorizer = self._authorizer()
+        self.gateway = Gateway(self.console, authorizer, guard, self.issuer)
         self.database = await asyncio.to_thread(self._start_database)
         self._load_functions()
         worker = self.functions["run_seed_chunk"]
@@ -141,25 +143,18 @@ class Cloud:
 
     def _variables(self, function: Function) -> dict[str, str]:
         """What CDK sets on a deployed function, with the laptop's values."""
-        variables = {
-            **self.database.environment,
-            "STAGE": "local",
-            "LOG_LEVEL": self.settings.log_level,
-            "POWERTOOLS_SERVICE_NAME": function.name,
-            "POWERTOOLS_METRICS_NAMESPACE": "Orders",
-        }
-        if "PUBLIC_URL" in function.environment:
-            variables["PUBLIC_URL"] = self.url
+        settings = {"SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows)}
+        if self.queue is not None:
+            settings["SEED_QUEUE_URL"] = self.queue.url
+        if function.queue is not None:
+            settings["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
+        found = variables(function, stage="local", settings=settings, log_level=self.settings.log_level)
+        found |= self.database.environment
         if function.trigger == "deploy":
-            return {**variables, "DATABASE_ROLE_PASSWORD": self.role_password}
-        variables |= {"DATABASE_USER": function.database_user, "DATABASE_PASSWORD": self.role_password}
-        if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
-            variables |= {"SEED_QUEUE_URL": self.queue.url, "AWS_ENDPOINT_URL_SQS": self.queue.endpoint}
-        if "SEED_MAX_RECEIVES" in function.environment and function.queue is not None:
-            variables["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
-        if "SEED_MAX_UNFINISHED_ROWS" in function.environment:
-            variables["SEED_MAX_UNFINISHED_ROWS"] = str(self.settings.seed_max_unfinished_rows)
-        return variables
+            return {**found, "DATABASE_ROLE_PASSWORD": self.role_password}
+        if "SEED_QUEUE_URL" in found and self.queue is not None:
+            found["AWS_ENDPOINT_URL_SQS"] = self.queue.endpoint
+        return {**found, "DATABASE_USER": function.database_user, "DATABASE_PASSWORD": self.role_password}
 
     async def _migrate(self) -> None:
         migration = self.functions["migrate_database"]
@@ -175,7 +170,7 @@ class Cloud:
         assert self.queue is not None
         connection = self.database.connect()
         for [run] in connection.run(UNFINISHED_RUNS):
-            self.queue.client.send_message(QueueUrl=self.queue.url, MessageBody=f'{{"run": "{run}"}}')
+            self.queue.client.send_message(QueueUrl=self.queue.url, MessageBody=run_message(run))
             self.console.line("queue", f"seed run {run} goes on")
         connection.close()
 

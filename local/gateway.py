@@ -33,12 +33,12 @@ class ClientGone(Exception):
 class Gateway:
     """An ASGI application. Functions and routes can be replaced while it runs."""
 
-    def __init__(self, console: Console, authorizer: Authorizer | None, guard: Guard) -> None:
+    def __init__(self, console: Console, authorizer: Authorizer | None, guard: Guard, issuer: Issuer | None = None) -> None:
         self.console = console
         self.authorizer = authorizer
         self.guard = guard
         self.set_functions([])
-        self.issuer: Issuer | None = None
+        self.issuer = issuer
 
     def set_functions(self, pools: Iterable[FunctionPool]) -> None:
         self.pools = {pool.definition.name: pool for pool in pools}

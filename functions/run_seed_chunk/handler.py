@@ -1,7 +1,4 @@
-"""The queue's worker: turns the message of a run into one a chunk, and each of those into rows.
-
-Messages: {"run": id} and {"run": id, "chunk": number}. Both may arrive any number of times, in any order.
-"""
+"""The queue's worker: turns the message of a run into one per chunk, and each of those into rows."""
 
 import json
 import os
@@ -14,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orders import database
 from orders.errors import Problem
+from orders.messages import chunk_message
 
 CHUNK = database.load_sql(__file__, "run_seed_chunk.sql")
 UNFINISHED_CHUNKS = database.load_sql(__file__, "unfinished_chunks.sql")
@@ -53,13 +51,13 @@ def work(message: dict[str, Any]) -> None:
         return
     chunks = [row[0] for row in database.run(UNFINISHED_CHUNKS, repeatable=True, run_id=message["run"])]
     for start in range(0, len(chunks), SQS_BATCH):
-        send([{"run": message["run"], "chunk": number} for number in chunks[start : start + SQS_BATCH]])
+        send([chunk_message(message["run"], number) for number in chunks[start : start + SQS_BATCH]])
     logger.info("Queued a seed run", extra={**message, "chunks": len(chunks)})
 
 
-def send(messages: list[dict[str, Any]]) -> None:
+def send(messages: list[str]) -> None:
     """Sends up to ten messages; what SQS refuses of them, and only that, is sent again."""
-    entries: Any = [{"Id": str(number), "MessageBody": json.dumps(message)} for number, message in enumerate(messages)]
+    entries: Any = [{"Id": str(number), "MessageBody": message} for number, message in enumerate(messages)]
     for _ in range(SEND_ATTEMPTS):
         refused = {entry["Id"] for entry in sqs.send_message_batch(QueueUrl=QUEUE_URL, Entries=entries).get("Failed", [])}
         entries = [entry for entry in entries if entry["Id"] in refused]

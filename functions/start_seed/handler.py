@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from orders import database
 from orders.api import Api
 from orders.errors import Problem, invalid
+from orders.messages import run_message
 from orders.writes import create
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def start_seed(
             409,
             f"With this run more than {MAX_UNFINISHED_ROWS:,} rows would be waiting to be made; wait, or cancel another run.",
         )
-    run_id = json.loads(created["body"])["id"]
+    run_id = created["headers"]["Location"].split("/")[-2]
     replayed = "Idempotency-Replayed" in created["headers"]
     if not replayed or database.run(NEEDS_MESSAGE, repeatable=True, run_id=run_id):
         _enqueue(run_id, keyed=idempotency_key is not None)
@@ -81,7 +81,7 @@ def start_seed(
 def _enqueue(run_id: str, *, keyed: bool) -> None:
     """One message, which the worker turns into one per chunk; a second one, after a death before the mark, does no harm."""
     try:
-        sqs.send_message(QueueUrl=QUEUE_URL, MessageBody=json.dumps({"run": run_id}))
+        sqs.send_message(QueueUrl=QUEUE_URL, MessageBody=run_message(run_id))
     except (BotoCoreError, ClientError) as error:
         # Under a key the client sends the request again, and with it the message. Without, nobody ever would.
         if not keyed:

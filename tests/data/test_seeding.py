@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+from orders.messages import chunk_message
 from tests.harness import Answer, Database, Service, assert_problem, delete, receive
 
 ROWS = "SELECT (SELECT count(*) FROM customers) + (SELECT count(*) FROM orders) + (SELECT count(*) FROM order_items)"
@@ -452,7 +453,7 @@ def test_messages_that_sqs_refuses_are_sent_again_and_only_those(service: Servic
             return {**answer, "Failed": failed}
 
     monkeypatch.setattr(module, "sqs", Throttled())
-    module.send([{"run": "r", "chunk": number} for number in range(10)])
+    module.send([chunk_message("r", number) for number in range(10)])
     assert sent == [[str(n) for n in range(10)], ["3", "7"], ["7"]]
     arrived = []
     while event := receive():

@@ -83,16 +83,15 @@ class ApiStack(cdk.Stack):
             if "PUBLIC_URL" in deployed.function.environment:
                 deployed.resource.add_environment("PUBLIC_URL", api.http.api_endpoint)
         monitoring = Monitoring(self, "Monitoring", settings)
-        api_alarms = [monitoring.watch(watch) for watch in api_watches(api)]
+        api_alarms = {watch: monitoring.watch(watch) for watch in api_watches(api)}
         for watch in database_watches(data.database, settings):
             monitoring.watch(watch)
         running = [deployed for trigger in ("http", "queue", "schedule") for deployed in by_trigger[trigger]]
         takes_back = {}
         for deployed in running:
-            own = [monitoring.watch(watch) for watch in function_watches(deployed)]
-            takes_back[deployed.function.name] = own[:1] + (api_alarms[:1] if deployed.function.routes else [])
-            if settings.protect:
-                takes_back[deployed.function.name].append(monitoring.watch(release_watch(deployed)))
+            own = [*function_watches(deployed), *([release_watch(deployed)] if settings.protect else [])]
+            alarms = {watch: monitoring.watch(watch) for watch in own} | (api_alarms if deployed.function.routes else {})
+            takes_back[deployed.function.name] = [alarm for watch, alarm in alarms.items() if watch.rolls_back]
         self._add_queue(data, monitoring, by_trigger["queue"])
         for watch in schedule_watches(Schedules(self, "Schedules", by_trigger["schedule"]), settings):
             monitoring.watch(watch)

@@ -53,6 +53,8 @@ class Watch:
     silence: cloudwatch.TreatMissingData = SILENCE_IS_FINE
     # False for an alarm that only CodeDeploy looks at: people hear of the deployment that it ends.
     mails: bool = True
+    # Whether a deployment that turns it red is taken back.
+    rolls_back: bool = False
 
 
 class Monitoring(Construct):
@@ -123,6 +125,7 @@ def api_watches(api: Api) -> list[Watch]:
             f"More than {ERROR_PERCENT} % of the requests end in a 5xx.",
             share("5xx", "100 * FILL(errors, 0) / requests"),
             ERROR_PERCENT,
+            rolls_back=True,
         ),
         Watch(
             "client-errors",
@@ -230,6 +233,7 @@ def function_watches(deployed: Deployed) -> list[Watch]:
             0,
             points=2 if has_clients else 1,
             of=5 if has_clients else 1,
+            rolls_back=True,
         ),
         Watch(
             f"{name}-throttles",
@@ -260,6 +264,7 @@ def release_watch(deployed: Deployed) -> Watch:
         points=1,
         of=1,
         mails=False,
+        rolls_back=True,
     )
 
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, Self
@@ -27,17 +27,20 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = WAIT
 class PgBouncer:
     """PgBouncer in transaction mode, with fewer server connections than clients."""
 
-    def __init__(self, folder: Path, server: Server, user: str, password: str, pool_size: int = 2) -> None:
+    def __init__(
+        self, folder: Path, server: Server, users: Mapping[str, str], *, socket_folder: Path | None = None, pool_size: int = 2
+    ) -> None:
+        """users: their passwords, empty where none is asked for. socket_folder: where to find the server instead of by TCP."""
         self.port = free_port()
-        (folder / "users.txt").write_text(f'"{user}" "{password}"\n')
+        (folder / "users.txt").write_text("".join(f'"{user}" "{password}"\n' for user, password in users.items()))
         (folder / "pgbouncer.ini").write_text(
             "[databases]\n"
-            f"{server.database} = host={server.host} port={server.port}\n"
+            f"* = host={socket_folder or server.host} port={server.port} dbname={server.database}\n"
             "[pgbouncer]\n"
             "listen_addr = 127.0.0.1\n"
             f"listen_port = {self.port}\n"
             "unix_socket_dir =\n"
-            "auth_type = scram-sha-256\n"
+            f"auth_type = {'scram-sha-256' if all(users.values()) else 'trust'}\n"
             f"auth_file = {folder / 'users.txt'}\n"
             "pool_mode = transaction\n"
             f"default_pool_size = {pool_size}\n"

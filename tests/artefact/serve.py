@@ -24,11 +24,10 @@ from contract.functions import Function
 from local.__main__ import serve, settings
 from local.cloud import CannotStart, Cloud
 from local.console import Console
-from local.postgres import accepts_connections, free_port, without_root
 from local.runtime import Launch, lambda_environment
 from tests.artefact.assembly import Assembly, Unpacked
 from tests.rds import IamDoor, members_of_rds_iam, socket_of
-from tests.servers import wait_until
+from tests.servers import PgBouncer
 
 LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor")
 # What Lambda's own Python brings: its bootstrap, and boto3 with what that needs.
@@ -60,7 +59,7 @@ class World:
         self.assembly_folder = assembly
         self.mutation = mutation
         self.unpacked: dict[str, Unpacked] = {}
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.pooler: PgBouncer | None = None
         self.certificate = _certificate(folder)
         self.runtime = _runtime(folder / "runtime")
         self.ports: dict[str, int] = {}
@@ -95,15 +94,15 @@ class World:
         return Launch(["unshare", *root, "--mount", "--", "sh", "-c", script], Path("/"), environment)
 
     def stop(self) -> None:
-        for process in self.processes:
-            process.terminate()
-            process.wait()
+        if self.pooler is not None:
+            self.pooler.__exit__()
 
     def _unpack(self, variables: dict[str, str]) -> None:
         queue = variables.get("SEED_QUEUE_URL") or self.cloud.queue.url  # type: ignore[union-attr]
         self.aws = self.cloud.queue.endpoint  # type: ignore[union-attr]
         server = self.cloud.database
-        proxy = IamDoor(self._pooler(), by_token=lambda user: True, certificate=self.certificate)
+        self.pooler = self._pooler()
+        proxy = IamDoor(self.pooler.port, by_token=lambda user: True, certificate=self.certificate)
         instance = IamDoor(socket_of(server), server.port, members_of_rds_iam(server), self.certificate)
         self.ports = {PROXY_PORT: proxy.port, INSTANCE_PORT: instance.port}
         values = {
@@ -124,32 +123,14 @@ class World:
                 if roots.exists():
                     roots.write_text(roots.read_text() + self.certificate.read_text())
 
-    def _pooler(self) -> int:
-        """The port of what stands for RDS Proxy behind its door: it knows the functions' roles, and PostgreSQL trusts it."""
-        folder, port = self.folder / "proxy", free_port()
+    def _pooler(self) -> PgBouncer:
+        """Stands for RDS Proxy behind its door: it knows the functions' roles, and PostgreSQL trusts it."""
+        folder = self.folder / "proxy"
         folder.mkdir()
         server = self.cloud.database
-        (folder / "users.txt").write_text("".join(f'"{role}" ""\n' for role in LOGIN_ROLES))
-        (folder / "pgbouncer.ini").write_text(
-            "[databases]\n"
-            f"orders = host={Path(socket_of(server)).parent} port={server.port} dbname={server.database}\n"
-            "[pgbouncer]\n"
-            "listen_addr = 127.0.0.1\n"
-            f"listen_port = {port}\n"
-            "unix_socket_dir =\n"
-            "auth_type = trust\n"
-            f"auth_file = {folder / 'users.txt'}\n"
-            "pool_mode = transaction\n"
-            "default_pool_size = 4\n"
-            "max_client_conn = 200\n"
+        return PgBouncer(
+            folder, server, dict.fromkeys(LOGIN_ROLES, ""), socket_folder=Path(socket_of(server)).parent, pool_size=4
         )
-        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-        assert program, "PgBouncer is not installed"
-        command = [*(without_root(folder) if os.geteuid() == 0 else []), program, str(folder / "pgbouncer.ini")]
-        with (folder / "log").open("ab") as log:
-            self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))
-        wait_until(lambda: accepts_connections(port), "The pooler's start")
-        return port
 
 
 class ArtefactCloud(Cloud):

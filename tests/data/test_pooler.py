@@ -42,7 +42,7 @@ def test_no_foreign_row_in_ten_thousand_calls(db: Database, tmp_path: Path, chur
             wrong[str(rows)] += rows != [[number, call]]
         connection.close()
 
-    with PgBouncer(tmp_path, db.server, "orders_app", ROLE_PASSWORD) as pooler:
+    with PgBouncer(tmp_path, db.server, {"orders_app": ROLE_PASSWORD}) as pooler:
         threads = [threading.Thread(target=client, args=(number, pooler.port)) for number in range(CLIENTS)]
         for thread in threads:
             thread.start()
@@ -71,7 +71,7 @@ def test_the_test_would_notice(db: Database, tmp_path: Path) -> None:
         with suppress(Exception):
             connection.close()
 
-    with PgBouncer(tmp_path, db.server, "orders_app", ROLE_PASSWORD) as pooler:
+    with PgBouncer(tmp_path, db.server, {"orders_app": ROLE_PASSWORD}) as pooler:
         threads = [threading.Thread(target=client, args=(number, pooler.port)) for number in range(CLIENTS)]
         for thread in threads:
             thread.start()

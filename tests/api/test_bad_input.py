@@ -381,6 +381,14 @@ def test_a_text_that_cannot_be_kept_is_refused(service: Service, text: str) -> N
     assert_problem(service.http("POST", "/api/customers/", f'{{"email": "a@b.de", "name": "{text}"}}'), 422, "name")
 
 
+@pytest.mark.parametrize("depth", [1, 900, 1900])
+def test_half_a_surrogate_pair_hides_no_other_mistake(service: Service, depth: int) -> None:
+    """Also beside lists that are nested deeper than Python goes."""
+    body = f'{{"email": 5, "name": "\\ud800", "x": {"[" * depth}{"]" * depth}, "\\udfff": 1}}'
+    problem = assert_problem(service.http("POST", "/api/customers/", body), 422, "email", "name", "x", "?")
+    assert problem["errors"][1]["message"] == "must not hold half of a surrogate pair"
+
+
 def test_what_is_only_unusual_is_kept(service: Service, db: Database) -> None:
     persian, family = "می\u200cخواهم", "👨\u200d👩\u200d👧"
     for name in (

@@ -21,7 +21,10 @@ SCHEMA = re.compile(r'"#/components/schemas/(\w+)"')
 MAX_DIGITS = 17
 # An order of 500 items has 2,002 fields and entries. The mistakes of twice as many are not worth listing one by one.
 MAX_PARTS = 4_000
-HALF_PAIR = "must not hold half of a surrogate pair"
+# An argument is the first level, a field of an item of an order the fourth. What lies deeper than this is no field.
+MAX_LEVELS = 10
+# Stands for a text that no encoding can carry: a fraction, which no field may be, and another than `read_json` makes.
+HALF_PAIR = 0.25
 DIGITS = "must be a whole number in decimal digits, without leading zeros"
 TYPES = {"array": "a list", "integer": "a whole number", "object": "a JSON object", "string": "a text"}
 # By the violated keyword of JSON Schema, with what it demands.
@@ -133,7 +136,8 @@ class Operation:
                 raise invalid("body", "has more objects and fields than any request here needs")
             entries = [entry for error in self.validator.iter_errors(found) for entry in self._entries(error)]
         except UnicodeEncodeError:
-            entries = [self._entry(path, HALF_PAIR) for path in _half_pairs(found)]
+            self._check(_without_half_pairs(found))
+            return
         except ValueError:
             # jsonschema-rs goes less deep than Python's parser.
             raise Problem(400, "The body is nested too deeply.") from None
@@ -151,6 +155,8 @@ class Operation:
             return [self._entry([*path, name], "is not known here") for name in details["unexpected"]]
         if kind == "required":
             return [self._entry([*path, details["property"]], "is missing")]
+        if kind == "type" and error.instance == HALF_PAIR:
+            return [self._entry(path, "must not hold half of a surrogate pair")]
         number = kind == "type" and path[0] in self.integers
         return [self._entry(path, DIGITS if number else _message(kind, details))]
 
@@ -185,15 +191,15 @@ def _has_more_parts(value: Any, than: int) -> bool:
     return count > than
 
 
-def _half_pairs(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Where a text holds half of a surrogate pair: JSON can spell it, and no encoding can carry it."""
+def _without_half_pairs(value: Any, levels: int = MAX_LEVELS) -> Any:
+    """JSON can spell half of a surrogate pair. In the names of fields, which cannot be known ones, it becomes a `?`."""
     if isinstance(value, str):
-        return [path] if any("\ud800" <= character <= "\udfff" for character in value) else []
+        return HALF_PAIR if any("\ud800" <= character <= "\udfff" for character in value) else value
+    if levels == 0:
+        return None
     if isinstance(value, dict):
-        keys = [(*path, key) for key in value if _half_pairs(key)]
-        return keys + [found for key, inner in value.items() for found in _half_pairs(inner, (*path, key))]
-    inner_paths = enumerate(value) if isinstance(value, list) else ()
-    return [found for index, inner in inner_paths for found in _half_pairs(inner, (*path, index))]
+        return {k.encode("utf-8", "replace").decode(): _without_half_pairs(inner, levels - 1) for k, inner in value.items()}
+    return [_without_half_pairs(inner, levels - 1) for inner in value] if isinstance(value, list) else value
 
 
 def _referred_to(schema: Any, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test oldest lint format fuzz bench bench-quick openapi costs migrate synth checkov bootstrap ci deploy destroy smoke lock
+.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi costs migrate synth checkov bootstrap ci deploy destroy smoke lock
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
@@ -26,6 +26,11 @@ run: .venv/run ## Start the whole service on 127.0.0.1:$PORT (DATABASE_URL=… f
 
 reset: ## Drop the laptop's data
 	rm -rf .local
+
+# What one edits daily, without what builds, unpacks, fuzzes, counts instructions or opens a browser.
+quick: .venv/test ## Run the tests of the API, the data and the contract, in under two minutes
+	@$(BIN)/python -m tests.tools
+	$(BIN)/python -m pytest tests/api tests/contract tests/data --ignore tests/contract/test_schemathesis.py
 
 test: .venv/test ## Run every test
 	@$(BIN)/python -m tests.tools

@@ -47,13 +47,10 @@ class Assembly:
         return found
 
     def unpack(self, name: str, properties: dict[str, Any], folder: Path, layers: Path) -> Unpacked:
-        """layers: where built layers are kept for the next function that has them too."""
-        task, opt = folder / name / "task", folder / name / "opt"
+        """layers: where they are kept, built and together, for the next function that has the same ones."""
+        task = folder / name / "task"
         shutil.copytree(self.asset(properties["Code"]), task)
-        opt.mkdir()
-        for reference in properties.get("Layers", []):
-            assert self.stacks["Api"]["Resources"][reference["Ref"]]["Type"] == "AWS::Lambda::LayerVersion"
-            shutil.copytree(self._built(reference["Ref"], layers), opt, dirs_exist_ok=True)
+        opt = self._together([reference["Ref"] for reference in properties.get("Layers", [])], layers)
         environment = {key: self.resolve(value) for key, value in properties["Environment"]["Variables"].items()}
         return Unpacked(name, properties["Handler"], task, opt, environment)
 
@@ -77,6 +74,16 @@ class Assembly:
         if function == "Fn::GetAtt":
             return self.values[self.stacks[part]["Resources"][argument[0]]["Type"], argument[1]]
         raise KeyError(f"{function} of {argument}")
+
+    def _together(self, references: list[str], layers: Path) -> Path:
+        """What /opt holds; nobody writes there."""
+        opt = layers / "-".join(["opt", *references])
+        if not opt.exists():
+            opt.mkdir(parents=True)
+            for reference in references:
+                assert self.stacks["Api"]["Resources"][reference]["Type"] == "AWS::Lambda::LayerVersion"
+                shutil.copytree(self._built(reference, layers), opt, dirs_exist_ok=True)
+        return opt
 
     def _built(self, layer: str, layers: Path) -> Path:
         """The layer of this logical id, built for this machine."""

@@ -61,7 +61,7 @@ class World:
         self.unpacked: dict[str, Unpacked] = {}
         self.pooler: PgBouncer | None = None
         self.certificate = _certificate(folder)
-        self.runtime = _runtime(folder / "runtime")
+        self.runtime = _runtime(assembly / "runtime")
         self.ports: dict[str, int] = {}
         # Functions are started from several tasks of one loop and threads of its executor.
         self.lock = threading.Lock()
@@ -167,6 +167,9 @@ def _certificate(folder: Path) -> Path:
 
 
 def _runtime(folder: Path) -> Path:
+    """Made once for an assembly: it is the same for every deployment of it."""
+    if folder.exists():
+        return folder
     folder.mkdir()
     packages = Path(boto3.__file__).parent.parent
     for pattern in RUNTIME_PACKAGES:

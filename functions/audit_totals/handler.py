@@ -34,7 +34,7 @@ metrics = Metrics()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """How many rows were wrong and are right now, how many were cleared away, and whether a pass came to its end.
+    """How many rows were wrong and have been repaired, how many were purged, and whether a pass was completed.
 
     A run ends with the pass or with its time; the next run goes on where it stopped.
     """

@@ -27,7 +27,7 @@ def cancel_order(request: Request, order_id: Id, if_match: IfMatch = None) -> Re
     """Cancel a pending or paid order.
 
     The customer, the customer's other orders and the items stay as they are.
-    Repeating it changes nothing and answers 200, also when `If-Match` holds the ETag from before.
+    Repeating it changes nothing and answers 200, even if `If-Match` has the earlier ETag.
     """
     return transition_order(request, order_id, if_match, action="cancel", becomes="cancelled")
 

@@ -28,10 +28,10 @@ SEED_RUN = "SELECT status, document::text FROM seed_run_documents WHERE id = :ru
     tag="Seeding",
 )
 def cancel_seed_run(request: Request, run_id: RunId) -> Response:
-    """Cancel what a seed run has not begun yet.
+    """Cancel what a seed run has not started yet.
 
-    A chunk that is being made at this moment is still finished; `rows_done` counts what was made, and it stays.
-    Repeating it changes nothing and answers 200; a run that has ended otherwise is a conflict.
+    A chunk that is in progress is still completed. `rows_done` counts the rows inserted so far, which stay.
+    Repeating it changes nothing and answers 200. A run that has already ended is a conflict.
     """
     database.run(CANCEL_SEED_RUN, repeatable=True, run_id=run_id)
     rows = database.run(SEED_RUN, repeatable=True, run_id=run_id)
@@ -39,7 +39,7 @@ def cancel_seed_run(request: Request, run_id: RunId) -> Response:
         raise not_found("seed run", run_id)
     [(status, run)] = rows
     if status != "cancelled":
-        raise Problem(409, f"The run has {status} already.")
+        raise Problem(409, f"The run has already {status}.")
     return json_response(run)
 
 

@@ -20,7 +20,7 @@ metrics = Metrics()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
-    """Whether the service is well. That it is not is a result and no error: the alarm is on the metric."""
+    """Whether the service is healthy. If not, that is a result and not an error: the alarm watches the metric."""
     answered = _answered(f"{os.environ['PUBLIC_URL']}/api/health/")
     metrics.add_metric("HealthAnswered", MetricUnit.Count, int(answered))
     metrics.flush_metrics()

@@ -44,7 +44,7 @@ def delete_customer(request: Request, customer_id: Id, if_match: IfMatch = None)
         raise Problem(412, f"The customer's ETag is {etag} now.")
     if has_orders:
         raise Problem(409, "The customer has orders; nothing was deleted.")
-    raise Problem(409, "The customer changed at this moment; nothing was deleted.")
+    raise Problem(409, "The customer has just changed; nothing was deleted.")
 
 
 handler = app.handler

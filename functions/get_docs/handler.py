@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orders.responses import Response
 
 app = Api()
-# Found without importing Powertools, which takes longer than the rest of the answer.
+# Found without importing Powertools, which would take longer than the rest of the response.
 [POWERTOOLS] = find_spec("aws_lambda_powertools").submodule_search_locations  # type: ignore[union-attr,misc]  # it is there
 SWAGGER_UI = Path(POWERTOOLS) / "event_handler" / "openapi" / "swagger_ui"
 SEEDING = "/api/dev/"
@@ -34,7 +34,7 @@ SwaggerUIBundle({url: "/api/openapi.json", dom_id: "#swagger-ui", tryItOutEnable
 
 @app.endpoint("GET", "/api/docs", scopes=[], returns={200: "text/html"}, tag="Service")
 def get_docs(request: Request) -> Response:
-    """Interactive documentation: a page with everything it needs in it."""
+    """Interactive documentation, in a single self-contained page."""
     page, policy = _page()
     headers = {**CACHE, "Content-Security-Policy": policy}
     return _encoded(request, "text/html; charset=utf-8", page, headers)
@@ -62,7 +62,7 @@ def _compressed(body: str) -> str:
 
 @cache
 def _contract() -> str:
-    """What is deployed in this stage: seeding is not, in production."""
+    """What this stage deploys: production has no seeding."""
     contract = json.loads(openapi())
     if os.environ["STAGE"] == "prod":
         contract["paths"] = {path: item for path, item in contract["paths"].items() if not path.startswith(SEEDING)}
@@ -71,7 +71,7 @@ def _contract() -> str:
 
 @cache
 def _page() -> tuple[str, str]:
-    """The page, and a policy that lets nothing run and nothing be asked for but what the page consists of."""
+    """The page, and a policy that allows nothing but the page's own scripts, styles and requests."""
     title = json.loads(openapi())["info"]["title"]
     style, script = (
         SWAGGER_UI.joinpath(name).read_text("utf-8") for name in ("swagger-ui.min.css", "swagger-ui-bundle.min.js")

@@ -17,7 +17,7 @@ app = Api()
 
 @app.endpoint("GET", "/api/health", scopes=[], returns={200: "Health"}, tag="Service")
 def get_health(request: Request) -> Response:
-    """Tell whether the service and its database answer."""
+    """Report whether the service and its database respond."""
     database.run("SELECT 1", repeatable=True)
     return json_response('{"status":"ok"}')
 

@@ -27,9 +27,9 @@ LIST_ORDER_EVENTS = database.load_sql(__file__, "list_order_events.sql")
     tag="Orders",
 )
 def list_order_events(request: Request, order_id: Id, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    """List what happened to an order, oldest first.
+    """List the history of an order, oldest first.
 
-    `changes` holds the value before and after of everything that changed. Seeded orders begin without a history.
+    `changes` contains the values before and after the change. Seeded orders start without a history.
     """
     [after] = page_start(request, cursor, [0])
     rows = database.run(LIST_ORDER_EVENTS, repeatable=True, order_id=order_id, after=after, rows=limit + 1)

@@ -32,7 +32,7 @@ FORGET = load_sql(__file__, "forget.sql")
 
 
 class MigrationEdited(Exception):
-    """A numbered file differs from what was run under its name."""
+    """A numbered file differs from the one that was run under its name."""
 
 
 def handler(event: dict[str, Any], context: "LambdaContext | None") -> dict[str, Any]:
@@ -50,7 +50,7 @@ def numbered_files(folder: Path) -> list[Path]:
 
 
 def migrate(connection: Connection, folder: Path) -> list[str]:
-    """The names of the files that were run. Either all of them are, or none."""
+    """The names of the files that were run: either all of them, or none."""
     connection.run("BEGIN")
     connection.run(TAKE_TURNS)
     done = _done(connection)
@@ -100,7 +100,7 @@ def _checksum(file: Path) -> str:
 
 
 def _begin_etag_generation(connection: Connection) -> None:
-    """A restored instance uses transaction ids again that clients hold validators of: each instance has its own generation."""
+    """A restored instance reuses transaction ids that clients hold ETags of, so each instance has its own generation."""
     instance = os.environ.get("DATABASE_INSTANCE")
     if instance is None:
         return

@@ -27,11 +27,11 @@ sqs = boto3.client("sqs")
 
 
 class NotQueued(Exception):
-    """SQS refused messages again and again; the run's message comes back and the rest is sent then."""
+    """SQS kept refusing messages; the run's message comes back, and the rest is sent then."""
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """The ids of the messages that failed, which SQS delivers again; the others are done."""
+    """The ids of the messages that failed, which SQS delivers again; the others are finished."""
     failed = []
     for record in event["Records"]:
         database.begin_invocation(context)
@@ -56,7 +56,7 @@ def work(message: dict[str, Any]) -> None:
 
 
 def send(messages: list[str]) -> None:
-    """Sends up to ten messages; what SQS refuses of them, and only that, is sent again."""
+    """Sends up to ten messages, and again only those that SQS refused."""
     entries: Any = [{"Id": str(number), "MessageBody": message} for number, message in enumerate(messages)]
     for _ in range(SEND_ATTEMPTS):
         refused = {entry["Id"] for entry in sqs.send_message_batch(QueueUrl=QUEUE_URL, Entries=entries).get("Failed", [])}
@@ -67,7 +67,7 @@ def send(messages: list[str]) -> None:
 
 
 def _give_up_after_last_receive(record: dict[str, Any], error: Exception) -> None:
-    """Marks the run as failed when this message goes to the dead-letter queue now."""
+    """Marks the run as failed if this message now goes to the dead-letter queue."""
     receives = int(record["attributes"]["ApproximateReceiveCount"])
     if receives < MAX_RECEIVES:
         return
@@ -79,5 +79,5 @@ def _give_up_after_last_receive(record: dict[str, Any], error: Exception) -> Non
         what = f"Chunk {message['chunk']}" if "chunk" in message else "Queueing the chunks"
         database.run(FAIL_RUN, repeatable=True, run_id=message["run"], error=f"{what} failed {receives} times. {reason}")
     except Exception:
-        # A message that is not ours, or no database: it is in the dead-letter queue either way, and its alarm is on.
+        # Not one of our messages, or no database: the dead-letter queue gets it either way, and raises its alarm.
         logger.exception("The run could not be marked as failed", extra={"message_id": record["messageId"]})

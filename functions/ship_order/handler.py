@@ -26,7 +26,7 @@ app = Api()
 def ship_order(request: Request, order_id: Id, if_match: IfMatch = None) -> Response:
     """Mark a paid order as shipped.
 
-    Repeating it changes nothing and answers 200, also when `If-Match` holds the ETag from before.
+    Repeating it changes nothing and answers 200, even if `If-Match` has the earlier ETag.
     """
     return transition_order(request, order_id, if_match, action="ship", becomes="shipped")
 

@@ -46,15 +46,15 @@ def start_seed(
 ) -> Response:
     """Queue a seed run: that many customers, with that many orders and items on average.
 
-    The number of rows is exact; a few customers have many orders, and a few orders many items. Their times lie in the
-    90 days before, but not before what was there already. Follow `Location` for its progress. Not deployed to production.
+    The total number of rows is exact; a few customers have many orders, and a few orders have many items. Their timestamps lie
+    within the last 90 days, but after any existing rows. Follow `Location` for progress. Not deployed to production.
     """
     rows_per_customer = 1 + run["orders_per_customer"] * (1 + run["items_per_order"])
     if run["orders_per_customer"] and not run["items_per_order"]:
-        raise invalid("items_per_order", "must be at least 1 where there are orders")
+        raise invalid("items_per_order", "must be at least 1 if there are orders")
     rows = run["customers"] * rows_per_customer
     if rows > MAX_ROWS:
-        raise Problem(422, f"A run makes at most {MAX_ROWS:,} rows; this would make {rows:,}.")
+        raise Problem(422, f"A run inserts at most {MAX_ROWS:,} rows; this one would insert {rows:,}.")
     created = create(
         request,
         START_SEED,
@@ -69,7 +69,7 @@ def start_seed(
     if created is None:
         raise Problem(
             409,
-            f"With this run more than {MAX_UNFINISHED_ROWS:,} rows would be waiting to be made; wait, or cancel another run.",
+            f"With this run, more than {MAX_UNFINISHED_ROWS:,} rows would be waiting; wait, or cancel another run.",
         )
     run_id = created["headers"]["Location"].split("/")[-2]
     replayed = "Idempotency-Replayed" in created["headers"]
@@ -79,11 +79,11 @@ def start_seed(
 
 
 def _enqueue(run_id: str, *, keyed: bool) -> None:
-    """One message, which the worker turns into one per chunk; a second one, after a death before the mark, does no harm."""
+    """One message, which the worker turns into one per chunk. A second one, if we are killed before the mark, does no harm."""
     try:
         sqs.send_message(QueueUrl=QUEUE_URL, MessageBody=run_message(run_id))
     except (BotoCoreError, ClientError) as error:
-        # Under a key the client sends the request again, and with it the message. Without, nobody ever would.
+        # With a key, a retry by the client also sends the message again. Without one, nobody would.
         if not keyed:
             database.run(FAIL_SEED, repeatable=True, run_id=run_id, error="The run could not be queued.")
         raise Problem(503, "The run could not be queued.", headers={"Retry-After": "1"}) from error

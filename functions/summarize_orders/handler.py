@@ -22,7 +22,7 @@ SUMMARIZE_ORDERS = database.load_sql(__file__, "summarize_orders.sql")
 def summarize_orders(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """Summarize orders per customer, biggest spender first.
 
-    Every customer appears, also without orders. Cancelled orders and their items are counted, but nothing is spent on them.
+    Every customer appears, even without orders. Cancelled orders and their items are counted, but not in the amount spent.
     """
     [negative_spent, customer_id] = page_start(request, cursor, [-MAX_BIGINT - 1, 0])
     rows = database.run(

@@ -171,9 +171,9 @@ def test_a_total_that_a_double_cannot_hold_is_refused(service: Service, db: Data
         service.http("POST", "/api/orders/", {"customer_id": customer, "items": [DEAREST] * 10}),
         service.http("POST", "/api/orders/", {"customer_id": customer, "items": [DEAREST] * 500}),
     ):
-        assert assert_problem(answer, 422)["detail"] == "The order would come to more than 9,007,199,254,740,991 cents."
+        assert assert_problem(answer, 422)["detail"] == "The order would total more than 9,007,199,254,740,991 cents."
     answer = service.http("POST", "/api/orders/", {"customer_id": customer, "items": [cheap]})
-    assert assert_problem(answer, 422)["detail"] == "The customer's orders would come to more than 9,007,199,254,740,991 cents."
+    assert assert_problem(answer, 422)["detail"] == "The customer's orders would total more than 9,007,199,254,740,991 cents."
     assert service.http("GET", path).json == order
     [row] = service.http("GET", "/api/orders/summary/").json["results"]
     assert (row["order_count"], row["item_count"], row["total_spent_cents"]) == (1, 11, 2**53 - 1)

@@ -247,7 +247,7 @@ def test_a_changed_file_is_picked_up_by_the_next_request(tmp_path: Path) -> None
         handler.write_text(handler.read_text().replace('"ok"', '"changed"'))
         wait_until(lambda: laptop.get("/api/health/").json() == {"status": "changed"}, "The handler's change")
         models = root / "layers" / "orders" / "python" / "orders" / "errors.py"
-        models.write_text(models.read_text().replace("There is no such thing", "Nothing is there"))
+        models.write_text(models.read_text().replace("Not found", "Nothing is there"))
         wait_until(lambda: laptop.get("/api/orders/5/").json()["title"] == "Nothing is there", "The layer's change")
         handler.write_text(handler.read_text().replace("return json_", "raise RuntimeError('broken'); return json_"))
         wait_until(lambda: laptop.get("/api/health/").status_code == 500, "The defect")

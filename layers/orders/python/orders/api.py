@@ -1,7 +1,7 @@
 """The edge between API Gateway and a handler.
 
-A handler declares its route with `Api.endpoint`. `openapi.json` is made from those declarations (contract/openapi.py), and that
-document then checks every request (operations.py).
+A handler declares its route with `Api.endpoint`. `openapi.json` is built from these declarations (contract/openapi.py), and in
+turn validates every request (operations.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -23,10 +23,10 @@ PROXY = "/{proxy+}"
 
 
 class Endpoint(NamedTuple):
-    """What a handler declares: everything that openapi.json, the gateways and CDK say about it.
+    """What a handler declares: everything that openapi.json, the gateways and CDK know about it.
 
     path: in API Gateway's form (`/api/orders/{order_id}`), without trailing slash. scopes: any one of them suffices; none makes
-    the route open. returns: the name of each successful status's model, its content type where that is not JSON, None for an
+    the route public. returns: the name of each successful status's model, its content type where that is not JSON, None for an
     empty body. problems: beside 400, 422 and 503, and 413 and 415 where a body can be sent.
     """
 
@@ -69,12 +69,12 @@ class Api:
 
     @property
     def handler(self) -> Callable[[Event, "LambdaContext"], Response]:
-        """What Lambda calls. Asking for it prepares the checks, so that a cold start does so before its first request."""
+        """What Lambda calls. Reading it prepares validation, so that a cold start does that before its first request."""
         for endpoint in self.endpoints:
             try:
                 operation = Operation(contract(), endpoint.method, endpoint.path, endpoint.function)
             except (KeyError, ValueError):
-                # The handler says something else than openapi.json, which is about to be made anew.
+                # The handler disagrees with openapi.json, which is about to be rebuilt.
                 continue
             self.operations[f"{endpoint.method} {endpoint.path}"] = operation
             # API Gateway's twin of the route, for a trailing slash.
@@ -84,9 +84,9 @@ class Api:
     def _handle(self, event: Event, context: "LambdaContext") -> Response:
         database.begin_invocation(context)
         if event["routeKey"] not in self.operations:
-            raise LookupError(f"openapi.json does not say what this function does; run `make openapi`: {event['routeKey']}")
+            raise LookupError(f"openapi.json does not describe this operation; run `make openapi`: {event['routeKey']}")
         if event.get("pathParameters", {}).get("proxy"):
-            # What API Gateway would have answered had it known that the path goes nowhere.
+            # What API Gateway would have answered, had it known that the path leads nowhere.
             return message_response(404, "Not Found")
         operation = self.operations[event["routeKey"]]
         try:
@@ -108,6 +108,6 @@ def _refuse(problem: Problem) -> Response:
 def _problem_of(error: DatabaseError) -> Problem:
     problem = from_database(error)
     if problem is None:
-        # Without the driver's text, which can quote values that do not belong into a log.
+        # Without the driver's text, which can quote values that do not belong in a log.
         raise RuntimeError(f"PostgreSQL refused a statement with SQLSTATE {sqlstate(error)}") from None
     return problem

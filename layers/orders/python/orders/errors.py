@@ -1,9 +1,9 @@
-"""What a client is told when a request cannot be answered: RFC 9457 problem documents.
+"""What a client gets when a request is refused: RFC 9457 problem documents.
 
     Problem                     any refusal: status, type, title, detail, errors, headers
     └── DatabaseUnavailable     503 with Retry-After
 
-A handler raises a Problem; the API edge (api.py) turns it, and what PostgreSQL refuses, into a response.
+A handler raises a Problem; api.py turns it, and what PostgreSQL refuses, into a response.
 """
 
 import json
@@ -12,38 +12,33 @@ from typing import Any
 from orders.driver import DatabaseError
 
 RETRY_AFTER_SECONDS = 1
-# A body can hold tens of thousands of mistakes, each with a name as long as the body. The answer must not grow with them.
+# A body can contain tens of thousands of errors, each with a name as long as the body. The response must not grow with them.
 MAX_ERRORS = 20
 MAX_FIELD_LENGTH = 100
 
 # status → (type, title). `type` is a relative reference that names the kind of problem and never changes.
 KINDS = {
-    400: ("malformed", "The request cannot be read"),
-    404: ("not-found", "There is no such thing"),
-    409: ("conflict", "The current state does not allow this"),
-    412: ("precondition-failed", "The document has changed"),
-    413: ("too-large", "The body is too large"),
-    415: ("unsupported-media-type", "The body is not JSON"),
-    422: ("invalid", "The request is not valid"),
-    503: ("unavailable", "The service cannot answer right now"),
+    400: ("malformed", "Malformed request"),
+    404: ("not-found", "Not found"),
+    409: ("conflict", "Conflict with the current state"),
+    412: ("precondition-failed", "Precondition failed"),
+    413: ("too-large", "Body too large"),
+    415: ("unsupported-media-type", "Unsupported media type"),
+    422: ("invalid", "Invalid request"),
+    503: ("unavailable", "Service unavailable"),
 }
 
-# What PostgreSQL refuses, and what that is to a client. A SQLSTATE that is not here is a defect of ours: 500, and a page.
+# What a refusal by PostgreSQL means to a client. A SQLSTATE that is not listed is a bug of ours: 500, and somebody is paged.
 SQLSTATES: dict[str, tuple[int, str]] = {
-    "22003": (
-        422,
-        "A total would leave the range of 64-bit integers.",
-    ),  # numeric_value_out_of_range: a sum, inputs are bounded
-    "22021": (422, "A text holds a character that cannot be stored."),  # character_not_in_repertoire: NUL
-    "22P02": (422, "A value is not of its field's type."),  # invalid_text_representation
-    "22P05": (
-        422,
-        "A text holds a character that cannot be stored.",
-    ),  # untranslatable_character: NUL written as \\u0000
-    "23001": (409, "It is still referred to."),  # restrict_violation: PostgreSQL 18's name for 23503 on delete
-    "23503": (409, "It refers to something that does not exist, or is still referred to."),  # foreign_key_violation
-    "23505": (409, "It exists already."),  # unique_violation
-    "23514": (422, "A value is outside of its field's range."),  # check_violation
+    # numeric_value_out_of_range: only a sum can be, since inputs are bounded
+    "22003": (422, "A total would exceed the range of 64-bit integers."),
+    "22021": (422, "A string contains a character that cannot be stored."),  # character_not_in_repertoire: NUL
+    "22P02": (422, "A value does not have its field's type."),  # invalid_text_representation
+    "22P05": (422, "A string contains a character that cannot be stored."),  # untranslatable_character: NUL as \\u0000
+    "23001": (409, "It is still referenced."),  # restrict_violation: PostgreSQL 18's name for 23503 on delete
+    "23503": (409, "It refers to something that does not exist, or is still referenced."),  # foreign_key_violation
+    "23505": (409, "It already exists."),  # unique_violation
+    "23514": (422, "A value is outside its field's range."),  # check_violation
     "25006": (503, "The database is read-only right now."),  # read_only_sql_transaction: in the middle of a failover
     "40001": (503, "The database is busy."),  # serialization_failure, after the retries
     "40P01": (503, "The database is busy."),  # deadlock_detected, after the retries
@@ -57,21 +52,21 @@ SQLSTATES: dict[str, tuple[int, str]] = {
     "57P03": (503, "The database is restarting."),  # cannot_connect_now
 }
 
-# Where the constraint says more than the SQLSTATE. Each name stands in the migrations.
+# Where the constraint says more than the SQLSTATE. The migrations define each name.
 CONSTRAINTS = {
-    "customers_email_key": "A customer with this e-mail address exists already.",
-    "customer_totals_spent_limit": "The customer's orders would come to more than 9,007,199,254,740,991 cents.",
-    "orders_customer_fkey": "The customer has orders, or was deleted at this moment.",
+    "customers_email_key": "A customer with this e-mail address already exists.",
+    "customer_totals_spent_limit": "The customer's orders would total more than 9,007,199,254,740,991 cents.",
+    "orders_customer_fkey": "The customer has orders, or has just been deleted.",
     "orders_item_count_limit": "An order holds at most 500 items.",
-    "orders_total_limit": "The order would come to more than 9,007,199,254,740,991 cents.",
+    "orders_total_limit": "The order would total more than 9,007,199,254,740,991 cents.",
 }
 
 
 class Problem(Exception):
-    """A refusal that the client is told about.
+    """A refusal that the client is told the reason for.
 
     errors: one entry per wrong input, `field` as a dotted path into the body, or the parameter's name. The client gets the
-    first MAX_ERRORS of them.
+    first MAX_ERRORS.
     """
 
     def __init__(
@@ -101,7 +96,7 @@ class Problem(Exception):
 
 
 class DatabaseUnavailable(Problem):
-    """The database cannot be reached or did not answer in time; whether a change was made can be unknown."""
+    """The database cannot be reached or did not answer in time; it may be unknown whether a change was made."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
@@ -112,7 +107,7 @@ def invalid(field: str, message: str) -> Problem:
 
 
 def all_invalid(errors: list[dict[str, str]]) -> Problem:
-    """One 422 for several wrong inputs; its detail says the first."""
+    """One 422 for several invalid inputs; its detail names the first."""
     return Problem(422, f"{shortened(errors[0]['field'])}: {errors[0]['message']}", errors)
 
 
@@ -134,7 +129,7 @@ def violated_constraint(error: DatabaseError) -> str:
 
 
 def from_database(error: DatabaseError) -> Problem | None:
-    """The problem that a refusal by PostgreSQL is to the client, or None where the defect is ours."""
+    """What a refusal by PostgreSQL means to the client, or None if the bug is ours."""
     if sqlstate(error) not in SQLSTATES:
         return None
     status, detail = SQLSTATES[sqlstate(error)]

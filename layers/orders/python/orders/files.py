@@ -1,4 +1,4 @@
-"""Files that come with the code. Without pathlib, whose import alone takes a tenth of a cold start."""
+"""Files that ship with the code. Without pathlib, whose import alone takes a tenth of a cold start."""
 
 import os
 

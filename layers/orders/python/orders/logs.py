@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 @cache
 def logger() -> "Logger":
-    """Imported with the first line that is written: a request that goes well writes none, and need not wait for it."""
+    """Imported when the first line is written: a request that succeeds writes none, and need not wait for the import."""
     from aws_lambda_powertools import Logger  # noqa: PLC0415
 
     return Logger()

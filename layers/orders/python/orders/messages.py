@@ -1,4 +1,4 @@
-"""What the messages of the seed queue hold. Each may arrive any number of times, in any order."""
+"""What the messages of the seed queue contain. Each may arrive any number of times, in any order."""
 
 import json
 
@@ -9,5 +9,5 @@ def run_message(run_id: str) -> str:
 
 
 def chunk_message(run_id: str, number: int) -> str:
-    """Asks the worker to make the rows of one chunk."""
+    """Asks the worker to insert the rows of one chunk."""
     return json.dumps({"run": run_id, "chunk": number})

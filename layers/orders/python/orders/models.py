@@ -1,5 +1,5 @@
-"""The shapes of the contract, for openapi.json and for the type checker. No function imports them when it runs: requests are
-checked against openapi.json, and PostgreSQL builds the answers.
+"""The shapes of the contract, for openapi.json and the type checker. No function imports them at run time:
+openapi.json validates requests, and PostgreSQL builds the responses.
 """
 
 from datetime import datetime
@@ -23,7 +23,7 @@ Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[2])]
 UnitPrice = Annotated[int, Field(ge=0, le=1_000_000_000, examples=[1250])]
 
 
-# Nothing of what a client sends is converted, and a field that is not known is refused.
+# Nothing a client sends is converted, and unknown fields are refused.
 _strict = with_config(ConfigDict(extra="forbid"))
 _change = with_config(ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1}))
 

@@ -17,17 +17,17 @@ from orders.limits import PATTERN_MESSAGES
 from orders.requests import JSON, Event, Request, read_json
 
 SCHEMA = re.compile(r'"#/components/schemas/(\w+)"')
-# Enough for every number of the contract and for one that is too large. Python takes long for many more.
+# Enough for every valid number and for one that is too large; converting many more digits takes Python long.
 MAX_DIGITS = 17
-# An order of 500 items has 2,002 fields and entries. The mistakes of twice as many are not worth listing one by one.
+# An order of 500 items has 2,002 fields and entries. Errors in twice as many are not worth listing one by one.
 MAX_PARTS = 4_000
-# An argument is the first level, a field of an item of an order the fourth. What lies deeper than this is no field.
+# An argument is the first level, a field of an order's item the fourth. Nothing deeper than this is a field.
 MAX_LEVELS = 10
-# Stands for a text that no encoding can carry: a fraction, which no field may be, and another than `read_json` makes.
+# Stands for a string that no encoding can carry: a fraction, which no field may be, and not the one of `read_json`.
 HALF_PAIR = 0.25
 DIGITS = "must be a whole number in decimal digits, without leading zeros"
 TYPES = {"array": "a list", "integer": "a whole number", "object": "a JSON object", "string": "a text"}
-# By the violated keyword of JSON Schema, with what it demands.
+# By the JSON Schema keyword that was violated, with what it requires.
 MESSAGES = {
     "format": "must be a {format}",
     "maximum": "must be at most {limit}",
@@ -43,7 +43,7 @@ MESSAGES = {
 class Operation:
     """How a request to one operation of openapi.json becomes the arguments of its handler.
 
-    A parameter is the argument of its name in lower case, with underscores. The body is the argument that is left over.
+    A parameter becomes the argument of the same name in snake case. The body becomes the remaining argument.
     """
 
     def __init__(self, contract: dict[str, Any], method: str, path: str, function: Callable[..., Any]) -> None:
@@ -78,13 +78,13 @@ class Operation:
         schema = {"type": "object", "properties": properties, "required": required}
         schemas = _referred_to(schema, contract["components"]["schemas"])
         self.defaults = _defaults(operation.get("requestBody"), schemas)
-        # Regular expressions in linear time: the texts that they search come from outside.
+        # Regular expressions that run in linear time, since clients choose the text they search.
         self.validator = Draft202012Validator(
             {**schema, "components": {"schemas": schemas}}, pattern_options=RegexOptions(), validate_formats=True
         )
 
     def read(self, event: Event) -> tuple[Request, dict[str, Any]]:
-        """The request and the handler's arguments. Raises Problem for everything that the contract does not allow."""
+        """The request and the handler's arguments. Raises Problem for anything the contract does not allow."""
         found: dict[str, Any] = {}
         request = Request(event, self.path, found)
         for name, argument in self.in_path:
@@ -100,13 +100,13 @@ class Operation:
         return request, found
 
     def _value(self, argument: str, text: str) -> Any:
-        """A number where one is wanted and the text is one; what is no number then fails the check of its type."""
+        """A number if the schema wants one and the text is one; any other text then fails the type check."""
         if argument not in self.integers or not (text.isascii() and text.isdigit()) or (text[0] == "0" and text != "0"):
             return text
         return int(text[:MAX_DIGITS])
 
     def _read_query(self, request: Request, found: dict[str, Any]) -> None:
-        known, unknown = self.in_query, f"is not a parameter here; known: {', '.join(self.in_query) or 'none'}"
+        known, unknown = self.in_query, f"unknown query parameter; this endpoint takes {', '.join(self.in_query) or 'none'}"
         problems = []
         for name, text in request.query():
             if name not in known:
@@ -122,7 +122,7 @@ class Operation:
         text = request.body()
         if self.body is None:
             if text.strip() not in ("", "{}"):
-                raise invalid("body", "is not read here")
+                raise invalid("body", "this endpoint takes no body")
         elif text:
             found[self.body] = {**self.defaults, **read_json(text)}
         elif self.defaults:
@@ -133,7 +133,7 @@ class Operation:
             if self.validator.is_valid(found):
                 return
             if self.body in found and _has_more_parts(found[self.body], MAX_PARTS):
-                raise invalid("body", "has more objects and fields than any request here needs")
+                raise invalid("body", "contains more objects and fields than any request needs")
             entries = [entry for error in self.validator.iter_errors(found) for entry in self._entries(error)]
         except UnicodeEncodeError:
             self._check(_without_half_pairs(found))
@@ -141,7 +141,7 @@ class Operation:
         except ValueError:
             # jsonschema-rs goes less deep than Python's parser.
             raise Problem(400, "The body is nested too deeply.") from None
-        # What is wrong with a field first is enough: a text that is too short need not be told its pattern as well.
+        # The first error of each field is enough: a string that is too short need not be told its pattern as well.
         raise all_invalid(list({entry["field"]: entry for entry in reversed(entries)}.values())[::-1])
 
     def _entry(self, path: Sequence[str | int], message: str) -> dict[str, str]:
@@ -152,11 +152,11 @@ class Operation:
     def _entries(self, error: ValidationError) -> list[dict[str, str]]:
         kind, details, path = error.kind.name, error.kind.as_dict(), error.instance_path
         if kind == "additionalProperties":
-            return [self._entry([*path, name], "is not known here") for name in details["unexpected"]]
+            return [self._entry([*path, name], "unknown field") for name in details["unexpected"]]
         if kind == "required":
             return [self._entry([*path, details["property"]], "is missing")]
         if kind == "type" and error.instance == HALF_PAIR:
-            return [self._entry(path, "must not hold half of a surrogate pair")]
+            return [self._entry(path, "must not contain half of a surrogate pair")]
         number = kind == "type" and path[0] in self.integers
         return [self._entry(path, DIGITS if number else _message(kind, details))]
 

@@ -1,7 +1,7 @@
-"""Keyset pages: a cursor is where the page before ended, bound to the list and the filters it was made for.
+"""Keyset pages: a cursor marks where the previous page ended, and is bound to the list and filters it was created for.
 
-It is no secret and gives no right to anything: the checksum keeps a cursor that was cut, altered or used with other filters
-from silently giving other rows.
+It is neither secret nor a permission: its checksum only keeps a cursor that was cut, altered or used with other filters from
+silently returning the wrong rows.
 """
 
 import base64
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from orders.requests import Request
 
 CHECKSUM_BYTES = 9
-# Lambda passes on at most 6 MB, measured after the runtime client has escaped the page within its own JSON.
+# A Lambda response has at most 6 MB, measured after the runtime client has escaped the page inside its own JSON.
 MAX_PAGE_BYTES = 4_000_000
-# An emoji becomes a surrogate pair in escapes.
+# An emoji is escaped as a surrogate pair.
 MAX_ESCAPED_BYTES = len(r"\ud83d\ude00")
 
 
 def page(request: "Request", rows: "list[Row]", limit: int) -> Response:
-    """A page of a list, ended early where its rows are large.
+    """A page of a list, which ends early if its rows are large.
 
     rows: up to limit + 1, each its sort keys and then its document as JSON text.
     """
@@ -41,7 +41,7 @@ def page(request: "Request", rows: "list[Row]", limit: int) -> Response:
 
 
 def _fitting(rows: "list[Row]") -> int:
-    """How many of the rows fit into an answer; at least one, which a single document always does."""
+    """How many of the rows fit into a response; at least one, since a single document always does."""
     if sum([len(row[-1]) for row in rows]) * MAX_ESCAPED_BYTES <= MAX_PAGE_BYTES:
         return len(rows)
     used = 0
@@ -53,12 +53,12 @@ def _fitting(rows: "list[Row]") -> int:
 
 
 def page_start(request: "Request", cursor: str | None, first: list[int]) -> list[int]:
-    """The sort keys after which a page begins; first: what comes before every row."""
+    """The sort keys after which a page begins. first: keys that sort before every row."""
     return first if cursor is None else decode_cursor(cursor, request.list_scope, len(first))
 
 
 def contains(text: str | None) -> str | None:
-    """A LIKE pattern for texts in lower case that contain this one, each of its characters literal."""
+    """A LIKE pattern for lower-case strings that contain this one, with every character taken literally."""
     if text is None:
         return None
     return "%" + text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
@@ -71,7 +71,7 @@ def encode_cursor(position: list[int], scope: str) -> str:
 
 
 def decode_cursor(cursor: str, scope: str, keys: int) -> list[int]:
-    """The position within a cursor that `encode_cursor` made for the same scope; a Problem for any other text."""
+    """The position in a cursor that `encode_cursor` created for the same scope; a Problem for any other text."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         checksum, payload = raw[:CHECKSUM_BYTES], raw[CHECKSUM_BYTES:]
@@ -79,7 +79,7 @@ def decode_cursor(cursor: str, scope: str, keys: int) -> list[int]:
     except (binascii.Error, ValueError):
         position = None
     if not isinstance(position, list) or len(position) != keys:
-        raise invalid("cursor", "is not a cursor of this list with these filters; begin again without one")
+        raise invalid("cursor", "is not a cursor of this list with these filters; start again without one")
     return position
 
 

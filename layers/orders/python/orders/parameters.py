@@ -1,4 +1,4 @@
-"""The types of the handlers' parameters. Only openapi.json is made from them: at run time that document does the checking."""
+"""The types of the handlers' parameters. openapi.json is built from them, and at run time that document does the validation."""
 
 from typing import Annotated
 
@@ -18,18 +18,20 @@ EmailFilter = Annotated[
         alias="email",
         max_length=254,
         pattern=PRINTABLE_OR_EMPTY,
-        description="Contained in the address, any letter case.",
+        description="Matches customers whose address contains this, in any letter case.",
     ),
 ]
 Limit = Annotated[int, Field(ge=1, le=200), Query(description="Rows per page.")]
-Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before.")]
+Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the previous page.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
         pattern=VISIBLE_ASCII,
-        description="1 to 255 visible ASCII characters, bare or quoted. Same key, path and body: the first answer again.",
+        description="1 to 255 visible ASCII characters, bare or quoted. The same key, path and body return the first answer.",
     ),
 ]
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="The change is made only while the ETag is one of these.")]
-IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="304 while the ETag is one of these.")]
+IfMatch = Annotated[
+    str | None, Header(alias="If-Match", description="The change is made only if the current ETag is one of these.")
+]
+IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="304 if the current ETag is one of these.")]

@@ -1,4 +1,4 @@
-"""A request as API Gateway hands it on, read strictly: what cannot be decoded is refused, never guessed."""
+"""A request as API Gateway passes it on, decoded strictly: what cannot be decoded is refused, never guessed."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from orders.errors import Problem, invalid
 
 JSON = "application/json"
 MAX_QUERY_FIELDS = 50
-# The largest order that fits the contract, every character of it escaped, has 425 KB.
+# The largest valid order, with every character escaped, takes 425 KB.
 MAX_BODY_BYTES = 512 * 1024
 MAX_CALLER_LENGTH = 255
 
@@ -51,11 +51,11 @@ class Request:
             raise Problem(400, f"The query string has more than {MAX_QUERY_FIELDS} parameters.") from None
 
     def body(self) -> str:
-        """Its text, or nothing. Raises Problem for a body that is too large or no text."""
+        """Its text, or an empty string. Raises Problem if the body is too large or not text."""
         body: str = self.event.get("body") or ""
         if not body:
             return ""
-        # Base64 makes four characters of three bytes.
+        # Base64 turns three bytes into four characters.
         encoded = self.event.get("isBase64Encoded", False)
         if (len(body) * 3 // 4 if encoded else len(body.encode("utf-8", "surrogatepass"))) > MAX_BODY_BYTES:
             raise Problem(413, f"A body has at most {MAX_BODY_BYTES // 1024} KB.")
@@ -68,9 +68,9 @@ class Request:
 
     @property
     def caller(self) -> str | None:
-        """Who is told apart from others: the token's subject, or None where the API runs without authorization.
+        """Who makes the request: the token's subject, or None where the API runs without authorization.
 
-        A subject that could not be kept (OpenID Connect allows 255 characters, JWT any text) is told apart by its hash.
+        A subject that cannot be stored (OpenID Connect allows 255 characters, JWT any string) is represented by its hash.
         """
         authorizer = self.event["requestContext"].get("authorizer")
         subject: str | None = authorizer["jwt"]["claims"].get("sub") if authorizer else None
@@ -101,7 +101,7 @@ class Request:
 
 
 def read_json(text: str) -> dict[str, Any]:
-    """The object that a body holds. Raises Problem: 400 for what is no JSON, 422 for what no request needs."""
+    """The JSON object in a body. Raises Problem: 400 if it is not JSON, 422 if it is not an object."""
     try:
         body = json.loads(text, object_pairs_hook=_read_object, parse_constant=_refuse_constant, parse_float=_fraction)
     except RecursionError:
@@ -110,7 +110,7 @@ def read_json(text: str) -> dict[str, Any]:
         raise Problem(400, f"The body is not valid JSON: it cannot be read from character {error.pos} on.") from None
     except ValueError:
         # Python's limit for the digits of an integer.
-        raise invalid("body", "has a number with more digits than any number here") from None
+        raise invalid("body", "contains a number with too many digits") from None
     if not isinstance(body, dict):
         raise invalid("body", "must be a JSON object")
     return body
@@ -128,5 +128,5 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _fraction(_: str) -> float:
-    """To JSON Schema 1.0 is an integer. No number of this contract has a fraction, so any of them stands for all."""
+    """JSON Schema takes 1.0 for an integer. No number in this contract has a fraction, so any fraction stands for all."""
     return 0.5

@@ -1,4 +1,4 @@
-"""Answers in the form that Lambda hands on to API Gateway."""
+"""Responses in the form that API Gateway expects from a function."""
 
 import json
 from typing import Any
@@ -7,14 +7,14 @@ from orders.errors import Problem
 from orders.requests import JSON
 
 PROBLEM_JSON = "application/problem+json"
-# Nearly every answer holds personal data. The few that may be kept say so.
+# Nearly every response contains personal data. The few that may be cached override this.
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 Response = dict[str, Any]
 
 
 def response(status: int, content_type: str | None, body: str, headers: dict[str, str]) -> Response:
-    """content_type: None where there is no body."""
+    """content_type: None if there is no body."""
     typed = {"Content-Type": content_type} if content_type else {}
     return {"statusCode": status, "headers": {**HEADERS, **typed, **headers}, "body": body, "isBase64Encoded": False}
 
@@ -27,7 +27,7 @@ def json_response(body: str, *, etag: str | None = None, status: int = 200, **he
 
 
 def message_response(status: int, message: str) -> Response:
-    """In the form of what API Gateway answers itself."""
+    """In the form of API Gateway's own responses."""
     return response(status, JSON, json.dumps({"message": message}, separators=(",", ":")), {})
 
 
@@ -36,7 +36,7 @@ def problem_response(problem: Problem) -> Response:
 
 
 def conditional_response(body: str, etag: str, if_none_match: str | None) -> Response:
-    """The document, or 304 to a client that has it already."""
+    """The document, or 304 for a client that already has it."""
     if if_none_match is not None and (if_none_match.strip() == "*" or etag in etags(if_none_match, weak=True)):
         return response(304, None, "", {"ETag": etag})
     return json_response(body, etag=etag)
@@ -49,5 +49,5 @@ def etags(header: str, *, weak: bool = False) -> list[str]:
 
 
 def if_match_tags(if_match: str | None) -> list[str] | None:
-    """What the statement compares the ETag with; None where any will do."""
+    """What the statement compares the ETag with; None if any will do."""
     return None if if_match is None or if_match.strip() == "*" else etags(if_match)

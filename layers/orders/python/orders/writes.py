@@ -1,6 +1,6 @@
 """The two shapes of a write: creating under an idempotency key, and changing an order.
 
-Both are one statement in the usual case. Why something was refused is looked up only afterwards.
+Each is usually a single statement. The reason for a refusal is looked up only afterwards.
 """
 
 import json
@@ -16,7 +16,7 @@ from orders.requests import Request
 from orders.responses import Response, if_match_tags, json_response
 
 MAX_KEY_LENGTH = 255
-# Each lost race means that somebody else's change went through, so this many in a row need that many other writers.
+# Each lost race means that another change went through, so losing this many in a row takes that many other writers.
 CHANGE_ATTEMPTS = 100
 
 STORED_ANSWER = """
@@ -41,10 +41,10 @@ def create(
     status: int = 201,
     **params: Any,
 ) -> Response | None:
-    """201 (or status) with what the statement made, or the first answer again; None when the statement made nothing.
+    """201 (or status) with what the statement created, or the first answer again; None if it created nothing.
 
-    The statement gets caller, path, key and request_hash beside params, stores its answer in idempotency_keys where key is not
-    null, and returns one row: location, etag, body. A key that exists makes it fail as a whole.
+    The statement gets caller, path, key and request_hash besides params, stores its answer in idempotency_keys if key is not
+    null, and returns one row: location, etag, body. If the key already exists, the whole statement fails.
     """
     key = _unquoted(idempotency_key)
     identity: dict[str, Any] = {"caller": request.caller or "", "path": request.path, "key": key}
@@ -52,7 +52,7 @@ def create(
     try:
         rows = database.run(sql, repeatable=key is not None, **identity, request_hash=request_hash, **params)
     except DatabaseError:
-        # The key may have been used before; what the statement ran into first does not matter then.
+        # The key may have been used before; then it does not matter what the statement ran into first.
         if key is None or not (stored := database.run(STORED_ANSWER, repeatable=True, **identity)):
             raise
         return _replay(stored[0], request_hash, status)
@@ -80,12 +80,12 @@ def change_order(
     *,
     becomes: str | None = None,
 ) -> Response:
-    """Changes an order by one statement that expects the order as it was when the statement began.
+    """Changes an order with one statement, which expects the order to be as it was when the statement began.
 
-    attempt runs the statement and gives None when it changed nothing. An order with the status that it should get is answered
-    whatever its ETag: a client that did not hear of its own success asks again with the tag from before. Otherwise explain
-    gets the order as it is now and raises a Problem, or returns when nothing speaks against the change: another writer was
-    faster, and it is tried again.
+    attempt runs the statement and returns None if it changed nothing. An order that already has the status `becomes` is
+    returned whatever its ETag: a client that missed the answer to its own request retries with the earlier tag. Otherwise
+    explain gets the order as it is now and raises a Problem, or returns if nothing prevents the change: another writer was
+    faster, and the statement is tried again.
     """
     expected = if_match_tags(if_match)
     for _ in range(CHANGE_ATTEMPTS):
@@ -104,12 +104,12 @@ def change_order(
 
 
 def transition_order(request: Request, order_id: int, if_match: str | None, *, action: str, becomes: str) -> Response:
-    """The order after the action; also when it had happened already. 409 when the order's status does not allow it."""
+    """The order after the action, even if it had already happened. 409 if the order's status does not allow it."""
 
     def attempt() -> Response | None:
         rows = database.run(
             TRANSITION,
-            # Done twice it finds itself done, and says so.
+            # The second time it finds that it has already happened, and says so.
             repeatable=True,
             order_id=order_id,
             action=action,
@@ -137,7 +137,7 @@ def refuse_unless_pending(order: OrderState) -> None:
 
 
 def body_hash(body: Mapping[str, Any]) -> str:
-    """The same for bodies that mean the same, however they are spelt."""
+    """Equal for bodies that mean the same, however they are written."""
     return sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 

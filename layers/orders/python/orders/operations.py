@@ -14,11 +14,9 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 from orders.errors import Problem, all_invalid, invalid
 from orders.files import read_beside
 from orders.limits import PATTERN_MESSAGES
-from orders.requests import JSON, Event, Request, read_json
+from orders.requests import JSON, MAX_DIGITS, Event, Request, read_json
 
 SCHEMA = re.compile(r'"#/components/schemas/(\w+)"')
-# Enough for every valid number and for one that is too large; converting many more digits takes Python long.
-MAX_DIGITS = 17
 # An order of 500 items has 2,002 fields and entries. Errors in twice as many are not worth listing one by one.
 MAX_PARTS = 4_000
 # An argument is the first level, a field of an order's item the fourth. Nothing deeper than this is a field.

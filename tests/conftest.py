@@ -1,6 +1,8 @@
 """One PostgreSQL and one SQS server for the whole run; every test begins with an empty database."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import boto3
@@ -10,6 +12,9 @@ from moto.server import ThreadedMotoServer
 from local.postgres import EmbeddedPostgres
 from tests.harness import Clients, Database, Service
 from tests.oldest import OldestPostgres
+
+OWN_FOLDER = pytest.StashKey[str]()
+PASSED = pytest.StashKey[bool]()
 
 # Settings come from the fixtures alone, never from the developer's shell.
 os.environ.update(
@@ -26,6 +31,24 @@ os.environ.update(
         "STAGE": "test",
     }
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Each run has a temporary folder of its own: pytest's is shared by all runs of a user, each of which clears up in it."""
+    if config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="orders-tests-")
+        config.stash[OWN_FOLDER] = config.option.basetemp
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[PASSED] = exitstatus == pytest.ExitCode.OK
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """What a failed test left behind stays."""
+    if OWN_FOLDER in config.stash and config.stash.get(PASSED, False):
+        shutil.rmtree(config.stash[OWN_FOLDER], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -108,14 +108,18 @@ def test_next_can_be_fetched_as_it_is(laptop: Laptop) -> None:
 
 
 def test_an_idle_cloud_is_small(tmp_path: Path) -> None:
-    """Proportional set size of everything, after a seed run and with the functions that it used still warm."""
+    """Proportional set size of everything, after a seed run and with the functions that it used still warm.
+
+    How many of those there are depends on the machine, so each has its share. 245 MB with four of them, when this was written.
+    """
     with Laptop(tmp_path) as laptop:
         laptop.finished(laptop.seed(customers=1000))
         laptop.get("/api/orders/")
         processes = [psutil.Process(laptop.process.pid), *laptop.processes()]
         megabytes = sum(process.memory_full_info().pss for process in processes) / 2**20
-        print(f"{megabytes:.0f} MB, {len(laptop.processes('awslambdaric'))} functions warm")
-        assert megabytes < 400
+        warm = len(laptop.processes("awslambdaric"))
+        print(f"{megabytes:.0f} MB, {warm} functions warm")
+        assert megabytes < 150 + 60 * warm
 
 
 def test_a_second_one_on_the_same_port_or_folder_says_so_in_one_line(laptop: Laptop, tmp_path: Path) -> None:

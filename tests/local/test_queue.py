@@ -63,9 +63,9 @@ def deliver(
         for body in bodies:
             await asyncio.to_thread(queue.client.send_message, QueueUrl=queue.url, MessageBody=body)
         async with asyncio.timeout(30):
-            while not until():
+            # Once the queue is empty nothing more can come.
+            while not until() or waiting(queue, queue.url):
                 await asyncio.sleep(0.05)
-        await asyncio.sleep(0.3)
         await poller.stop()
 
     asyncio.run(scenario())
@@ -110,7 +110,7 @@ def test_a_poller_that_is_killed_in_flight_leaves_its_messages_to_the_next(queue
     class Stuck(RecordingWorker):
         async def invoke(self, event: Any) -> Result:
             await super().invoke(event)
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
             raise AssertionError
 
     stuck = Stuck(lambda bodies: [])

@@ -17,6 +17,7 @@ from local import peer, runtime
 from local.cloud import RUNTIME_CLIENT
 from local.console import Console
 from local.runtime import MAX_ENVIRONMENTS, EventTooLarge, FunctionPool, Launch, Result, lambda_environment
+from tests.servers import wait_until
 
 ECHO = "def handler(event, context):\n    return {'event': event, 'id': context.aws_request_id}\n"
 
@@ -84,13 +85,21 @@ def test_one_environment_serves_one_after_the_other(tmp_path: Path) -> None:
 
 
 def test_more_at_once_get_more_environments_up_to_a_few(tmp_path: Path) -> None:
-    source = "import os, time\ndef handler(event, context):\n    time.sleep(0.5)\n    return os.getpid()\n"
+    source = f"""
+        import os, pathlib, time
+        def handler(event, context):
+            # The first ones wait for each other, so that none can serve twice before all have begun.
+            pathlib.Path(f"here.{{os.getpid()}}").touch()
+            while len(list(pathlib.Path(".").glob("here.*"))) < {MAX_ENVIRONMENTS}:
+                time.sleep(0.01)
+            return os.getpid()
+    """
 
     async def scenario(function: FunctionPool) -> list[Any]:
         results = await asyncio.gather(*(function.invoke(None) for _ in range(MAX_ENVIRONMENTS + 3)))
         return [result.json for result in results]
 
-    answers = Bench(tmp_path, source).run(scenario)
+    answers = Bench(tmp_path, source, timeout=60).run(scenario)
     assert len(answers) == MAX_ENVIRONMENTS + 3
     assert len(set(answers)) == MAX_ENVIRONMENTS
 
@@ -166,16 +175,25 @@ def test_an_idle_environment_goes_and_the_next_request_starts_another(tmp_path: 
 
 
 def test_a_change_lets_running_work_finish(tmp_path: Path) -> None:
-    source = "import time\ndef handler(event, context):\n    time.sleep(0.5)\n    return 'old'\n"
+    source = """
+        import pathlib, time
+        def handler(event, context):
+            pathlib.Path("begun").touch()
+            while not pathlib.Path("changed").exists():
+                time.sleep(0.01)
+            return 'old'
+    """
 
     async def scenario(function: FunctionPool) -> tuple[Any, Any]:
         running = asyncio.create_task(function.invoke(None))
-        await asyncio.sleep(0.4)
+        await asyncio.to_thread(wait_until, (tmp_path / "begun").exists, "The first invocation")
         (tmp_path / "handler.py").write_text("def handler(event, context):\n    return 'new'\n")
         await function.recycle()
-        return (await function.invoke(None)).json, (await running).json
+        new = (await function.invoke(None)).json
+        (tmp_path / "changed").touch()
+        return new, (await running).json
 
-    assert Bench(tmp_path, source).run(scenario) == ("new", "old")
+    assert Bench(tmp_path, source, timeout=60).run(scenario) == ("new", "old")
 
 
 QUOTES = 2  # around a text that is JSON

@@ -1,17 +1,17 @@
-"""The laptop cloud: the whole order service on this machine, without Docker and without an AWS account.
+"""The laptop cloud: the whole order service on this machine, without Docker or an AWS account.
 
 Settings, all optional, as environment variables:
 
   PORT=8000            the gateway's port on 127.0.0.1
   DATABASE_URL=…       postgresql://owner:password@host:port/database, instead of the embedded server
-  AUTH=on              tokens are required as in the cloud; a local issuer prints two
-  JWT_ISSUER=…         an issuer elsewhere instead (with JWT_AUDIENCE)
-  CORS_ORIGINS=…       origins whose pages may call, separated by commas; of this machine (http://localhost:* …) unless set
-  ALLOWED_HOSTS=…      further names that the gateway answers to, separated by commas: those of a tunnel or a proxy
+  AUTH=on              requires tokens, as in the cloud; a local issuer prints two
+  JWT_ISSUER=…         an external issuer instead (with JWT_AUDIENCE)
+  CORS_ORIGINS=…       origins whose pages may call, separated by commas; by default this machine's (http://localhost:* …)
+  ALLOWED_HOSTS=…      further host names that the gateway answers to, separated by commas: those of a tunnel or a proxy
   QUEUE_CHAOS=…        what the queue does to messages: duplicate, delay, reorder, separated by commas
   LOG_LEVEL=INFO       DEBUG also shows metrics
-  SEED_MAX_UNFINISHED_ROWS=50000000  what seed runs may have waiting to be made, all together
-  LOCAL_FOLDER=.local  where data, keys and logs are kept
+  SEED_MAX_UNFINISHED_ROWS=50000000  how many rows all seed runs together may still have to create
+  LOCAL_FOLDER=.local  where data, keys and logs are stored
 """
 
 import asyncio
@@ -24,7 +24,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# So that `python -m local` works without the Makefile's PYTHONPATH, too.
+# So that `python -m local` also works without the Makefile's PYTHONPATH.
 sys.path.insert(0, str(Path(__file__).parents[1] / "layers" / "orders" / "python"))
 
 from local.cloud import CannotStart, Cloud, Settings
@@ -38,15 +38,15 @@ ORIGIN = re.compile(r"https?://([\w.-]+|\[[\da-f:]+\])(:(\d+|\*))?")
 
 
 def settings() -> Settings:
-    """From the environment. Raises CannotStart for a value that makes no sense."""
+    """From the environment. Raises CannotStart for an invalid value."""
     environment = os.environ
     defaults = Settings()
     if (port := environment.get("PORT", "8000")) and not port.isdigit():
-        raise CannotStart(f"PORT has to be a number, not {port!r}")
+        raise CannotStart(f"PORT must be a number, not {port!r}")
     if environment.get("AUTH", "off") not in ("on", "off"):
-        raise CannotStart(f"AUTH has to be on or off, not {environment['AUTH']!r}")
+        raise CannotStart(f"AUTH must be on or off, not {environment['AUTH']!r}")
     if not (unfinished := environment.get("SEED_MAX_UNFINISHED_ROWS", str(defaults.seed_max_unfinished_rows))).isdigit():
-        raise CannotStart(f"SEED_MAX_UNFINISHED_ROWS has to be a number, not {unfinished!r}")
+        raise CannotStart(f"SEED_MAX_UNFINISHED_ROWS must be a number, not {unfinished!r}")
     try:
         chaos = Chaos.parse(environment.get("QUEUE_CHAOS", ""))
     except ValueError as reason:
@@ -72,7 +72,7 @@ def _list(variable: str, default: tuple[str, ...], form: re.Pattern[str], exampl
     values = tuple(value.strip().lower() for value in text.split(",") if value.strip())
     for value in values:
         if not form.fullmatch(value):
-            raise CannotStart(f"{variable} has to be {examples}, separated by commas, not {value!r}")
+            raise CannotStart(f"{variable} must be {examples}, separated by commas, not {value!r}")
     return values
 
 
@@ -122,13 +122,13 @@ def ready_message(cloud: Cloud) -> str:
 
 @contextlib.contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Two clouds must not share a folder of data."""
+    """Two clouds must not share a data folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as reason:
-            raise CannotStart(f"The laptop cloud already runs in {folder}") from reason
+            raise CannotStart(f"The laptop cloud is already running in {folder}") from reason
         yield
 
 

@@ -18,11 +18,11 @@ KEY_ID = "local-1"
 KEY_BITS = 2048
 TOKEN_SECONDS = 12 * 3600
 JWKS_PATH = "/.well-known/jwks.json"
-ALGORITHM = "RS256"  # the only family that the service accepts
+ALGORITHM = "RS256"  # HTTP APIs accept RSA only
 
 
 class Issuer:
-    """Signs tokens with a key of its own and publishes the public half as a JWKS."""
+    """Signs tokens with its own key and publishes the public half as a JWKS."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.url = url
@@ -46,7 +46,7 @@ class Issuer:
         return jwt.PyJWKSet.from_dict(self.documents()[JWKS_PATH])
 
     def answer(self, request: HttpRequest) -> HttpResponse | None:
-        """What the issuer serves beside the API: its documents, and tokens. None for any other path."""
+        """What the issuer serves next to the API: its documents, and tokens. None for any other path."""
         if request.method == "GET" and request.raw_path in self.documents():
             return _json(200, self.documents()[request.raw_path])
         # The path that openapi.json names, so that the documentation page can authorize itself.
@@ -55,7 +55,7 @@ class Issuer:
         return None
 
     def _grant(self, form: dict[str, str]) -> HttpResponse:
-        """Client credentials, whoever asks."""
+        """Client credentials, without checking who asks."""
         if form.get("grant_type") != "client_credentials":
             return _json(400, {"error": "unsupported_grant_type"})
         token = self.token(form.get("scope", "").split(), form.get("client_id", "laptop"))
@@ -77,7 +77,7 @@ class Issuer:
 
 @dataclass(frozen=True)
 class Authorizer:
-    """Signature by JWKS and kid, issuer, audience (client_id where there is none), times, and then the route's scopes."""
+    """Checks signature (by JWKS and kid), issuer, audience (or client_id if there is none), times, and the route's scopes."""
 
     issuer: str
     audience: str
@@ -90,7 +90,7 @@ class Authorizer:
         try:
             claims = self._claims(authorization.removeprefix("Bearer ").strip())
             granted = _words(claims.get("scope", claims.get("scp", "")))
-        except Exception as reason:  # whatever a token makes the code stumble over, it does not let anybody in
+        except Exception as reason:  # no token gets in by making this code fail
             return message(401, "Unauthorized", ("www-authenticate", _challenge("", "invalid_token", str(reason))))
         if not set(scopes) & set(granted):
             challenge = _challenge(" ".join(scopes), "insufficient_scope", "the token lacks every scope of this route")
@@ -109,8 +109,8 @@ class Authorizer:
 
 
 def fetch_keys(issuer: str) -> jwt.PyJWKSet:
-    """The keys of an issuer elsewhere, by its OpenID configuration."""
-    from urllib.request import urlopen  # noqa: PLC0415 - only with an issuer elsewhere
+    """The keys of an external issuer, found through its OpenID configuration."""
+    from urllib.request import urlopen  # noqa: PLC0415 - only needed for an external issuer
 
     with urlopen(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=10) as answer:  # noqa: S310
         jwks_uri = json.load(answer)["jwks_uri"]
@@ -135,7 +135,7 @@ def _json(status: int, document: Any) -> HttpResponse:
 
 
 def _challenge(scope: str, error: str, description: str) -> str:
-    # The description may quote the token, which may hold line breaks.
+    # The description may quote the token, which may contain line breaks.
     safe = "".join(character if " " <= character <= "~" else "?" for character in description.replace('"', "'"))
     return f'Bearer scope="{scope}" error="{error}" error_description="{safe}"'
 
@@ -149,7 +149,7 @@ def _words(value: Any) -> list[str]:
 
 
 def _claim_text(value: Any) -> str:
-    """Every claim reaches a function as text; a list in brackets, as the service writes it."""
+    """Every claim reaches a function as text; a list is in brackets, as API Gateway writes it."""
     if isinstance(value, list):
         return f"[{' '.join(map(str, value))}]"
     return json.dumps(value) if isinstance(value, dict | bool) else str(value)

@@ -1,4 +1,4 @@
-"""The laptop cloud: database, functions, queue and gateway, started in order and stopped in the opposite one."""
+"""The laptop cloud: database, functions, queue and gateway, started in order and stopped in reverse order."""
 
 import asyncio
 import hmac
@@ -27,19 +27,19 @@ from local.web import web_server
 from orders.messages import run_message
 
 LAYER = ROOT / "layers" / "orders" / "python"
-# Where AWS's native client does not exist (macOS, Windows) its bootstrap runs on ours.
+# Where AWS's native client does not exist (macOS, Windows), its bootstrap runs on ours.
 RUNTIME_CLIENT = Path(__file__).parent / "runtime_client"
 TICK_SECONDS = 0.5
 UNFINISHED_RUNS = "SELECT id::text FROM unfinished_seed_runs"
 
 
 class CannotStart(Exception):
-    """The message is for the person at the terminal."""
+    """The message is shown to the user at the terminal."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the cloud is started; `python -m local --help` says where each comes from."""
+    """How the cloud is started; `python -m local --help` lists the variables that they come from."""
 
     folder: Path = ROOT / ".local"
     port: int = 8000
@@ -52,7 +52,7 @@ class Settings:
     chaos: Chaos = field(default_factory=Chaos)
     log_level: str = "INFO"
     seed_max_unfinished_rows: int = 50_000_000
-    # Replaced by the tests of deployed code, which start what CDK packed instead of what stands in functions/.
+    # Set by the tests of the deployment artefact, which run what CDK packaged instead of the sources in functions/.
     launch: Callable[[Function, dict[str, str]], Launch] | None = None
 
 
@@ -74,7 +74,7 @@ class Cloud:
 
     @property
     def role_password(self) -> str:
-        """Of the functions' roles. Made from the owner's, so that two clouds on one server do not lock each other out."""
+        """For the functions' roles. Derived from the owner's, so that two clouds on one server do not lock each other out."""
         return hmac.new(self.database.password.encode(), b"orders roles", "sha256").hexdigest()
 
     async def start(self) -> None:
@@ -129,7 +129,7 @@ class Cloud:
         return self.embedded.start()
 
     def _load_functions(self) -> None:
-        """Adds what is new, replaces what has other settings, drops what is gone."""
+        """Adds new functions and updates the settings of known ones."""
         launch = self.settings.launch or _launch_from_source
         for function in load_functions():
             known = self.functions.get(function.name)
@@ -159,24 +159,24 @@ class Cloud:
     async def _migrate(self) -> None:
         migration = self.functions["migrate_database"]
         result = await migration.invoke({})
-        await migration.stop()  # it will not be needed again soon, and holds the owner's password
+        await migration.stop()  # not needed again soon, and it holds the owner's password
         if result.failed:
             raise CannotStart(f"The database could not be migrated: {result.json.get('errorMessage')}")
         for name in result.json["applied"]:
             self.console.line("migrate_database", f"ran {name}")
 
     def _resend_unfinished_runs(self) -> None:
-        """Stands in for the durability of SQS: moto forgets its messages when it ends. Sent twice, they do no harm."""
+        """Stands in for the durability of SQS: moto forgets its messages when it stops. Sending one twice does no harm."""
         assert self.queue is not None
         connection = self.database.connect()
         for [run] in connection.run(UNFINISHED_RUNS):
             self.queue.client.send_message(QueueUrl=self.queue.url, MessageBody=run_message(run))
-            self.console.line("queue", f"seed run {run} goes on")
+            self.console.line("queue", f"seed run {run} continues")
         connection.close()
 
     async def _serve(self, listening: socket.socket) -> None:
         self.web = web_server(self.gateway)
-        # Signals are handled once for everything, not by the web server.
+        # Signals are handled once for the whole cloud, not by the web server.
         self.serving = asyncio.create_task(self.web._serve([listening]))
         while not self.web.started:
             if self.serving.done():
@@ -185,11 +185,11 @@ class Cloud:
             await asyncio.sleep(0.01)
 
     async def _supervise(self) -> None:
-        """Brings PostgreSQL back when it ends, and lets idle environments go."""
+        """Restarts PostgreSQL when it has ended, and stops idle environments."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
             if self.embedded is not None and self.embedded.ended():
-                self.console.problem("postgres", "The server ended; starting it again")
+                self.console.problem("postgres", "The server has ended; restarting it")
                 with suppress(PostgresFailed):
                     await asyncio.to_thread(self.embedded.restart)
             for function in self.functions.values():
@@ -238,11 +238,11 @@ class Cloud:
 
 
 def _launch_from_source(function: Function, variables: dict[str, str]) -> Launch:
-    """The function's folder as it stands, with the layer on the path and third-party packages from this interpreter."""
+    """The function's folder as it is, with the layer on the path and third-party packages from this interpreter."""
     paths = [LAYER] if sys.platform == "linux" else [LAYER, RUNTIME_CLIENT]
     environment = {
         **lambda_environment(function, function.folder),
-        # Bytecode beside neither the sources nor in every cold start.
+        # Bytecode is neither written next to the sources nor compiled again in every cold start.
         "PYTHONPYCACHEPREFIX": str(ROOT / ".local" / "bytecode"),
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         **variables,
@@ -251,7 +251,7 @@ def _launch_from_source(function: Function, variables: dict[str, str]) -> Launch
 
 
 def listen(port: int) -> socket.socket:
-    # The protocol is named because asyncio turns off Nagle's delay, 40 ms an answer, only where it is.
+    # The protocol is explicit because asyncio only then turns off Nagle's algorithm, which delays each answer by 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -259,6 +259,6 @@ def listen(port: int) -> socket.socket:
     except OSError as reason:
         listening.close()
         raise CannotStart(
-            f"Port {port} is taken. Stop what listens there, or choose another: PORT={port + 1} make run"
+            f"Port {port} is in use. Stop the program that listens there, or choose another port: PORT={port + 1} make run"
         ) from reason
     return listening

@@ -1,4 +1,4 @@
-"""What the terminal shows: one tidy line for each thing that happened, with the name of the function it happened in."""
+"""What the terminal shows: one tidy line per event, with the name of the function in which it happened."""
 
 import json
 import os
@@ -10,7 +10,7 @@ QUIET_LEVELS = ("DEBUG",)
 RESET, DIM, RED, GREEN = "\033[0m", "\033[2m", "\033[31m", "\033[32m"
 # What awslambdaric puts into tracebacks instead of line breaks and indentation.
 RUNTIME_LINE_BREAK, RUNTIME_INDENT = "\r", "\u00a0"
-# What Powertools' Logger adds to every line and nobody at a terminal asks for.
+# What Powertools' Logger adds to every line and a developer at a terminal does not need.
 LOGGER_FIELDS = {
     "level",
     "location",
@@ -45,7 +45,7 @@ class Console:
         self.line(function, f"{method} {path} → {status} in {milliseconds:.1f} ms", RED if status >= 500 else GREEN)
 
     def function_output(self, name: str, text: str) -> None:
-        """A line that a function printed: a log record, a metric, a traceback of the runtime, or anything."""
+        """A line that a function printed: a log record, a metric, a traceback of the runtime, or anything else."""
         record = _json_object(text)
         if record is None:
             self.line(

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 API_ID = "local"
-# What the service hands on as text; everything else, and what is not UTF-8, as base64.
+# What API Gateway passes on as text; everything else, and what is not UTF-8, is passed on as base64.
 TEXT_TYPES = ("application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")
 
 
@@ -38,7 +38,7 @@ class HttpResponse:
 
 
 def message(status: int, text: str, *headers: tuple[str, str]) -> HttpResponse:
-    """An answer that API Gateway gives itself."""
+    """An answer that API Gateway itself gives."""
     return HttpResponse(
         status, [("content-type", "application/json"), *headers], json.dumps({"message": text}, separators=(",", ":")).encode()
     )
@@ -47,7 +47,7 @@ def message(status: int, text: str, *headers: tuple[str, str]) -> HttpResponse:
 def http_event(
     request: HttpRequest, route_key: str, path_parameters: dict[str, str], request_id: str, authorizer: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """What the function gets. `rawPath` is decoded, `rawQueryString` is not: so it is with HTTP APIs."""
+    """What the function gets. As in HTTP APIs, `rawPath` is decoded and `rawQueryString` is not."""
     now = time.time()
     host = request.header("host") or "localhost"
     path = unquote(request.raw_path)
@@ -97,7 +97,7 @@ def http_event(
 
 
 def http_response(answer: Any) -> HttpResponse:
-    """The response that a function's answer describes. Raises ValueError when it describes none."""
+    """The response that a function's answer describes. Raises ValueError if it describes none."""
     if not isinstance(answer, dict) or "statusCode" not in answer:
         return HttpResponse(200, [("content-type", "application/json")], json.dumps(answer).encode())
     status = int(answer["statusCode"])

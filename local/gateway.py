@@ -1,4 +1,4 @@
-"""The HTTP API: routes requests to functions as API Gateway does, and answers itself as API Gateway does."""
+"""The HTTP API: routes requests to functions, and answers others itself, as API Gateway does."""
 
 import base64
 import time
@@ -14,7 +14,7 @@ from local.guard import Guard
 from local.routing import Router
 from local.runtime import EventTooLarge, FunctionPool
 
-# The service's quotas.
+# API Gateway's quotas.
 MAX_BODY_BYTES = 10 * 1024 * 1024
 MAX_HEAD_BYTES = 10_240
 
@@ -23,11 +23,11 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class BodyTooLarge(Exception):
-    """The request's body is over the service's quota."""
+    """The request's body exceeds API Gateway's quota."""
 
 
 class ClientGone(Exception):
-    """The connection ended before the request did. What there is of it must not be acted on."""
+    """The connection ended before the request did. The part that arrived must not be acted on."""
 
 
 class Gateway:
@@ -83,7 +83,7 @@ class Gateway:
         return await self._invoke(self.pools[match.function], request, event)
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
-        """Of what is not looked at any further: too long a head, or a request that some page in a browser sent."""
+        """For a request that is not looked at any further: its head is too long, or a foreign page in a browser sent it."""
         headers = sum(len(name) + len(value) for name, value in request.headers)
         if headers + len(request.raw_path) + len(request.query) > MAX_HEAD_BYTES:
             return message(431, "Request Header Fields Too Large")
@@ -104,7 +104,7 @@ class Gateway:
         except EventTooLarge:
             response = message(413, "Request Entity Too Large")
         except (ValueError, TypeError, AttributeError) as reason:
-            self.console.problem(name, f"The answer is not one that API Gateway understands: {reason}")
+            self.console.problem(name, f"API Gateway would not understand the answer: {reason}")
             response = message(500, "Internal Server Error")
         query = f"?{request.query}" if request.query else ""
         self.console.request(

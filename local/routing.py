@@ -17,15 +17,15 @@ class Match(NamedTuple):
 
 
 class Router:
-    """Every route and its twin `<path>/{proxy+}`, which takes a trailing slash."""
+    """Every route and its twin `<path>/{proxy+}`, which accepts a trailing slash."""
 
     def __init__(self, functions: Iterable[Function]) -> None:
-        """The most specific first: /orders/summary before /orders/{order_id}, and either before /orders with more behind it."""
+        """The most specific first: /orders/summary before /orders/{order_id}, and both before /orders/{proxy+}."""
         routes = [(route, route.path.strip("/").split("/"), known.name) for known in functions for route in known.routes]
         self.routes = sorted(routes, key=lambda known: (-len(known[1]), known[0].path.count("{")))
 
     def match(self, method: str, raw_path: str) -> Match | None:
-        """raw_path: as it came over the wire."""
+        """raw_path: as it arrived over the wire."""
         parts = [unquote(part) for part in raw_path.removeprefix("/").split("/")]
         for exact in (True, False):
             for route, pattern, function in self.routes:

@@ -1,9 +1,9 @@
 """The Lambda service: execution environments under AWS's runtime client, behind the Runtime API (2018-06-01).
 
-An environment is a process that asks `/runtime/invocation/next` for work, one invocation at a time. Each has a Runtime API
-server of its own on a free port, so that a request tells by its port which environment it comes from. Nobody but that process
-gets an answer: an invocation carries its client's bearer token. The runtime client keeps one connection, so this costs 1 to
-2 ms in a cold start and nothing in an invocation.
+An environment is a process that asks `/runtime/invocation/next` for work, one invocation at a time. Each has its own Runtime
+API server on a free port, so that the port tells which environment a request comes from. No other process
+gets an answer, as an invocation carries its client's bearer token. The runtime client keeps one connection, so this costs 1 to
+2 ms per cold start and nothing per invocation.
 """
 
 import asyncio
@@ -27,27 +27,27 @@ from local.peer import is_held_by
 from local.postgres import end_with_parent
 
 API = "/2018-06-01/runtime"
-# Two cores: more environments of one function would only wait for each other.
+# For a laptop with two cores: more environments of one function would only wait for each other.
 MAX_ENVIRONMENTS = 4
-# An environment goes when it had nothing to do for this long, as in Lambda: a laptop's memory is not ours to keep.
+# An environment that has been idle for this long is stopped, as in Lambda: a laptop's memory is not ours to keep.
 IDLE_SECONDS = 120
 INIT_SECONDS = 20
 STOP_SECONDS = 2
 READ_BYTES = 64 * 1024
-# Lambda's own: an answer may be a little larger than an event.
+# Lambda's own limits: an answer may be a little larger than an event.
 MAX_EVENT_BYTES = 6 * 1024 * 1024
 MAX_RESPONSE_BYTES = MAX_EVENT_BYTES + 100
-# moto knows real regions only.
+# moto only knows real regions.
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 
 
 class EventTooLarge(Exception):
-    """Lambda does not take the event; its Invoke API answers RequestEntityTooLargeException."""
+    """Lambda refuses the event; its Invoke API answers RequestEntityTooLargeException."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an invocation came to: the function's JSON, or Lambda's error document."""
+    """The outcome of an invocation: the function's JSON, or Lambda's error document."""
 
     payload: bytes
     failed: bool
@@ -137,7 +137,7 @@ class Environment:
         self.tasks = [asyncio.create_task(self._print_output()), asyncio.create_task(self._watch_exit())]
 
     async def invoke(self, invocation: Invocation) -> Result:
-        """Gives the invocation to the process and waits for what it comes to, at most until its deadline."""
+        """Hands the invocation to the process and waits for its outcome, at most until its deadline."""
         self.waiting.put_nowait(invocation)
         try:
             await asyncio.wait_for(asyncio.shield(self._begun(invocation)), INIT_SECONDS)
@@ -155,7 +155,7 @@ class Environment:
         ready.cancel()
 
     async def stop(self) -> None:
-        """Ends the process at once, as Lambda does; work in hand was finished or is lost."""
+        """Ends the process at once, as Lambda does; unfinished work is lost."""
         self.stopping = True
         if self.pid is not None and self.process is not None:
             self.process.send_signal(signal.SIGKILL)
@@ -202,7 +202,7 @@ class Environment:
         try:
             await self.launched.wait()
             if self.pid is None or not is_held_by(self.pid, writer.get_extra_info("peername"), server):
-                self.console.problem(self.name, "Another process asked for this function's work, and got none")
+                self.console.problem(self.name, "Another process asked for this function's work and was refused")
                 return
             while True:
                 request, body = await _read_request(connection, reader)
@@ -247,7 +247,7 @@ class Environment:
 
 
 def _has_exited(pid: int) -> bool:
-    """Looks at the process itself: asyncio hears of its end a little later, and a request may come in between."""
+    """Looks at the process itself: asyncio learns of its end a little later, and a request may arrive in between."""
     if not hasattr(os, "waitid"):
         return False
     try:
@@ -278,7 +278,7 @@ async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader
 
 
 class FunctionPool:
-    """A function with its environments: started on first use, a few at a time, replaced when they end."""
+    """A function with its environments: started on demand up to a few, and replaced when they end."""
 
     def __init__(self, definition: Function, launch: Callable[[Function], Launch], console: Console) -> None:
         self.definition = definition
@@ -323,7 +323,7 @@ class FunctionPool:
             await environment.stop()
 
     async def recycle(self) -> None:
-        """Ends the environments, those that are busy after their invocation: the next one runs the changed code."""
+        """Ends all environments, busy ones after their invocation, so that the next invocation runs the changed code."""
         async with self.free:
             former, self.environments = self.environments, []
             self.free.notify_all()

@@ -1,6 +1,6 @@
 """The seed queue: moto's SQS server, and a poller with the semantics of Lambda's event source mapping.
 
-Messages are delivered at least once, in no particular order. moto's queue never repeats or reorders one, so the poller can be
+Messages are delivered at least once, in no particular order. moto's queue never repeats or reorders them, so the poller can be
 told to (`Chaos`).
 """
 
@@ -23,11 +23,11 @@ from local.guard import Guard
 from local.runtime import ACCOUNT, REGION, FunctionPool, Result
 
 QUEUE, DEAD_LETTER_QUEUE = "orders-seed", "orders-seed-dlq"
-# How many batches are with the worker at once; one per core of a small laptop.
+# How many batches the worker handles at once: one per core of a small laptop.
 CONCURRENT_BATCHES = 2
-# Long polling: moto looks again every 10 ms within it, and a stop waits for its end.
+# Long polling: moto checks every 10 ms during the wait, and stopping waits for its end.
 WAIT_SECONDS = 1
-# What failed comes back after this long instead of after the visibility timeout: nobody at a laptop wants to wait.
+# Failed messages return after this instead of the visibility timeout, for which no developer wants to wait.
 RETRY_SECONDS = 2
 DELAY_SECONDS = 1.0
 DUPLICATES = 2
@@ -45,7 +45,7 @@ class Chaos:
 
     @classmethod
     def parse(cls, text: str) -> "Chaos":
-        """From words separated by commas. Raises ValueError on an unknown one."""
+        """From words separated by commas. Raises ValueError for an unknown word."""
         words = {word.strip() for word in text.split(",") if word.strip()}
         if unknown := words - {"duplicate", "delay", "reorder"}:
             raise ValueError(f"QUEUE_CHAOS knows duplicate, delay and reorder, not {', '.join(sorted(unknown))}")
@@ -58,7 +58,7 @@ class QueueServer:
     def __init__(self, worker: Function) -> None:
         assert worker.queue is not None
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        # moto's own server would answer every page: it reflects any origin.
+        # moto's own server would answer any page, since it reflects every origin.
         moto = DomainDispatcherApplication(create_backend_app)
         self.server = make_server("127.0.0.1", 0, moto, threaded=True, request_handler=MotoRequestHandler)
         self.server.app = guarded(moto, Guard.of_port(self.server.port))
@@ -69,7 +69,7 @@ class QueueServer:
         dead = self.client.create_queue(QueueName=DEAD_LETTER_QUEUE)["QueueUrl"]
         arn = self.client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         redrive = f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{worker.queue.max_receives}}}'
-        # Six times the worker's timeout on AWS; here once, so that what a killed worker had comes back soon.
+        # Six times the worker's timeout on AWS; just the timeout here, so that a killed worker's messages return soon.
         attributes = {"VisibilityTimeout": str(worker.timeout_seconds), "RedrivePolicy": redrive}
         self.url = self.client.create_queue(QueueName=QUEUE, Attributes=attributes)["QueueUrl"]
         self.dead_letter_url = dead
@@ -111,7 +111,7 @@ class Poller:
         self.tasks = [asyncio.create_task(self._poll()) for _ in range(CONCURRENT_BATCHES)]
 
     async def stop(self) -> None:
-        """At once, as a crash would: what is in flight comes back when it is visible again."""
+        """Stops at once, as a crash would: messages in flight return when they become visible again."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -157,7 +157,7 @@ class Poller:
 
 
 def failed_messages(result: Result, ids: list[str]) -> set[str]:
-    """The ids that come back. Anything but a well-formed partial response means all of them, as with Lambda."""
+    """The ids that return to the queue. As in Lambda, anything but a well-formed partial response means all of them."""
     if result.failed:
         return set(ids)
     try:
@@ -173,7 +173,7 @@ def sqs_client(endpoint: str) -> Any:
         endpoint_url=endpoint,
         region_name=REGION,
         aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - moto asks for one and does not look at it
+        aws_secret_access_key="local",  # noqa: S106 - moto requires one but ignores it
         config=Config(retries={"max_attempts": 2}, max_pool_connections=CONCURRENT_BATCHES + 2),
     )
 

@@ -1,4 +1,4 @@
-"""Notices changed source files by their modification times; cheap enough to do twice a second for a few hundred files."""
+"""Detects changed source files by modification time; cheap enough to run twice a second for a few hundred files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +14,7 @@ def snapshot(folders: Iterable[Path]) -> dict[Path, int]:
             if file.suffix in SOURCES and "__pycache__" not in file.parts:
                 try:
                     times[file] = file.stat().st_mtime_ns
-                except FileNotFoundError:  # an editor replaced it at this moment
+                except FileNotFoundError:  # an editor is just replacing it
                     continue
     return times
 

@@ -1,4 +1,4 @@
-"""The gateway's web server: uvicorn, with an end to its patience."""
+"""The gateway's web server: uvicorn, with time limits for slow clients."""
 
 import asyncio
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# How long a client may take to send a whole request, and to take an answer that it has stopped reading.
+# How long a client may take to send a whole request, and how long it may stop reading an answer.
 CLIENT_SECONDS = 30
 
 
 class ImpatientProtocol(H11Protocol):
-    """HTTP/1.1 that ends the connection of a client who is too slow; uvicorn itself waits for it forever."""
+    """HTTP/1.1 that ends the connection of a client that is too slow; uvicorn itself waits forever."""
 
     request_due: asyncio.TimerHandle | None = None
     reading_due: asyncio.TimerHandle | None = None
@@ -44,7 +44,7 @@ class ImpatientProtocol(H11Protocol):
                 due.cancel()
 
     def _await_request(self) -> None:
-        """The time runs from the connection's start or the former answer until the whole request is there."""
+        """The time runs from the start of the connection or the previous answer until the whole request has arrived."""
         working = self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
         if working and self.request_due is not None:
             self.request_due.cancel()
@@ -54,7 +54,7 @@ class ImpatientProtocol(H11Protocol):
 
 
 def web_server(application: Any) -> uvicorn.Server:
-    """For an ASGI application that answers HTTP alone."""
+    """For an ASGI application that only speaks HTTP."""
     return uvicorn.Server(
         uvicorn.Config(
             application,

@@ -28,4 +28,4 @@ class OldestPostgres(EmbeddedPostgres):
         options = ["-U", OWNER, "-A", "scram-sha-256", "--pwfile", str(self.folder / "password"), "-E", "UTF8", "--no-sync"]
         options += ["--lc-collate=C", "--lc-ctype=C.UTF-8"]
         if self._spawn("initdb", "-D", str(self.folder / "data"), *options).wait():
-            raise PostgresFailed(f"PostgreSQL's data could not be made:\n{self._last_words()}")
+            raise PostgresFailed(f"PostgreSQL's data could not be initialized:\n{self._last_words()}")

@@ -1,6 +1,6 @@
-"""What awslambdaric's native module does, on the standard library, for systems that have no wheel of it (macOS, Windows).
+"""Replaces awslambdaric's native module by the standard library, on systems without a wheel for it (macOS, Windows).
 
-AWS's own bootstrap imports a module of this name and calls these four functions; nothing else of it is replaced.
+AWS's own bootstrap imports a module of this name and calls these four functions; the rest of it runs unchanged.
 """
 
 import http.client
@@ -11,7 +11,7 @@ API = "/2018-06-01/runtime/invocation"
 _connection: http.client.HTTPConnection | None = None
 
 
-# ruff: noqa: ARG001 - the native module takes the same arguments
+# ruff: noqa: ARG001 - the native module takes these arguments
 
 
 def initialize_client(user_agent: str) -> None:

@@ -126,8 +126,8 @@ def test_an_idle_cloud_is_small(tmp_path: Path) -> None:
 def test_a_second_one_on_the_same_port_or_folder_says_so_in_one_line(laptop: Laptop, tmp_path: Path) -> None:
     port = laptop.url.rpartition(":")[2]
     for environment, words in (
-        ({"PORT": port, "LOCAL_FOLDER": str(tmp_path)}, f"Port {port} is taken"),
-        ({"PORT": "0", "LOCAL_FOLDER": str(laptop.folder)}, "already runs"),
+        ({"PORT": port, "LOCAL_FOLDER": str(tmp_path)}, f"Port {port} is in use"),
+        ({"PORT": "0", "LOCAL_FOLDER": str(laptop.folder)}, "is already running"),
     ):
         second = subprocess.run(
             [sys.executable, "-m", "local"],
@@ -216,7 +216,7 @@ def test_a_cancelled_run_stays_as_it_is_also_after_a_new_start(tmp_path: Path) -
         # Only what was under way is still made, and other runs are not held up by what is left in the queue.
         assert laptop.finished(laptop.seed())["status"] == "succeeded"
     with Laptop(tmp_path) as laptop:
-        assert "goes on" not in laptop.output
+        assert "continues" not in laptop.output
         assert laptop.post(f"{run}cancel/").status_code == 200
         assert laptop.get(run).json()["rows_done"] == row_count(laptop) - 210
 

@@ -1,4 +1,4 @@
-"""The AWS side. jsii needs a Node.js; the one of a wheel is used, so that nothing has to be installed beside Python."""
+"""The AWS side. jsii needs Node.js; a wheel provides it, so that nothing but Python has to be installed."""
 
 import os
 from pathlib import Path

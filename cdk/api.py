@@ -15,7 +15,7 @@ from cdk.logs import log_group
 from cdk.settings import Settings
 from contract.edge import CORS_EXPOSED, CORS_HEADERS, CORS_MAX_AGE_SECONDS, CORS_METHODS
 
-# No e-mail address, no query string, no token: what a client looked for is nobody's business.
+# No e-mail address, query string or token: what a client searched for is private.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
     "time": "$context.requestTime",
@@ -100,7 +100,7 @@ class Api(Construct):
         throttle = {"ThrottlingRateLimit": settings.open_requests_per_second, "ThrottlingBurstLimit": settings.open_burst}
         stage.route_settings = {_key(route): throttle for route in self.open_routes}
         for route in self.open_routes:
-            # API Gateway refuses settings of a route that does not exist yet.
+            # API Gateway rejects settings for a route that does not exist yet.
             self.stage.node.add_dependency(route)
 
 

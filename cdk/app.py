@@ -1,6 +1,6 @@
-"""The deployment: `make synth STAGE=prod` writes it to cdk.out, `make deploy STAGE=dev` brings it to AWS.
+"""The deployment: `make synth STAGE=prod` writes it to cdk.out, `make deploy STAGE=dev` deploys it to AWS.
 
-Two stacks a stage. Data holds what must not be lost, and changes rarely; Api holds everything that a release changes.
+Two stacks per stage. Data holds what must not be lost, and rarely changes; Api holds everything that a release changes.
 """
 
 import json
@@ -52,7 +52,7 @@ class DataStack(cdk.Stack):
         self.queue: SeedQueue | None = None
         for worker in [function for function in functions if function.trigger == "queue"]:
             self.queue = SeedQueue(self, "Seeding", worker)
-            # Lambda itself receives and deletes; from within the network messages are only sent.
+            # Lambda itself receives and deletes messages; from within the network they are only sent.
             self.network.add_endpoint(
                 "Sqs",
                 cdk.aws_ec2.InterfaceVpcEndpointAwsService.SQS,
@@ -87,15 +87,15 @@ class ApiStack(cdk.Stack):
         for watch in database_watches(data.database, settings):
             monitoring.watch(watch)
         running = [deployed for trigger in ("http", "queue", "schedule") for deployed in by_trigger[trigger]]
-        takes_back = {}
+        rolled_back_by = {}
         for deployed in running:
             own = [*function_watches(deployed), *([release_watch(deployed)] if settings.protect else [])]
             alarms = {watch: monitoring.watch(watch) for watch in own} | (api_alarms if deployed.function.routes else {})
-            takes_back[deployed.function.name] = [alarm for watch, alarm in alarms.items() if watch.rolls_back]
+            rolled_back_by[deployed.function.name] = [alarm for watch, alarm in alarms.items() if watch.rolls_back]
         self._add_queue(data, monitoring, by_trigger["queue"])
         for watch in schedule_watches(Schedules(self, "Schedules", by_trigger["schedule"]), settings):
             monitoring.watch(watch)
-        Canaries(self, "Canaries", settings, running, takes_back)
+        Canaries(self, "Canaries", settings, running, rolled_back_by)
         [migration] = by_trigger["deploy"]
         for watch in function_watches(migration):
             monitoring.watch(watch)
@@ -111,7 +111,7 @@ class ApiStack(cdk.Stack):
                     data.queue.queue,
                     batch_size=worker.function.queue.batch_size,
                     report_batch_item_failures=True,
-                    # Seeding must leave connections to the API.
+                    # Seeding must leave connections for the API.
                     max_concurrency=5,
                 )
             )
@@ -120,7 +120,7 @@ class ApiStack(cdk.Stack):
 
 
 def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> cdk.App:
-    """The app for the stage in the context. The CLI would read cdk.json itself; tests and `make synth` do without it."""
+    """The app for the stage in the context. Reads cdk.json, as tests and `make synth` run without the CLI."""
     flags = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
     app = cdk.App(context={**flags, **(context or {})}, outdir=outdir)
     given = {name: app.node.try_get_context(name) for name in CONTEXT}
@@ -132,10 +132,10 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
         data.add_stack_dependency(CopiesStack(app, f"{name}-Copies", settings, **_options(settings)))
     ApiStack(app, f"{name}-Api", settings, functions, data, **_options(settings))
     if repository := app.node.try_get_context("github"):
-        # Who changes the roles of production's deployments has to be allowed to deploy to production.
+        # Whoever changes the roles of production's deployments must be allowed to deploy to production.
         CiStack(app, "OrdersCi", repository, synthesizer=cdk.DefaultStackSynthesizer(qualifier=STAGES["prod"].qualifier))
     for key, value in {"service": "orders", "stage": settings.stage}.items():
-        # CloudFormation refuses tags on this one type, whatever CDK thinks.
+        # CDK tags this type, but CloudFormation rejects its tags.
         cdk.Tags.of(app).add(key, value, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"])
     acknowledge(app, data.network.database)
     return app
@@ -165,7 +165,7 @@ CONTEXT = (
 def main() -> None:
     pairs = [argument.partition("=") for argument in sys.argv[1:]]
     try:
-        # The CLI says where it wants the assembly; on our own it goes to the CLI's default place.
+        # The CLI sets CDK_OUTDIR; without the CLI we use its default.
         build({name: value for name, _, value in pairs}, os.environ.get("CDK_OUTDIR", str(ROOT / "cdk.out"))).synth()
     except ValueError as reason:
         sys.exit(str(reason))

@@ -1,4 +1,4 @@
-"""Backups beside RDS's own: snapshots by AWS Backup, each copied to a vault in another region."""
+"""Backups in addition to RDS's own: snapshots by AWS Backup, each copied to a vault in another region."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_backup as backup
@@ -8,13 +8,13 @@ from constructs import Construct
 
 from cdk.settings import Settings
 
-# What a lost region costs: the time between two snapshots, and that of copying one.
+# A lost region costs what was written since the last copied snapshot: this interval, plus the time to copy.
 SNAPSHOT_HOURS = 6
 KEEP_DAYS = 14
 
 
 class CopiesStack(cdk.Stack):
-    """The vault in the other region. It is there before anything is copied to it, and outlives its stack."""
+    """The vault in the other region. It exists before anything is copied to it, and outlives its stack."""
 
     def __init__(self, scope: Construct, construct_id: str, settings: Settings, **options: object) -> None:
         super().__init__(scope, construct_id, env=cdk.Environment(region=settings.backup_region), **options)  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ class Backups(Construct):
             copy_actions=[copy] if settings.backup_region else None,
         )
         plan = backup.BackupPlan(self, "Plan", backup_vault=_vault(self, "Vault", settings), backup_plan_rules=[rule])
-        # What a backup of each kind of resource needs changes with the service, so its own policy is used.
+        # The permissions that a backup needs change with the service, so AWS's own policy is used.
         role = iam.Role(
             self,
             "Role",
@@ -63,7 +63,7 @@ def _vault(scope: Construct, construct_id: str, settings: Settings) -> backup.Ba
         scope,
         construct_id,
         backup_vault_name=_name(settings),
-        # Snapshots go when they are old enough, and by nobody's hand.
+        # Snapshots only expire; nobody can delete them.
         block_recovery_point_deletion=True,
         removal_policy=cdk.RemovalPolicy.RETAIN,
     )

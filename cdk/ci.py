@@ -1,6 +1,6 @@
-"""Who may deploy: GitHub Actions of one repository, by OIDC. Nothing is stored there that could be stolen.
+"""Who may deploy: GitHub Actions of one repository, by OIDC. GitHub stores no credentials that could be stolen.
 
-Once for an account, with its own credentials: `make ci GITHUB=OWNER/REPOSITORY`.
+Deployed once per account, with the account's credentials: `make ci GITHUB=OWNER/REPOSITORY`.
 """
 
 from typing import Any
@@ -14,9 +14,9 @@ from cdk.settings import STAGES
 ISSUER = "https://token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 BRANCH = "refs/heads/main"
-# What the stage's bootstrap stack made; deploying is done by those, with the rights they were given.
+# The roles of the stage's bootstrap stack: these deploy, with the permissions that they were given.
 BOOTSTRAP_ROLES = ("deploy", "file-publishing", "lookup")
-# Longer than the first deployment to production, which makes a database in two zones, and than any canary after it.
+# Longer than the first deployment to production, which creates a database in two zones, and than any later canary.
 SESSION_HOURS = 4
 
 
@@ -26,7 +26,7 @@ class CiStack(cdk.Stack):
         super().__init__(scope, construct_id, **options)
         provider = iam.OidcProviderNative(self, "GitHub", url=ISSUER, client_ids=[AUDIENCE])
         for stage, settings in STAGES.items():
-            # Exactly this environment of this repository, for which GitHub asks for approval, and nothing but main.
+            # Only this environment of this repository, for which GitHub asks for approval, and only main.
             claims = {"sub": f"repo:{repository}:environment:{stage}", "aud": AUDIENCE, "ref": BRANCH}
             issued_by_github = {f"{ISSUER.removeprefix('https://')}:{name}": value for name, value in claims.items()}
             principal = iam.WebIdentityPrincipal(provider.oidc_provider_arn, {"StringEquals": issued_by_github})
@@ -37,7 +37,7 @@ class CiStack(cdk.Stack):
             names = [f"cdk-{settings.qualifier}-{name}-role-{place}" for place in places for name in BOOTSTRAP_ROLES]
             arns = [f"arn:{self.partition}:iam::{self.account}:role/{name}" for name in names]
             role.add_to_policy(iam.PolicyStatement(actions=["sts:AssumeRole"], resources=arns))
-            # What `make deploy` asks before it begins; these calls take no resource.
+            # What `make deploy` looks up before it starts; these actions support no resource-level permissions.
             asked = ["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]
             role.add_to_policy(iam.PolicyStatement(actions=asked, resources=["*"]))
             cdk.CfnOutput(self, f"{stage.capitalize()}RoleArn", value=role.role_arn)

@@ -1,4 +1,4 @@
-"""The functions: one for each folder in functions/, each with a role, a log group and an alias of its own."""
+"""The functions: one per folder in functions/, each with its own role, log group and alias."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +21,9 @@ from contract.functions import Function
 ALIAS = "live"
 # Bundled with the function's own code, which Lambda mounts here.
 RDS_ROOTS = "/var/task/rds-ca.pem"
-# In the layer: what every function's connection to the proxy is checked with.
+# In the layer: the roots that every function verifies the proxy's certificate with.
 AMAZON_ROOTS = "/opt/python/orders/amazon-roots.pem"
-# Lambda puts a function into a VPC through these; they take no resource.
+# Lambda places a function in a VPC through these; they support no resource-level permissions.
 NETWORK_ACTIONS = [
     "ec2:CreateNetworkInterface",
     "ec2:DescribeNetworkInterfaces",
@@ -37,7 +37,7 @@ TRACING_ACTIONS = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
 
 @dataclass(frozen=True)
 class Deployed:
-    """A function with its handle in CDK."""
+    """A function with its CDK resources."""
 
     function: Function
     resource: lambda_.Function
@@ -93,13 +93,13 @@ class Compute(Construct):
         }
 
     def _role(self, part: Construct, function: Function, logs: cdk.aws_logs.LogGroup) -> iam.Role:
-        """Only what this function needs; AWS's managed policies would let it write everybody's logs."""
+        """Only what this function needs; AWS's managed policies would let it write every function's logs."""
         role = iam.Role(part, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         logs.grant_write(role)
         actions = [*(NETWORK_ACTIONS if function.has_database else []), *TRACING_ACTIONS]
         role.add_to_policy(iam.PolicyStatement(actions=actions, resources=["*"]))
         if function.has_database:
-            # Lambda makes network interfaces with the function's role, and the function itself must not.
+            # Lambda creates network interfaces with the function's role, but the function itself must not.
             role.add_to_policy(
                 iam.PolicyStatement(
                     effect=iam.Effect.DENY,
@@ -117,7 +117,7 @@ class Compute(Construct):
         return role
 
     def _variables(self, function: Function) -> dict[str, str]:
-        """What the laptop's cloud sets as well; AWS_REGION and credentials come from Lambda."""
+        """The same variables as on the laptop; AWS_REGION and credentials come from Lambda."""
         settings = {"SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows)}
         if self.queue is not None:
             settings["SEED_QUEUE_URL"] = self.queue.queue.queue_url

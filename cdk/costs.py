@@ -1,6 +1,6 @@
-"""Makes the tables of docs/costs.md from docs/prices.toml and from what the templates deploy.
+"""Generates the tables of docs/costs.md from docs/prices.toml and from what the templates deploy.
 
-`python -m cdk.costs` writes them; `--check` only tells whether they are up to date (exit status 1 when not).
+`python -m cdk.costs` writes them; `--check` only tells whether they are up to date (exit status 1 if not).
 """
 
 import os
@@ -10,7 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import Any
 
-# The library's own validation runs in `make synth`; here it would only cost seconds.
+# The library's own validation runs in `make synth`; here it would only take time.
 os.environ["CDK_VALIDATION"] = "false"
 
 from aws_cdk.assertions import Template
@@ -29,7 +29,7 @@ Resources = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Line:
-    """what: for the reader. price: its name in prices.toml. quantity: in units of that price."""
+    """what: shown to the reader. price: its name in prices.toml. quantity: in units of that price."""
 
     what: str
     price: str
@@ -49,7 +49,7 @@ class Prices:
 
 
 def idle(resources: Resources, prices: Prices) -> list[Line]:
-    """What a month of the stage costs before its first request."""
+    """What the stage costs per month without any request."""
 
     def properties(kind: str) -> list[dict[str, Any]]:
         return [resource["Properties"] for resource in resources.values() if resource["Type"] == kind]
@@ -79,7 +79,7 @@ def idle(resources: Resources, prices: Prices) -> list[Line]:
 
 
 def backups(rules: list[dict[str, Any]], storage_gb: int, prices: Prices) -> list[Line]:
-    """As if the storage were full: RDS keeps as much for nothing in its own region, and each snapshot adds what changed."""
+    """Assumes full storage: RDS stores as much for free in its own region, and each snapshot adds what has changed."""
     changed_gb = storage_gb * prices.table["backups"]["changed_percent_per_day"] / 100
     lines = []
     for rule in rules:
@@ -93,12 +93,12 @@ def backups(rules: list[dict[str, Any]], storage_gb: int, prices: Prices) -> lis
 
 
 def health_check() -> list[Line]:
-    """Once per minute through the gateway: the function that asks, and the one that answers."""
+    """Once per minute through the gateway: one function asks, another answers."""
     millions = HOURS * 60 / 1_000_000
     return [
         Line("health check, requests", "HTTP API", millions),
         Line("health check, invocations", "Lambda requests", 2 * millions),
-        # X-Ray takes the first request of each second, so it takes all of these.
+        # X-Ray samples the first request of each second, hence all of these.
         Line("health check, traces", "X-Ray", 2 * millions),
     ]
 

@@ -14,14 +14,14 @@ MASTER = "postgres"
 DATABASE = "orders"
 # Slower statements are logged, without their values.
 SLOW_STATEMENT_MILLISECONDS = 500
-# Of the operating system: processes, load, memory.
+# Operating system metrics: processes, load, memory.
 MONITORING_SECONDS = 60
-# Construct → log of the instance. `upgrade` says why a new major version was refused.
+# Construct → log of the instance. `upgrade` tells why an upgrade to a new major version was refused.
 LOGS = (("Logs", "postgresql"), ("UpgradeLogs", "upgrade"))
 
 
 class Database(Construct):
-    """instance: the one that is used, which after a restore is not the one that this stack made."""
+    """instance: the one in use, which after a restore is not the one that this stack created."""
 
     def __init__(self, scope: Construct, construct_id: str, settings: Settings, network: Network, users: list[str]) -> None:
         """users: the database roles that functions log in as through the proxy."""
@@ -39,13 +39,13 @@ class Database(Construct):
         assert self.instance.instance_resource_id is not None
         self.resource_id: str = self.instance.instance_resource_id
         self.proxy = self._proxy(settings, network, users)
-        # Exported whether used or not: a live stack imports them, and a restored instance may take their place.
+        # Exported even when unused: a live stack imports them until a restored instance has taken their place.
         for value in (self.made.instance_identifier, self.made.db_instance_endpoint_address, self.made.instance_resource_id):
             cdk.Stack.of(self).export_value(value)
         self._tell_people(settings, network)
 
     def _tell_people(self, settings: Settings, network: Network) -> None:
-        """What the runbook needs and CloudFormation alone knows, as commands to run."""
+        """What the runbook needs and only CloudFormation knows, as commands to run."""
         host, group = self.instance.db_instance_endpoint_address, self.made.node.find_child("SubnetGroup")
         assert isinstance(group, rds.SubnetGroup)
         subnets = ", ".join(subnet.subnet_id for subnet in network.vpc.isolated_subnets)
@@ -112,7 +112,7 @@ class Database(Construct):
         return instance
 
     def _monitoring_role(self) -> iam.Role:
-        """For the one log group of the account that RDS writes; AWS's managed policy allows all that begin with RDS."""
+        """For the only log group that RDS writes; AWS's managed policy allows every group whose name begins with RDS."""
         role = iam.Role(self, "MonitoringRole", assumed_by=iam.ServicePrincipal("monitoring.rds.amazonaws.com"))
         group = cdk.Stack.of(self).format_arn(
             service="logs", resource="log-group", resource_name="RDSOSMetrics", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
@@ -134,16 +134,16 @@ class Database(Construct):
             instance_identifier=restored.identifier,
             instance_endpoint_address=restored.endpoint,
             instance_resource_id=restored.resource_id,
-            # It is the same as that of the instance it was made from. As a reference, it leaves the rules as they are.
+            # It has the port of the instance that it was restored from; as a reference to that, the rules stay unchanged.
             port=self.made.instance_endpoint.port,
             security_groups=[network.database],
             engine=self.engine,
         )
 
     def _let_the_master_in_by_iam(self, settings: Settings) -> None:
-        """The master makes the roles that log in by IAM, becomes an indirect member of rds_iam by that, and loses its password.
+        """The master user creates the roles that log in by IAM, thereby becomes a member of rds_iam, and loses its password.
 
-        A stage of the first edition has a managed password whose secret another stack imports; both stay, unused. See
+        A stage of the first edition has a managed password whose secret another stack imports; both remain, unused. See
         docs/operations.md.
         """
         instance = self.made.node.default_child
@@ -152,7 +152,7 @@ class Database(Construct):
             assert self.made.secret is not None
             cdk.Stack.of(self).export_value(self.made.secret.secret_arn)
             return
-        # CDK has no option for it yet, and insists on a password otherwise.
+        # CDK has no option for this yet, and otherwise requires a password.
         instance.manage_master_user_password = None
         instance.master_user_authentication_type = "iam-db-auth"
 
@@ -173,12 +173,12 @@ class Database(Construct):
             require_tls=True,
             iam_auth=True,
             max_connections_percent=settings.proxy_connections_percent,
-            # Longer than any statement may take: a borrowed connection comes back, or the request is refused in time.
+            # Longer than any statement may take: either a borrowed connection is returned, or the request is refused in time.
             borrow_timeout=cdk.Duration.seconds(5),
         )
-        # CDK does not see that the proxy cannot log in before its role may.
+        # CDK does not know that the proxy cannot log in before its role has the permission.
         proxy.node.add_dependency(role)
-        # Nor that it cannot reach its target before the rules between the two are there.
+        # Nor that it cannot reach its target before the rules between the two exist.
         proxy.node.find_child("ProxyTargetGroup").node.add_dependency(network.proxy, network.database)
         return proxy
 
@@ -189,9 +189,9 @@ def _parameters(settings: Settings) -> dict[str, str]:
         "max_connections": str(settings.max_connections),
         "shared_preload_libraries": "pg_stat_statements",
         "log_min_duration_statement": str(SLOW_STATEMENT_MILLISECONDS),
-        # Values of statements are customers' data.
+        # Statement parameters are customers' data.
         "log_parameter_max_length": "0",
         "log_parameter_max_length_on_error": "0",
-        # So are the details of errors: the address that exists already, the key that was used before.
+        # So are error details: the address that already exists, the key that was used before.
         "log_error_verbosity": "terse",
     }

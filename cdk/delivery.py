@@ -1,4 +1,4 @@
-"""How a release reaches its users: migrations first, then traffic in waves and in steps that an alarm takes back."""
+"""How a release reaches its users: migrations first, then traffic in waves and in steps that an alarm rolls back."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,14 +11,14 @@ from constructs import Construct
 from cdk.compute import ALIAS, Compute, Deployed
 from cdk.settings import Settings
 
-# Lambda's control plane takes 15 requests a second, which no quota raises, and every deployment keeps asking it.
+# Lambda's control plane takes 15 requests per second, a fixed quota, and every deployment keeps polling it.
 AT_ONCE = 5
 
 
 def migrate_before(scope: Construct, compute: Compute, migration: Deployed) -> None:
-    """Runs the migration when its code changed, before any other function is updated; a failure ends the deployment.
+    """Runs the migration when its code has changed, before any other function is updated; a failure ends the deployment.
 
-    On a rollback the former release's migration is invoked again, which finds a newer schema and leaves it.
+    A rollback invokes the previous release's migration again, which finds a newer schema and leaves it alone.
     """
     trigger = triggers.Trigger(
         scope,
@@ -33,9 +33,9 @@ def migrate_before(scope: Construct, compute: Compute, migration: Deployed) -> N
 
 
 class Canaries(Construct):
-    """CodeDeploy shifts each alias: in production a tenth first, and back as soon as an alarm is red.
+    """CodeDeploy shifts each alias: in production a tenth first, and back as soon as an alarm fires.
 
-    A deployment begins when CloudFormation updates its alias. So each alias waits for the one AT_ONCE places before it.
+    A deployment starts when CloudFormation updates its alias, so each alias waits for the one AT_ONCE places before it.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Canaries(Construct):
         functions: list[Deployed],
         alarms: dict[str, list[cloudwatch.Alarm]],
     ) -> None:
-        """alarms: by function name, those that take its release back."""
+        """alarms: those that roll a function's release back, by function name."""
         super().__init__(scope, construct_id)
         in_steps = settings.protect and not settings.all_at_once
         shift = (
-            # Longer than the slowest alarm needs to turn red: three bad minutes of five, and the metrics' delay.
+            # Longer than the slowest alarm needs to fire: three bad minutes of five, plus the metrics' delay.
             codedeploy.LambdaDeploymentConfig.CANARY_10_PERCENT_10_MINUTES
             if in_steps
             else codedeploy.LambdaDeploymentConfig.ALL_AT_ONCE
@@ -76,20 +76,20 @@ class Canaries(Construct):
             after.add_resource_dependency(before)
 
     def _role(self, functions: list[Deployed]) -> iam.Role:
-        """AWS's managed role could change every alias of the account."""
+        """AWS's managed policy would allow changing every alias of the account."""
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("codedeploy.amazonaws.com"))
         # By name and not by reference: the alias waits for its deployment group, and that for this role.
         arns = [deployed.resource.function_arn for deployed in functions]
         resources = [arn for function in arns for arn in (function, f"{function}:{ALIAS}")]
         role.add_to_policy(iam.PolicyStatement(actions=["lambda:GetAlias", "lambda:UpdateAlias"], resources=resources))
-        # As in AWS's managed role: which of a function's versions is asked about stands nowhere. Both only read.
+        # As in AWS's managed policy: it is not documented which of a function's versions is looked up. Both only read.
         reads = ["cloudwatch:DescribeAlarms", "lambda:GetProvisionedConcurrencyConfig"]
         role.add_to_policy(iam.PolicyStatement(actions=reads, resources=["*"]))
         return role
 
 
 def _resource(alias: lambda_.Alias) -> lambda_.CfnAlias:
-    """The alias alone: what CDK keeps beneath it (permissions, event sources) need not wait."""
+    """Only the alias: its children in CDK (permissions, event sources) need not wait."""
     resource = alias.node.default_child
     assert isinstance(resource, lambda_.CfnAlias)
     return resource

@@ -1,7 +1,7 @@
 """Who may call: a user pool with the scopes of the routes, or any other issuer of JWTs.
 
-The pool is there and exported either way. CloudFormation takes no export away that another stack still uses, and that stack
-is deployed later: a live stage could otherwise never change its issuer, in neither direction.
+The pool exists and is exported either way. CloudFormation removes no export that another stack still uses, and that stack
+is deployed later: otherwise a live stage could never change its issuer, in either direction.
 """
 
 import aws_cdk as cdk
@@ -26,7 +26,7 @@ class Identity(Construct):
             ),
             mfa=cognito.Mfa.REQUIRED,
             mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
-            # Plus brings protection against stolen passwords, at a price for each user.
+            # Plus adds protection against stolen passwords, at a price per user.
             feature_plan=cognito.FeaturePlan.PLUS if settings.protect else cognito.FeaturePlan.ESSENTIALS,
             standard_threat_protection_mode=cognito.StandardThreatProtectionMode.FULL_FUNCTION if settings.protect else None,
             deletion_protection=settings.protect,

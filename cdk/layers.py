@@ -1,7 +1,7 @@
-"""The two layers, built without Docker: our own package, and third-party wheels by hash for the platform of the functions.
+"""The two layers, built without Docker: our own package, and third-party wheels, pinned by hash, for the functions' platform.
 
-Bytecode is made here, once, instead of in every cold start: assets are mounted read-only, so Lambda could not keep it. It names
-its sources by hash and not by time, because an asset's times are all the same.
+Bytecode is compiled here once instead of in every cold start: assets are mounted read-only, so Lambda could not keep it. It
+names its sources by hash instead of time, because all files of an asset have the same time.
 """
 
 import shutil
@@ -22,16 +22,16 @@ from contract.functions import ROOT
 PYTHON = "3.13"
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
-# uv's name for what Lambda on arm64 runs: Amazon Linux 2023 has a newer glibc than the newest that a wheel of ours needs.
+# uv's name for Lambda's arm64 platform: the glibc of Amazon Linux 2023 is newer than what any of our wheels needs.
 DEPLOYED = "aarch64-manylinux_2_28"
 LAYERS = ROOT / "layers"
-# What installers note for themselves; it differs from one build to the next and nobody reads it in Lambda.
+# Installers' own records; they differ between builds, and nothing reads them in Lambda.
 INSTALLERS_NOTES = ("RECORD", "INSTALLER", "REQUESTED", "uv_build.json", "uv_cache.json", "direct_url.json")
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a layer is built for. platform: uv's name, or None for this machine."""
+    """What a layer is built for. platform: uv's name for it, or None for this machine."""
 
     platform: str | None = DEPLOYED
     python: str = PYTHON
@@ -45,7 +45,7 @@ def build_orders(folder: Path, target: Target) -> None:
 
 
 def build_dependencies(folder: Path, target: Target) -> None:
-    """The locked wheels, each checked against its hash."""
+    """The locked wheels, each verified against its hash."""
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
     command = [
         uv,
@@ -78,10 +78,10 @@ def build_dependencies(folder: Path, target: Target) -> None:
 
 
 def compile_bytecode(folder: Path, target: Target) -> None:
-    """Needs the very minor version of Python that the functions run on; without one the layer works, and starts slower."""
+    """Needs exactly the functions' minor version of Python; without bytecode the layer works, but starts more slowly."""
     python = interpreter(target.python)
     if python is None:
-        print(f"No Python {target.python} is here: layers get no bytecode, and cold starts take longer", file=sys.stderr)
+        print(f"Python {target.python} was not found: layers contain no bytecode, and cold starts take longer", file=sys.stderr)
         return
     options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/opt"]
     subprocess.run([python, "-m", "compileall", *options, str(folder / "python")], check=True, env={"PYTHONHASHSEED": "0"})
@@ -112,7 +112,7 @@ def layer(scope: Construct, name: str, build: Callable[[Path, Target], None]) ->
     return lambda_.LayerVersion(
         scope,
         f"{name.capitalize()}Layer",
-        # openapi.json stands in the layer as a link to the one at the top; a change of it has to make a new version.
+        # The layer contains openapi.json as a link to the one at the top; changing that must create a new version.
         code=lambda_.Code.from_asset(
             str(LAYERS / name),
             bundling=bundling,

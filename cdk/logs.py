@@ -1,4 +1,4 @@
-"""Log groups that forget: every one has a retention."""
+"""Log groups, all of which have a retention period."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
@@ -8,7 +8,7 @@ RETENTION = {14: logs.RetentionDays.TWO_WEEKS, 90: logs.RetentionDays.THREE_MONT
 
 
 def log_group(scope: Construct, construct_id: str, days: int, name: str | None = None) -> logs.LogGroup:
-    """days: one of RETENTION. Logs go with their stack; what has to outlive it is in the database."""
+    """days: one of RETENTION. Logs are deleted with their stack; what has to outlive it is in the database."""
     return logs.LogGroup(
         scope, construct_id, log_group_name=name, retention=RETENTION[days], removal_policy=cdk.RemovalPolicy.DESTROY
     )

@@ -1,4 +1,4 @@
-"""Alarms and the dashboard. Every alarm says what it means, where it says what to do, and what silence means."""
+"""Alarms and the dashboard. Every alarm says what it means, where to read what to do, and how missing data is treated."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,29 +19,29 @@ from cdk.seeding import SeedQueue
 from cdk.settings import RESERVED_CONNECTIONS, Settings
 
 MINUTE = cdk.Duration.minutes(1)
-# Three slow requests at night are no incident: a percentile counts from as many requests per minute as it needs to be
+# Three slow requests at night are not an incident: a percentile only counts with enough requests per minute to be
 # more than the slowest of them.
 ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
 LATENCY_MILLISECONDS = 500
 ERROR_PERCENT = 1
-# Clients make mistakes, but not with every second request: then it is us who refuse them.
+# Clients make mistakes, but not in every second request: beyond this the fault is ours.
 REFUSED_PERCENT = 50
 CPU_PERCENT = 80
 CONNECTIONS_PERCENT = 80
-# RDS adds storage when 10 % is left; below that it has not come.
+# RDS adds storage when 10 % is left; below that, it has failed to.
 FREE_STORAGE_PERCENT = 7
 BACKLOG_MESSAGES = 1000
 MESSAGE_AGE_SECONDS = 900
 AUDIT_LAG_HOURS = 24
 
 Metric = cloudwatch.IMetric
-SILENCE_IS_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
-SILENCE_IS_AN_ALARM = cloudwatch.TreatMissingData.BREACHING
+MISSING_DATA_IS_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
+MISSING_DATA_IS_AN_ALARM = cloudwatch.TreatMissingData.BREACHING
 
 
 @dataclass(frozen=True)
 class Watch:
-    """An alarm: red when `metric` is over (or, below=True, under) the threshold in `points` of the last `of` periods."""
+    """An alarm that fires when `metric` is above (below=True: below) the threshold in `points` of the last `of` periods."""
 
     name: str
     sentence: str
@@ -50,10 +50,10 @@ class Watch:
     below: bool = False
     points: int = 3
     of: int = 5
-    silence: cloudwatch.TreatMissingData = SILENCE_IS_FINE
-    # False for an alarm that only CodeDeploy looks at: people hear of the deployment that it ends.
+    missing_data: cloudwatch.TreatMissingData = MISSING_DATA_IS_FINE
+    # False for an alarm that only CodeDeploy reads: people learn of the deployment that it ends.
     mails: bool = True
-    # Whether a deployment that turns it red is taken back.
+    # Whether a deployment that makes it fire is rolled back.
     rolls_back: bool = False
 
 
@@ -76,7 +76,7 @@ class Monitoring(Construct):
             comparison_operator=comparison.LESS_THAN_THRESHOLD if watch.below else comparison.GREATER_THAN_THRESHOLD,
             datapoints_to_alarm=watch.points,
             evaluation_periods=watch.of,
-            treat_missing_data=watch.silence,
+            treat_missing_data=watch.missing_data,
         )
         if watch.mails:
             alarm.add_alarm_action(actions.SnsAction(self.topic))
@@ -86,7 +86,7 @@ class Monitoring(Construct):
 
     def _topic(self) -> sns.Topic:
         topic = sns.Topic(self, "Alarms", topic_name=f"orders-{self.settings.stage}-alarms", enforce_ssl=True)
-        # enforce_ssl brings a policy, and with it SNS's default goes: without this no alarm would ever arrive.
+        # enforce_ssl adds a policy, which replaces SNS's default: without this statement no alarm would ever arrive.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=["sns:Publish"],
@@ -160,14 +160,14 @@ def database_watches(database: Database, settings: Settings) -> list[Watch]:
             f"The database's CPU is over {CPU_PERCENT} %.",
             instance.metric_cpu_utilization(period=MINUTE, statistic="Average"),
             CPU_PERCENT,
-            silence=SILENCE_IS_AN_ALARM,
+            missing_data=MISSING_DATA_IS_AN_ALARM,
         ),
         Watch(
             "database-connections",
             f"Over {CONNECTIONS_PERCENT} % of the instance's {usable} connections are in use.",
             instance.metric_database_connections(period=MINUTE, statistic="Maximum"),
             usable * CONNECTIONS_PERCENT // 100,
-            silence=SILENCE_IS_AN_ALARM,
+            missing_data=MISSING_DATA_IS_AN_ALARM,
         ),
         Watch(
             "database-storage",
@@ -175,7 +175,7 @@ def database_watches(database: Database, settings: Settings) -> list[Watch]:
             instance.metric_free_storage_space(period=cdk.Duration.minutes(5), statistic="Minimum"),
             storage_bytes * FREE_STORAGE_PERCENT // 100,
             below=True,
-            silence=SILENCE_IS_AN_ALARM,
+            missing_data=MISSING_DATA_IS_AN_ALARM,
         ),
         Watch(
             "proxy-connections",
@@ -211,7 +211,7 @@ def queue_watches(queue: SeedQueue) -> list[Watch]:
         ),
         Watch(
             "dead-letters",
-            "A seed chunk failed again and again; its run is marked as failed.",
+            "A seed chunk failed repeatedly; its run is marked as failed.",
             queue.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
             0,
             points=1,
@@ -222,7 +222,7 @@ def queue_watches(queue: SeedQueue) -> list[Watch]:
 
 def function_watches(deployed: Deployed) -> list[Watch]:
     name = deployed.function.name.replace("_", "-")
-    # A client sees a failure and asks again. Of the others nobody does, and a deployment invokes them without the alias.
+    # A client sees a failure and retries. The other triggers have no client, and a deployment invokes without the alias.
     has_clients = deployed.function.trigger == "http"
     errors = (deployed.alias if has_clients else deployed.resource).metric_errors(period=MINUTE, statistic="Sum")
     return [
@@ -246,7 +246,7 @@ def function_watches(deployed: Deployed) -> list[Watch]:
 
 
 def release_watch(deployed: Deployed) -> Watch:
-    """What its new version alone does: a tenth of one function's requests is lost in the rate of them all."""
+    """Counts the new version's errors only: a tenth of one function's requests would be lost in the rate of all requests."""
     name = deployed.resource.function_name
     dimensions = {
         "FunctionName": name,
@@ -258,7 +258,7 @@ def release_watch(deployed: Deployed) -> Watch:
     )
     return Watch(
         f"{deployed.function.name.replace('_', '-')}-release",
-        f"The newest version of {deployed.function.name} crashes or times out; a deployment of it is taken back.",
+        f"The newest version of {deployed.function.name} crashes or times out; its deployment is rolled back.",
         errors,
         0,
         points=1,
@@ -272,7 +272,7 @@ def schedule_watches(schedules: Schedules, settings: Settings) -> list[Watch]:
     watches = [
         Watch(
             "schedule-dead-letters",
-            "A scheduled run failed or never began; its event is in the dead-letter queue.",
+            "A scheduled run failed or never started; its event is in the dead-letter queue.",
             schedules.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
             0,
             points=1,
@@ -296,7 +296,7 @@ def _health_watch(check: Deployed, settings: Settings) -> Watch:
         below=True,
         points=3,
         of=3,
-        silence=SILENCE_IS_AN_ALARM,
+        missing_data=MISSING_DATA_IS_AN_ALARM,
     )
 
 
@@ -313,17 +313,17 @@ def _audit_watches(audit: Deployed, settings: Settings) -> list[Watch]:
         ),
         Watch(
             "audit-missing",
-            "The audit of the totals has not made a step for three of its periods.",
+            "The audit of the totals has not completed a step for three of its periods.",
             _ours(audit, "AuditSteps", period, settings),
             1,
             below=True,
             points=3,
             of=3,
-            silence=SILENCE_IS_AN_ALARM,
+            missing_data=MISSING_DATA_IS_AN_ALARM,
         ),
         Watch(
             "audit-lag",
-            f"What was written over {AUDIT_LAG_HOURS} hours ago has not all been audited yet.",
+            f"Not everything written over {AUDIT_LAG_HOURS} hours ago has been audited yet.",
             _ours(audit, "AuditLag", period, settings, "Maximum"),
             AUDIT_LAG_HOURS * 3600,
             points=1,
@@ -335,7 +335,7 @@ def _audit_watches(audit: Deployed, settings: Settings) -> list[Watch]:
 def dashboard(
     scope: Construct, settings: Settings, monitoring: Monitoring, *, api: Api, database: Database, functions: list[Deployed]
 ) -> None:
-    """Is it us, and where: alarms first, then the way of a request from the gateway to the disk."""
+    """Is it our fault, and where? Alarms first, then the path of a request from the gateway to the disk."""
 
     def graph(title: str, left: list[Metric], alarm: str | None = None, **options: Any) -> cloudwatch.GraphWidget:
         annotations = [monitoring.alarms[alarm].to_annotation()] if alarm else []
@@ -345,7 +345,7 @@ def dashboard(
     board = cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=f"orders-{settings.stage}")
     board.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(monitoring.alarms.values()), width=24, height=6))
     board.add_widgets(
-        graph("Requests a minute", [_api(api, "Count", "SampleCount"), _api(api, "4xx", "Sum"), _api(api, "5xx", "Sum")]),
+        graph("Requests per minute", [_api(api, "Count", "SampleCount"), _api(api, "4xx", "Sum"), _api(api, "5xx", "Sum")]),
         graph("5xx %", [rate], "server-errors"),
         graph("Latency, ms", [_api(api, "Latency", name) for name in ("p50", "p95", "p99")], "latency-p99"),
     )
@@ -391,7 +391,7 @@ def _api(api: Api, name: str, statistic: str) -> cloudwatch.Metric:
 
 
 def _proxy(database: Database, name: str, statistic: str = "Sum") -> cloudwatch.Metric:
-    """Each node of the proxy reports its own numbers; only their sum is the proxy's."""
+    """Each node of the proxy reports its own numbers; only their sum describes the proxy."""
     dimensions = {"ProxyName": database.proxy.db_proxy_name}
     return cloudwatch.Metric(
         namespace="AWS/RDS", metric_name=name, dimensions_map=dimensions, statistic=statistic, period=MINUTE
@@ -410,7 +410,7 @@ def _ours(deployed: Deployed, name: str, period: cdk.Duration, settings: Setting
 
 
 def _anchor(name: str) -> str:
-    """The section of the runbook; the functions share theirs."""
+    """The section of the runbook; all functions share theirs."""
     for shared in ("errors", "throttles", "release"):
         if name.endswith(f"-{shared}") and name != "server-errors":
             return f"function-{shared}"

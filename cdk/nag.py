@@ -1,6 +1,6 @@
-"""What cdk-nag finds and we mean to keep, each with its reason. Everything else that it finds fails the tests.
+"""Findings of cdk-nag that we accept, each with its reason. Any other finding fails the tests.
 
-Two rule packs: AwsSolutions, and NIST 800-53 revision 5. What checkov finds is answered in .checkov.yaml (`make checkov`).
+Two rule packs: AwsSolutions, and NIST 800-53 revision 5. checkov's findings are answered in .checkov.yaml (`make checkov`).
 """
 
 import aws_cdk as cdk
@@ -8,49 +8,49 @@ from constructs import IConstruct
 
 REASONS = {
     "AwsSolutions-IAM5[Resource::*]": (
-        "Network interfaces of a function in a VPC, X-Ray's segments and DescribeAlarms take no resource in IAM. "
-        "tests/cdk holds the list of actions that may stand with it."
+        "IAM knows no resource for a function's network interfaces in a VPC, X-Ray's segments and DescribeAlarms. "
+        "tests/cdk has the list of actions that may use it."
     ),
     (
         "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:"
         "log-group:RDSOSMetrics:log-stream:*]"
     ): "RDS names the streams of enhanced monitoring after its instances' resource ids.",
     "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup]": (
-        "AWS Backup's own policy; what it has to do to copy a snapshot is the service's affair and changes with it."
+        "AWS Backup's own policy; the permissions that copying a snapshot takes are up to the service and change with it."
     ),
-    "AwsSolutions-L1": "Python 3.13 is what the tests run on and what bytecode is made for; it is supported into 2029.",
+    "AwsSolutions-L1": "The tests run on Python 3.13, and bytecode is compiled for it; it is supported into 2029.",
     "AwsSolutions-SQS3": (
-        "The queue without a dead-letter queue is one itself, of Lambda's and EventBridge's deliveries, which cdk-nag "
-        "does not see; tests/cdk holds the rule for every queue."
+        "The queue without a dead-letter queue is itself one for deliveries by Lambda and EventBridge, which cdk-nag "
+        "does not see; tests/cdk checks the rule for every queue."
     ),
-    "AwsSolutions-APIG4": "Health, documentation and openapi.json are open by contract; tests hold the list of open routes.",
+    "AwsSolutions-APIG4": "Health, documentation and openapi.json are open by contract; tests check the list of open routes.",
     "NIST.800.53.R5-IAMNoInlinePolicy": (
-        "Each policy belongs to one role alone and goes with it; a managed policy could be attached to another role."
+        "Each policy belongs to a single role and is deleted with it; a managed policy could be attached to another role."
     ),
     "NIST.800.53.R5-CloudWatchLogGroupEncrypted": (
-        "CloudWatch encrypts every log group with a key of AWS's; a key of our own would add no reader and no barrier, as "
-        "logs hold neither bodies nor tokens nor addresses."
+        "CloudWatch encrypts every log group with AWS's key; a key of our own would protect nothing more, as "
+        "logs contain neither bodies nor tokens nor addresses."
     ),
     "NIST.800.53.R5-LambdaConcurrency": (
-        "A reservation takes executions away from all other functions, and a new account has ten; the gateway's throttles "
+        "A reservation takes concurrency from all other functions, and a new account has ten; the gateway's throttles "
         "and the queue's maximum limit what can run."
     ),
     "NIST.800.53.R5-LambdaDLQ": (
         "Only scheduled functions are invoked asynchronously, and their failures go to a queue by destination, which this "
-        "rule does not see; tests/cdk holds it."
+        "rule does not see; tests/cdk checks that."
     ),
     "NIST.800.53.R5-LambdaInsideVPC": (
-        "check_health looks at the service from outside, as a client does, and may do nothing; our network has no way out."
+        "check_health calls the service from outside, as a client does, and has no permissions; our network has no way out."
     ),
     "NIST.800.53.R5-SNSEncryptedKMS": (
-        "Alarms cannot publish to a topic under SNS's own key, and a key of ours would keep secret what is mailed in the clear."
+        "Alarms cannot publish to a topic under SNS's own key, and our own would encrypt what is then mailed in the clear."
     ),
     "NIST.800.53.R5-CloudWatchAlarmAction": (
-        "The alarms without an action are read by CodeDeploy, which takes a deployment back; tests/cdk holds it for all others."
+        "CodeDeploy reads the alarms without an action, to roll a deployment back; tests/cdk checks all others."
     ),
 }
 
-# For CDK's own rule between the proxy and the database alone, so that every other port is still looked at.
+# Only for CDK's own rule between the proxy and the database, so that every other port is still checked.
 BY_REFERENCE = dict.fromkeys(
     ("NIST.800.53.R5-EC2RestrictedCommonPorts", "NIST.800.53.R5-EC2RestrictedSSH"),
     "cdk-nag cannot read a port that refers to the instance's; the rule's source is the proxy's group, never an address.",

@@ -10,7 +10,7 @@ from cdk.settings import Settings
 
 ZONES = 2
 POSTGRES_PORT = 5432
-# Not PostgreSQL's own, which every scan tries first; the proxy listens on 5432 all the same.
+# Not PostgreSQL's default, which every scan tries first; the proxy listens on 5432 nevertheless.
 DATABASE_PORT = 6432
 
 
@@ -26,7 +26,7 @@ class Network(Construct):
             max_azs=ZONES,
             nat_gateways=0,
             subnet_configuration=[isolated],
-            # Nothing of ours is in it; whatever else lands there can reach nobody.
+            # Nothing of ours uses it; whatever else ends up there can reach nothing.
             restrict_default_security_group=True,
         )
         self.vpc.add_flow_log(
@@ -40,15 +40,15 @@ class Network(Construct):
         self.database = self._group("Database", "The PostgreSQL instance")
         self.endpoints = self._group("Endpoints", "Interface endpoints of AWS services")
         self._allow(self.functions, self.proxy, POSTGRES_PORT, "SQL")
-        # CDK adds the rules between the proxy and the database. The first edition had them twice: taking ours away from a stage
-        # of it could take the one rule that both name.
+        # CDK adds the rules between the proxy and the database. The first edition had them twice: removing ours from a stage
+        # of that edition could remove the one rule that both describe.
         if settings.first_edition:
             self._allow(self.proxy, self.database, DATABASE_PORT, "SQL")
         self._allow(self.migration, self.database, DATABASE_PORT, "Migrations")
         self._allow(self.functions, self.endpoints, 443, "AWS services")
 
     def add_endpoint(self, name: str, service: ec2.InterfaceVpcEndpointAwsService, allowed: iam.PolicyStatement) -> None:
-        """An interface endpoint, through which the account's own principals may do what `allowed` says, and nothing else."""
+        """An interface endpoint, through which the account's own principals may do what `allowed` says and nothing else."""
         allowed.add_any_principal()
         allowed.add_condition("StringEquals", {"aws:PrincipalAccount": cdk.Aws.ACCOUNT_ID})
         endpoint = self.vpc.add_interface_endpoint(

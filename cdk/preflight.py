@@ -1,6 +1,6 @@
-"""`make deploy` asks the region first whether it has what the stage is made of: a refusal then costs seconds and no rollback.
+"""`make deploy` first checks that the region offers what the stage needs: a refusal then takes seconds and no rollback.
 
-`python -m cdk.preflight stage=prod -c postgres=17 …`: the stage and the CLI's own context options.
+`python -m cdk.preflight stage=prod -c postgres=17 …` takes the stage and the CLI's own context options.
 """
 
 import sys
@@ -11,18 +11,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk.settings import POSTGRES_VERSIONS, Settings, from_context
 
-# The newest that AWS's list of regions and engine versions for RDS Proxy was seen to name. No call of its API tells.
+# The newest version seen in AWS's list of regions and engine versions for RDS Proxy. No API call tells.
 NEWEST_CONFIRMED_BEHIND_PROXY = 17
 
 
 def problems(rds: Any, region: str, settings: Settings) -> list[str]:
-    """Sentences that each say what is missing and what to do. rds: boto3's client. Raises what boto3 raises."""
+    """Sentences that say what is missing and what to do. rds: boto3's client. Raises what boto3 raises."""
     offered = _versions(rds)
     newest = offered.get(settings.postgres)
     if newest is None:
         choices = [version for version in POSTGRES_VERSIONS if version in offered]
         advice = f"deploy with -c postgres={choices[-1]}" if choices else "choose another region"
-        return [f"{region} offers no PostgreSQL {settings.postgres} (but {', '.join(offered) or 'none'}): {advice}."]
+        return [f"{region} does not offer PostgreSQL {settings.postgres} (only {', '.join(offered) or 'none'}): {advice}."]
     found = []
     if not _orderable(rds, newest, settings):
         found.append(
@@ -39,14 +39,14 @@ def warnings(settings: Settings) -> list[str]:
         return []
     newest = NEWEST_CONFIRMED_BEHIND_PROXY
     sentence = (
-        f"No API tells whether RDS Proxy takes PostgreSQL {settings.postgres}. Should the deployment of a new stage fail at "
+        f"No API tells whether RDS Proxy supports PostgreSQL {settings.postgres}. Should the deployment of a new stage fail at "
         f"DBProxyTargetGroup: destroy it and deploy with -c postgres={newest}."
     )
     return [sentence]
 
 
 def _versions(rds: Any) -> dict[str, str]:
-    """Major version → its newest minor one, oldest first."""
+    """Major version → its newest minor version, oldest first."""
     pages = rds.get_paginator("describe_db_engine_versions").paginate(Engine="postgres")
     versions = [version["EngineVersion"] for page in pages for version in page["DBEngineVersions"]]
     versions.sort(key=lambda version: [int(part) for part in version.split("-")[0].split(".")])
@@ -76,13 +76,13 @@ def main() -> None:
         settings = from_context(context(sys.argv[1:]))
         session = boto3.Session()
         if session.region_name is None:
-            sys.exit("Say which region: AWS_REGION=… make deploy")
+            sys.exit("Name the region: AWS_REGION=… make deploy")
         found = problems(session.client("rds"), session.region_name, settings)
     except ClientError as reason:
         if reason.response["Error"]["Code"] != "AccessDenied":
             sys.exit(f"Nothing was deployed. {reason}")
-        # Who may deploy need not be allowed to look.
-        print(f"The region was not asked what it has: {reason}")
+        # Permission to deploy does not imply permission to look.
+        print(f"What the region offers was not checked: {reason}")
         return
     except (ValueError, BotoCoreError) as reason:
         sys.exit(f"Nothing was deployed. {reason}")

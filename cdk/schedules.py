@@ -1,4 +1,4 @@
-"""Functions that run by the clock, and once after each deployment."""
+"""Functions that run on a schedule, and once after each deployment."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -18,10 +18,10 @@ def schedule_period(deployed: Deployed) -> cdk.Duration:
 
 
 class Schedules(Construct):
-    """A run that fails is not repeated, since the next one does the same work; its event goes to the dead-letter queue.
+    """A failed run is not retried, since the next one does the same work; its event goes to the dead-letter queue.
 
-    EventBridge hands events to Lambda's own queue, so retries of a function that failed are Lambda's (EventInvokeConfig);
-    those of the rule only concern what could not be handed over.
+    EventBridge hands events to Lambda's own queue, so it is Lambda that retries a failed function (EventInvokeConfig);
+    the rule's own retries only concern events that could not be handed over.
     """
 
     def __init__(self, scope: Construct, construct_id: str, functions: list[Deployed]) -> None:
@@ -46,9 +46,9 @@ class Schedules(Construct):
                 rule.add_target(target)
 
     def _end_of_a_deployment(self) -> events.EventPattern:
-        """CloudFormation says so itself. The first run would else be a period away, and the alarm on its silence red.
+        """CloudFormation's own event. Otherwise the first run would be a period away, and its alarm on missing data would fire.
 
-        A trigger of CDK's cannot do this: all triggers share one role, which may then invoke the migration and the
+        CDK's triggers cannot do this: they all share one role, which would then be allowed to invoke the migration and the
         scheduled functions, and so would wait for functions that wait for the migration.
         """
         return events.EventPattern(

@@ -1,4 +1,4 @@
-"""The seed queue and its dead-letter queue. There are none in production."""
+"""The seed queue and its dead-letter queue. Production has neither."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
@@ -6,7 +6,7 @@ from constructs import Construct
 
 from contract.functions import Function
 
-# AWS's advice for a queue that feeds a function: enough for its retries within one receive.
+# AWS's advice for a queue that feeds a function: enough time for its retries of one batch.
 VISIBILITY_FACTOR = 6
 DEAD_LETTER_DAYS = 14
 

@@ -1,4 +1,4 @@
-"""What differs between the stages, and what an operator may choose (`-c name=value`)."""
+"""What differs between stages, and what an operator may choose (`-c name=value`)."""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 from contract.edge import METRICS_NAMESPACE
 
 RUNBOOK = "https://github.com/OWNER/REPOSITORY/blob/main/docs/operations.md"
-# RDS keeps three connections for its own administration.
+# RDS reserves three connections for its own administration.
 RESERVED_CONNECTIONS = 3
 # The tests pass on the oldest and the newest of these.
 POSTGRES_VERSIONS = ("15", "16", "17", "18")
@@ -15,7 +15,7 @@ POSTGRES_VERSIONS = ("15", "16", "17", "18")
 
 @dataclass(frozen=True)
 class Restored:
-    """An instance that was restored from a backup, and takes the place of the one that the stack made."""
+    """An instance that was restored from a backup, and replaces the one that the stack created."""
 
     identifier: str
     resource_id: str
@@ -31,15 +31,15 @@ class Settings:
     multi_az: bool
     instance_type: str
     storage_gb: int
-    # Set explicitly, so that the alarm on it has a threshold that is known and can be reached.
+    # Set explicitly, so that its alarm's threshold is known and can be reached.
     max_connections: int
-    # Of the instance's connections, what the proxy may use; the rest is for migrations and people.
+    # The proxy's share of the instance's connections; the rest is for migrations and people.
     proxy_connections_percent: int
     backup_days: int
     log_days: int
     requests_per_second: int
     burst: int
-    # Of each open route: anybody may call it, so it has a share of its own and cannot use up everybody's.
+    # Per open route: anybody may call it, so it has its own limit and cannot exhaust everybody's.
     open_requests_per_second: int
     open_burst: int
     jwt_issuer: str | None = None
@@ -47,25 +47,25 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     alarm_email: str | None = None
     runbook: str = RUNBOOK
-    # Shifts traffic at once and ignores red alarms: the way out when the deployment is what mends them.
+    # Shifts traffic at once and ignores firing alarms, for when the deployment itself fixes their cause.
     all_at_once: bool = False
-    # The stage was made by the first edition, whose master user had a password in Secrets Manager.
+    # The stage was created by the first edition, whose master user had a password in Secrets Manager.
     first_edition: bool = False
     postgres: str = POSTGRES_VERSIONS[-1]
     restored: Restored | None = None
-    # Where AWS Backup copies snapshots to; None: it takes none.
+    # The region that AWS Backup copies snapshots to; None: no snapshots.
     backup_region: str | None = None
-    # Over all seed runs; a single one may make as many.
+    # In all seed runs together; a single run may create as many.
     seed_max_unfinished_rows: int = 50_000_000
 
     @property
     def qualifier(self) -> str:
-        """Of the stage's own bootstrap stack, so that who may deploy one stage may not deploy the other."""
+        """The stage's own bootstrap stack: permission to deploy one stage does not allow deploying the other."""
         return f"orders{self.stage}"
 
     @property
     def metrics_namespace(self) -> str:
-        """A stage's own, as two stages of one account would otherwise answer for each other."""
+        """One per stage, as two stages in one account would otherwise be mistaken for each other."""
         return f"{METRICS_NAMESPACE}-{self.stage}"
 
     @property
@@ -109,7 +109,7 @@ STAGES = {
 
 
 def from_context(context: dict[str, Any]) -> Settings:
-    """The stage's settings with what the operator chose. Raises ValueError for what makes no sense."""
+    """The stage's settings with the operator's choices. Raises ValueError for an invalid choice."""
     stage = context.get("stage") or "dev"
     if stage not in STAGES:
         raise ValueError(f"There is no stage {stage!r}; choose one of {', '.join(STAGES)}")
@@ -121,7 +121,7 @@ def from_context(context: dict[str, Any]) -> Settings:
         raise ValueError(f"The service is not tested on PostgreSQL {postgres!r}; choose one of {', '.join(POSTGRES_VERSIONS)}")
     unfinished_rows = str(context.get("seed_max_unfinished_rows") or STAGES[stage].seed_max_unfinished_rows)
     if not unfinished_rows.isdecimal():
-        raise ValueError(f"seed_max_unfinished_rows has to be a number, not {unfinished_rows!r}")
+        raise ValueError(f"seed_max_unfinished_rows must be a number, not {unfinished_rows!r}")
     origins = [origin.strip() for origin in str(context.get("cors_origins") or "").split(",")]
     return replace(
         STAGES[stage],
@@ -144,14 +144,14 @@ def _restored(value: str | None) -> Restored | None:
         return None
     parts = re.fullmatch(r"([a-z][a-z0-9-]*),(db-[A-Z0-9]+),([a-z0-9.-]+)", str(value))
     if parts is None:
-        raise ValueError("A restored instance is named by three things: -c restored=IDENTIFIER,RESOURCE_ID,ENDPOINT")
+        raise ValueError("A restored instance takes three values: -c restored=IDENTIFIER,RESOURCE_ID,ENDPOINT")
     return Restored(*parts.groups())
 
 
 def _backup_region(stage: Settings, value: str | None) -> str | None:
-    """Only a stage that protects its data has backups beside RDS's own."""
+    """Only a stage that protects its data has backups in addition to RDS's own."""
     if not value or not stage.protect:
         return stage.backup_region
     if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", value):
-        raise ValueError(f"{value!r} is no region to copy backups to: -c backup_region=eu-west-1")
+        raise ValueError(f"{value!r} is not a region to copy backups to: -c backup_region=eu-west-1")
     return value

@@ -50,7 +50,7 @@ def test_a_version_that_the_region_lacks_is_said_with_one_that_it_has(rds: tuple
     client, stub = rds
     offer(stub, *VERSIONS)
     [sentence] = problems(client, "eu-central-1", from_context({}))
-    assert sentence == "eu-central-1 offers no PostgreSQL 18 (but 15, 16, 17): deploy with -c postgres=17."
+    assert sentence == "eu-central-1 does not offer PostgreSQL 18 (only 15, 16, 17): deploy with -c postgres=17."
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 PORT ?= 8000
 STAGE ?= dev
-# Python 3.13 is what Lambda runs; any other from 3.11 on will do.
+# Lambda runs Python 3.13; any version from 3.11 on will do.
 PYTHON := $(shell for p in python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python) python3 python3.12 python3.11; do "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
-# The CLI's newest major version cannot read what the library writes.
+# The newest major version of the CLI cannot read the library's output.
 CDK = PATH="$(CURDIR)/$(BIN):$$PATH" npx --yes aws-cdk@2.1148.1
 EXAMPLES ?= 200
 SIZE ?= 10000
@@ -24,11 +24,11 @@ help: ## List the commands
 run: .venv/run ## Start the whole service on 127.0.0.1:$PORT (DATABASE_URL=… for a PostgreSQL of your own, AUTH=on for tokens)
 	@exec $(BIN)/python -m local
 
-reset: ## Drop the laptop's data
+reset: ## Delete the laptop's data
 	rm -rf .local
 
-# What one edits daily, without what builds, unpacks, fuzzes, counts instructions or opens a browser.
-quick: .venv/test ## Run the tests of the API, the data and the contract, in under two minutes
+# The tests that daily work needs: none that build, unpack, fuzz, count instructions or open a browser.
+quick: .venv/test ## Run the tests of the API, the data and the contract in under two minutes
 	@$(BIN)/python -m tests.tools
 	$(BIN)/python -m pytest tests/api tests/contract tests/data --ignore tests/contract/test_schemathesis.py
 
@@ -36,12 +36,12 @@ test: .venv/test ## Run every test
 	@$(BIN)/python -m tests.tools
 	$(BIN)/python -m pytest
 
-# Without the faults: what a server that is killed keeps is PostgreSQL's affair, and takes half of the time.
-oldest: .venv/test ## Run the tests of the data and the API on the distribution's PostgreSQL, the oldest at hand
+# Without the faults: what survives the death of a server is up to PostgreSQL, and those tests take half of the time.
+oldest: .venv/test ## Run the tests of the data and the API on the distribution's PostgreSQL, the oldest available
 	@$(BIN)/python -m tests.tools
 	POSTGRES=oldest $(BIN)/python -m pytest tests/data tests/api --ignore tests/data/test_faults.py
 
-lint: .venv/test ## Check style, types, and that generated files are up to date
+lint: .venv/test ## Check style and types, and that generated files are up to date
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -53,45 +53,45 @@ format: .venv/test ## Format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-openapi: .venv/test ## Make openapi.json and the README's endpoint table from the handlers
+openapi: .venv/test ## Generate openapi.json and the README's endpoint table from the handlers
 	$(BIN)/python -m contract.openapi
 
-costs: .venv/cdk ## Compute the tables of docs/costs.md from docs/prices.toml and the templates
+costs: .venv/cdk ## Generate the tables of docs/costs.md from docs/prices.toml and the templates
 	$(BIN)/python -m cdk.costs
 
-migrate: .venv/run ## Bring the database at DATABASE_URL to the schema of this release
+migrate: .venv/run ## Migrate the database at DATABASE_URL to the schema of this release
 	@$(BIN)/python -m local.migrate
 
 synth: .venv/cdk ## Write the deployment of STAGE to cdk.out, without an AWS account
 	$(BIN)/python -m cdk.app stage=$(STAGE)
 
-bootstrap: .venv/cdk ## Prepare the AWS account of the environment for STAGE, once
+bootstrap: .venv/cdk ## Prepare the environment's AWS account for STAGE, once
 	$(CDK) bootstrap -c stage=$(STAGE) --qualifier orders$(STAGE) --toolkit-stack-name CDKToolkit-orders$(STAGE) $(ARGS)
 
-ci: .venv/cdk ## Let GitHub Actions of GITHUB=OWNER/REPOSITORY deploy to the AWS account of the environment, once
+ci: .venv/cdk ## Let GitHub Actions of GITHUB=OWNER/REPOSITORY deploy to the environment's AWS account, once
 	$(CDK) deploy OrdersCi -c github=$(GITHUB)
 
-checkov: synth ## Scan what would be deployed with checkov, which comes for this run only (STAGE=prod)
-	@# Too large for .venv: 100 packages, some of them older than ours.
+checkov: synth ## Scan what would be deployed with checkov, which is installed for this run only (STAGE=prod)
+	@# Too large for .venv: 100 packages, some in older versions than ours.
 	$(BIN)/uv tool run --system-certs checkov@3.3.30 --config-file .checkov.yaml
 
-deploy: .venv/cdk ## Deploy STAGE to the AWS account of the environment (ARGS="-c alarm_email=… -c jwt_issuer=…")
+deploy: .venv/cdk ## Deploy STAGE to the environment's AWS account (ARGS="-c alarm_email=… -c jwt_issuer=…")
 	@$(BIN)/python -m cdk.preflight stage=$(STAGE) $(ARGS)
 	$(CDK) deploy --all --require-approval never -c stage=$(STAGE) $(ARGS)
 
 destroy: .venv/cdk ## Remove STAGE from AWS; production is protected against it
 	$(CDK) destroy --all -c stage=$(STAGE) $(ARGS)
 
-smoke: .venv/run ## Walk through every endpoint of the service at URL (TOKEN=… where tokens are required)
+smoke: .venv/run ## Walk through every endpoint of the service at URL (TOKEN=… if tokens are required)
 	@$(BIN)/python -m contract.smoke $(URL) --stage $(STAGE)
 
-fuzz: .venv/test ## schemathesis for longer (EXAMPLES=200)
+fuzz: .venv/test ## Run the fuzz tests for longer (EXAMPLES=200)
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract -s -o timeout=3600
 
-bench: .venv/test $(PEERS) ## Compare the service with its peers, and write docs/benchmarks.md (SIZE=1000000 orders)
+bench: .venv/test $(PEERS) ## Compare the service with its peers and write docs/benchmarks.md (SIZE=1000000 orders)
 	@$(BIN)/python -m benchmarks --size $(SIZE) --document --command "make bench SIZE=$(SIZE)"
 
-bench-quick: .venv/test $(PEERS) ## The same in less than three minutes, with fewer calls
+bench-quick: .venv/test $(PEERS) ## Compare in less than three minutes, with fewer calls and no document
 	@$(BIN)/python -m benchmarks --rounds 40 --seconds 3 --cold 3 --mixed 60 --mixed-rounds 1 --command "make bench-quick"
 
 lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
@@ -107,7 +107,7 @@ LOCK := --quiet --system-certs --universal --python-version 3.11 --generate-hash
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 
-# On the Node of the wheel.
+# Runs on the wheel's Node.js.
 $(FASTIFY)/dist/handler.js: $(wildcard $(FASTIFY)/*.js*) $(FASTIFY)/.npmrc | .venv/test
 	cd $(FASTIFY) && PATH="$(CURDIR)/$(BIN):$$PATH" && npm ci --silent && npm run --silent build
 
@@ -116,7 +116,7 @@ $(FASTIFY)/dist/handler.js: $(wildcard $(FASTIFY)/*.js*) $(FASTIFY)/.npmrc | .ve
 	$(BIN)/uv pip install --quiet --system-certs --python .venv/peers/bin/python --compile-bytecode --require-hashes -r $<
 	@touch $@
 
-# Compiled at once: Python would otherwise compile in every function's cold start where it may not write.
+# Bytecode is compiled here: where Python may not write, every function's cold start would compile again.
 .venv/%: requirements/%.txt .venv/bin/uv
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --require-hashes -r $<
 	@touch $@

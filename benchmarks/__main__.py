@@ -1,4 +1,4 @@
-"""`make bench`: this service beside its peers, the same work on the same PostgreSQL in the same run."""
+"""`make bench`: this service and its peers, doing the same work on the same PostgreSQL in the same run."""
 
 import argparse
 import compileall
@@ -22,14 +22,14 @@ from benchmarks.tls import TlsFront
 from benchmarks.workers import COLD_VARIANTS, FUNCTIONS, OURS, PEER_IMPLEMENTATIONS, PEERS, ROOT
 from local.postgres import EmbeddedPostgres
 
-# As an instance with a few gigabytes has them; the laptop's own settings leave the memory to others.
+# Typical of an instance with a few gigabytes; the laptop's own settings leave the memory to other programs.
 POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
 DEEP_PAGE = 10_000 * 50
 SEEDED_CUSTOMERS = 10_000
 
 
 class Run:
-    """One size, from an empty database to the results."""
+    """A run with one size, from an empty database to the results."""
 
     def __init__(self, stack: ExitStack, options: argparse.Namespace) -> None:
         self.stack, self.options = stack, options
@@ -49,7 +49,7 @@ class Run:
 
     def __call__(self) -> Results:
         options = self.options
-        # Every write cancels an order of its own: in each round, and while warming up.
+        # Every write cancels a different order: in each round, and during warm-up.
         cancellable = (options.rounds + 100) * (len(self.implementations) + 1)
         data = prepare(self.server, options.size, cancellable, self.log, self.progress)
         connection = self.server.connect()
@@ -79,7 +79,7 @@ class Run:
 
     def warm(self, pool: Pool, data: Data) -> None:
         options = self.options
-        self.progress.say("walking to a deep page")
+        self.progress.say("paging to a deep page")
         deep = Deep.walk(min(DEEP_PAGE, data.size * 9 // 10), lambda call: pool.call(OURS, call)[1])
         _, summary = pool.call(OURS, summarize_orders())
         cache = self.stack.enter_context(redis(summary["body"], self.folder))
@@ -109,19 +109,19 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--size", type=int, default=10_000, help="orders")
-    parser.add_argument("--rounds", type=int, default=300, help="calls of each scenario, at most")
-    parser.add_argument("--seconds", type=float, default=20, help="for each scenario, about")
-    parser.add_argument("--cold", type=int, default=15, help="new processes of each implementation")
-    parser.add_argument("--mixed", type=int, default=300, help="requests of the mixed load, from each process")
-    parser.add_argument("--mixed-rounds", type=int, default=3, help="times that the mixed load is repeated")
-    parser.add_argument("--command", default="make bench", help="what the document says made it")
+    parser.add_argument("--rounds", type=int, default=300, help="maximum number of calls per scenario")
+    parser.add_argument("--seconds", type=float, default=20, help="approximate time per scenario")
+    parser.add_argument("--cold", type=int, default=15, help="new processes per implementation")
+    parser.add_argument("--mixed", type=int, default=300, help="requests of the mixed load per process")
+    parser.add_argument("--mixed-rounds", type=int, default=3, help="repetitions of the mixed load")
+    parser.add_argument("--command", default="make bench", help="the command that the document names")
     parser.add_argument("--document", action="store_true", help="write docs/benchmarks.md and its plots")
     options = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     for folder in (ROOT / "layers", FUNCTIONS, PEERS):
         compileall.compile_dir(folder, quiet=1)
     if shutil.which("redis-server") is None:
-        print("redis-server (Debian's package of that name) is not here: the summary is not compared with a cache")
+        print("redis-server (a Debian package) is not installed: the summary is not compared with a cache")
     with ExitStack() as stack:
         results = Run(stack, options)()
     print_tables(results)

@@ -1,4 +1,4 @@
-"""Whether a peer's answer is ours: the same JSON, but for the spelling of a moment and for cursors, which are opaque."""
+"""Whether a peer's answer equals ours: the same JSON, except for how times are spelled and for cursors, which are opaque."""
 
 import json
 from datetime import datetime
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class AnswersDiffer(Exception):
-    """A peer did other work than the service; its times would mean nothing."""
+    """A peer did different work from the service, so its times would mean nothing."""
 
 
 def content(answer: dict[str, Any]) -> Any:
-    """What is compared of the answer to an event."""
+    """The parts of an answer that are compared."""
     document = json.loads(answer["body"])
     if "results" in document:
         document = {"results": document["results"], "more": document["next"] is not None}

@@ -1,4 +1,4 @@
-"""The data of a run: the real schema, seeded by the service itself, then given the skew that orders have in life."""
+"""The data of a run: the real schema, seeded by the service itself, then skewed as real orders are."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ RARE_ORDERS = 20
 RARE_DOMAIN = "rare.example.net"
 ROLES = ("orders_app", "orders_seeder")
 
-# Old orders have been delivered. No trigger is needed: totals tell a cancelled order from the others, and those stay.
+# Old orders have been delivered. No trigger is needed: totals only depend on which orders are cancelled, and that stays.
 SKEW = f"""
 SET session_replication_role = replica;
 UPDATE orders SET status = 'delivered' WHERE status = 'shipped' OR status = 'pending' AND id > (
@@ -30,7 +30,7 @@ SELECT min(o.id), max(o.id), (SELECT min(id) FROM customers), (SELECT max(id) FR
 
 @dataclass
 class Data:
-    """orders, customers: the lowest and the highest id. cancellable: ids of paid orders without a gap, each once."""
+    """orders, customers: the lowest and the highest id. cancellable: consecutive ids of paid orders, each yielded once."""
 
     server: Server
     size: int
@@ -45,7 +45,7 @@ class Data:
 
 
 def variables(server: Server, role: str = "orders_app") -> dict[str, str]:
-    """By which a worker connects as one of the service's roles."""
+    """The variables by which a worker connects as one of the service's roles."""
     return {**server.environment, "DATABASE_USER": role, "DATABASE_PASSWORD": PASSWORD}
 
 
@@ -55,13 +55,13 @@ def migrate(server: Server, log: Path) -> None:
     worker.stop()
     connection = server.connect()
     for role in ROLES:
-        # The slowest peers need longer than the service lets anyone wait.
+        # The slowest peers need more time than the service allows.
         connection.run(f"ALTER ROLE {role} SET statement_timeout = 0")
     connection.close()
 
 
 def prepare(server: Server, size: int, cancellable: int, log: Path, progress: Progress) -> Data:
-    """size: how many orders. cancellable: how many of them the run may cancel."""
+    """size: number of orders. cancellable: how many of them the run may cancel."""
     migrate(server, log)
     customers = size // ORDERS_PER_CUSTOMER
     progress.say(f"seeding {customers * ROWS_PER_CUSTOMER:,} rows")
@@ -73,7 +73,7 @@ def prepare(server: Server, size: int, cancellable: int, log: Path, progress: Pr
     connection = server.connect(timeout=3600)
     connection.run(SKEW)
     [[first, last, first_customer, last_customer]] = connection.run(BOUNDS)
-    # In the middle: the newest orders keep their mixture.
+    # In the middle, so that the newest orders keep their mix of statuses.
     start = first + size // 2
     connection.run(MAKE_CANCELLABLE, first=start, last=start + cancellable - 1)
     connection.run("VACUUM ANALYZE")

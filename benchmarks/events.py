@@ -1,4 +1,4 @@
-"""Events as an HTTP API (payload 2.0) sends them, one maker for each request that the benchmark knows."""
+"""Events as an HTTP API (payload 2.0) sends them, one function per request of the benchmark."""
 
 import itertools
 import json
@@ -12,7 +12,7 @@ request_numbers = itertools.count(1)
 
 
 class Call(NamedTuple):
-    """A request: the function that serves it here (a peer is one application for all), and the event that it gets."""
+    """A request: the function that serves it here (a peer is one application for all requests), and its event."""
 
     function: str
     event: dict[str, Any]

@@ -1,6 +1,6 @@
-"""What nothing above PostgreSQL can beat: its own statements from C (pgbench), bare inserts and COPY; and a cache's answer.
+"""What nothing above PostgreSQL can beat: its statements sent from C (pgbench), bare inserts and COPY. Also a cache's answer.
 
-The statements are not copied from the functions' folders: a tap between a function and PostgreSQL hears them.
+The statements are not copied from the functions' folders: a tap between a function and PostgreSQL records them.
 """
 
 import json
@@ -27,17 +27,17 @@ from benchmarks.workers import OURS, PEERS, PEERS_PYTHON, WORKER, Implementation
 from local.postgres import Server, binaries, free_port
 
 START_SECONDS = 10
-# pgbench waits between its calls, as everybody else does while it is the others' turn.
+# pgbench waits between its calls, as each implementation does while the others have their turn.
 CALLS_PER_SECOND = 150
 
 
 class LimitFailed(Exception):
-    """pgbench refused a statement; the message is its own."""
+    """pgbench refused a statement; the message is pgbench's."""
 
 
 @dataclass
 class Statement:
-    """name: of the prepared statement, empty where it is planned with its values each time."""
+    """name: of the prepared statement; empty if it is planned with its values each time."""
 
     name: str
     text: str
@@ -45,7 +45,7 @@ class Statement:
 
 
 class Tap:
-    """Passes on what a function and PostgreSQL say to each other, and remembers the statements."""
+    """Forwards the traffic between a function and PostgreSQL, and records the statements."""
 
     def __init__(self, server: Server) -> None:
         self.target = (server.host, server.port)
@@ -66,7 +66,7 @@ class Tap:
 
     def _listen(self, client: socket.socket, server: socket.socket) -> None:
         heard = b""
-        # The first message, which begins a session, has no type in front of it.
+        # The first message of a session has no type byte.
         kind_bytes = 0
         while data := client.recv(65536):
             server.sendall(data)
@@ -101,7 +101,7 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 
 
 def statements_of(data: Data, call: Call, log: Path) -> list[Statement]:
-    """What our function asks PostgreSQL to answer a call."""
+    """The statements that our function sends to PostgreSQL for a call."""
     tap = Tap(data.server)
     worker = OURS.start({**variables(data.server), "DATABASE_PORT": str(tap.port)}, log, call.function)
     worker.call(OURS.message(call))
@@ -111,10 +111,10 @@ def statements_of(data: Data, call: Call, log: Path) -> list[Statement]:
 
 
 def pgbench(data: Data, scenario: Scenario, rounds: int, seconds: float, log: Path) -> float:
-    """The median of the seconds that the scenario's statements take without any service above them."""
+    """The median time in seconds of the scenario's statements without any service above them."""
     call = scenario.call()
     statements = statements_of(data, call, log)
-    # What the function plans with its values each time, pgbench does, too.
+    # Statements that the function plans with their values each time, pgbench plans so, too.
     mode = "prepared" if all(each.name for each in statements) else "extended"
     variables_given, script = _script(data, scenario, call, statements, rounds)
     server = variables(data.server)
@@ -138,12 +138,12 @@ def pgbench(data: Data, scenario: Scenario, rounds: int, seconds: float, log: Pa
             raise LimitFailed(f"{scenario.title}: {done.stderr.decode()}")
         [times] = folder.glob("times.*")
         columns = [line.split() for line in times.read_text().splitlines()]
-        # Microseconds of a transaction since it was due, less those that it began late.
+        # Microseconds since a transaction was due, minus its delayed start.
         return statistics.median(int(column[2]) - int(column[6]) for column in columns) / 1e6
 
 
 def _script(data: Data, scenario: Scenario, call: Call, statements: list[Statement], rounds: int) -> tuple[dict[str, str], str]:
-    """pgbench's variables, and its form of the statements; with another id each time where the scenario has one."""
+    """pgbench's variables and its form of the statements, with a new id each time if the scenario has one."""
     given: dict[str, str] = {}
     lines = []
     body = json.loads(call.event.get("body") or "{}")
@@ -158,12 +158,12 @@ def _script(data: Data, scenario: Scenario, call: Call, statements: list[Stateme
     for number, statement in enumerate(statements):
         # pgbench would take the colon of a text such as 'HH24:MI' for a variable's.
         text = re.sub(r"(?<!:):(?=\w)", ":' || '", statement.text)
-        # From the last: $1 stands in $10, too.
+        # From the last to the first, as $10 contains $1.
         for position, value in reversed(list(enumerate(statement.values, start=1))):
             variable = "id" if value == identifier else f"v{number}_{position}"
             if value and variable != "id":
                 given[variable] = value
-            # pgbench has no variable that is null or empty.
+            # A variable of pgbench cannot be null or empty.
             text = text.replace(f"${position}", f":{variable}" if value else "NULL" if value is None else "''")
         lines.append(f"{text.strip()};")
     return given, "\n".join(lines)
@@ -171,7 +171,7 @@ def _script(data: Data, scenario: Scenario, call: Call, statements: list[Stateme
 
 @contextmanager
 def redis(summary: str, folder: Path) -> Iterator[Implementation | None]:
-    """A cache that holds the summary's body, read through the usual client; None where there is no redis-server."""
+    """A cache that contains the summary's body, read through the usual client; None if redis-server is not installed."""
     program = shutil.which("redis-server")
     if program is None or not PEERS_PYTHON.exists():
         yield None
@@ -206,7 +206,7 @@ def _store(port: int, summary: str) -> None:
 
 
 def bare_inserts(server: Server, last_customer: int) -> dict[str, float]:
-    """Seconds that PostgreSQL needs for the rows of all customers after that one: with foreign keys, indexes and checks but
+    """Seconds that PostgreSQL needs for the rows of all customers after that one: with foreign keys, indexes and checks, but
     no triggers; and by COPY into tables without any of these."""
     connection = server.connect(timeout=3600)
     orders = f"SELECT * FROM orders WHERE customer_id > {last_customer}"
@@ -228,7 +228,7 @@ def bare_inserts(server: Server, last_customer: int) -> dict[str, float]:
     for table in rows:
         connection.run(f"CREATE TABLE copied_{table} AS SELECT * FROM {table} WITH NO DATA")
         with tempfile.NamedTemporaryFile(suffix=".copy") as file:
-            # PostgreSQL may run as somebody else.
+            # PostgreSQL may run as another user.
             Path(file.name).chmod(0o666)
             connection.run(f"COPY rows_of_{table} TO '{file.name}'")
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The measurements. Those who are compared are called in turn, so that what slows the machine slows all of them."""
+"""The measurements. Implementations are called in turn, so that whatever slows the machine slows all of them."""
 
 import json
 import statistics
@@ -16,9 +16,9 @@ from benchmarks.scenarios import Scenario
 from benchmarks.seeding import ITEMS_PER_ORDER, ORDERS_PER_CUSTOMER, Seeder
 from benchmarks.workers import OURS, Implementation, Worker
 
-# Enough for Node to have compiled what runs often.
+# Enough for Node to compile the hot code.
 WARM_UP = 50
-# What a slow peer gets at a large size, where the time would not suffice for all rounds.
+# The minimum for a slow peer at a large size, where the time does not suffice for all rounds.
 LEAST_ROUNDS = 5
 LAST_CUSTOMER_AND_ITEMS = "SELECT (SELECT max(id) FROM customers), (SELECT count(*) FROM order_items)"
 EVENTS = (
@@ -47,8 +47,8 @@ class Pool:
 
 
 def check(pool: Pool, scenario: Scenario) -> None:
-    """Everybody answers as this service does, and a write leaves the same events behind."""
-    # Ours comes first and is compared with itself, too: what differs from call to call would be found here.
+    """Every implementation answers as this service does, and a write leaves the same events behind."""
+    # Ours comes first and is compared with itself, too, which finds what differs from call to call.
     ours: dict[str, Any] = {}
     for each, call in scenario.calls([OURS, *pool.implementations]):
         _, theirs = pool.call(each, call)
@@ -58,7 +58,7 @@ def check(pool: Pool, scenario: Scenario) -> None:
             continue
         if theirs["statusCode"] != ours["statusCode"]:
             raise AnswersDiffer(f"{scenario.title}: {each.title} answers {theirs}")
-        # Each changed an order of its own, and shows it as our GET does.
+        # Each changed a different order, and must show it as our GET does.
         _, shown = pool.call(OURS, get_order(json.loads(theirs["body"])["id"]))
         compare(each.title, scenario.title, {**theirs, "statusCode": 200}, shown)
         if _changes(pool, theirs) != _changes(pool, ours):
@@ -73,7 +73,7 @@ def _changes(pool: Pool, answer: dict[str, Any]) -> Any:
 
 
 def warm(pool: Pool, scenario: Scenario, rounds: int, seconds: float, progress: Progress) -> dict[str, float]:
-    """The median of a call's seconds, by implementation; at most so many rounds, and no new one after so many seconds."""
+    """The median time of a call in seconds, by implementation. Stops after so many rounds, or seconds if that is earlier."""
     times: dict[str, list[float]] = {each.name: [] for each in pool.implementations}
     start = time.monotonic()
     for number in range(-WARM_UP, rounds):
@@ -82,7 +82,7 @@ def warm(pool: Pool, scenario: Scenario, rounds: int, seconds: float, progress: 
             continue
         if late and number >= LEAST_ROUNDS:
             break
-        # Who comes first finds the pages that it shares with the others less warm.
+        # Whoever comes first finds the shared pages less warm than the others do.
         first = number % len(pool.implementations)
         for each, call in scenario.calls(pool.implementations[first:] + pool.implementations[:first]):
             taken, answer = pool.call(each, call)
@@ -95,14 +95,14 @@ def warm(pool: Pool, scenario: Scenario, rounds: int, seconds: float, progress: 
 
 
 def seeding(pool: Pool, customers: int, progress: Progress) -> dict[str, float]:
-    """Seconds in which each makes the same number of rows; and what PostgreSQL alone needs for the rows of ours."""
+    """Seconds in which each creates the same number of rows, and what PostgreSQL alone needs for the rows of ours."""
     database = variables(pool.data.server, "orders_seeder")
     connection = pool.data.server.connect(timeout=3600)
     taken = {}
     for each in pool.implementations:
         progress.move()
         seeder, worker = Seeder(database, pool.log), each.start(database, pool.log)
-        # A run of one customer before: what is timed is no cold start.
+        # A run with one customer first, so that no cold start is timed.
         if each is OURS:
             sum(seeder.seed(1))
         else:
@@ -136,7 +136,7 @@ class Cold(NamedTuple):
 def cold(
     database: dict[str, str], implementations: list[Implementation], call: Call, runs: int, log: Path, progress: Progress
 ) -> dict[str, Cold]:
-    """Medians of a new process's first answer, its connection to the database included."""
+    """Median times of a new process's first answer, including its connection to the database."""
     times: dict[str, list[Cold]] = {each.name: [] for each in implementations}
     for number in range(runs + 1):
         for each in implementations:
@@ -147,7 +147,7 @@ def cold(
             worker.stop()
             if answer["statusCode"] >= 300:
                 raise AnswersDiffer(f"cold: {each.title} answers {answer}")
-            # The first of each reads its files from the disk.
+            # The first process of each reads its files from the disk.
             if number:
                 times[each.name].append(taken)
         progress.move()

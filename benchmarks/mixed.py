@@ -1,4 +1,4 @@
-"""What is billed: a mixed load by more processes than the machine has cores, and whose time it took."""
+"""What is billed: a mixed load from more processes than the machine has cores, and the processor time by process."""
 
 import random
 import statistics
@@ -20,7 +20,7 @@ WARM_UP = 60
 
 
 class Mixed(NamedTuple):
-    """function_seconds, postgres_seconds: of processor time per 1,000 requests."""
+    """function_seconds, postgres_seconds: processor time per 1,000 requests."""
 
     per_second: float
     function_seconds: float
@@ -36,7 +36,7 @@ def mixed(
     log: Path,
     progress: Progress,
 ) -> dict[str, Mixed]:
-    """Medians of rounds in turn, each of so many requests from each process."""
+    """Medians over rounds in turn, each with this many requests per process."""
     found: dict[str, list[Mixed]] = {each.name: [] for each in implementations}
     chance = random.Random(7)
     for _ in range(rounds):
@@ -82,7 +82,7 @@ def _calls(data: Data, count: int, chance: random.Random) -> list[Call]:
 
 
 def _cpu_seconds(postmaster: int) -> float:
-    """Of PostgreSQL: of its processes, and of those that it had."""
+    """The processor time of PostgreSQL: of its processes, including those that have ended."""
     parent = psutil.Process(postmaster)
     total = parent.cpu_times()
     seconds: float = total.user + total.system + total.children_user + total.children_system

@@ -1,4 +1,4 @@
-"""A bar on the terminal, and plain lines elsewhere."""
+"""A progress bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ class Progress:
         self.live = sys.stderr.isatty()
 
     def say(self, what: str) -> None:
-        """The next step begins."""
+        """Starts the next step."""
         self.done += 1
         self.what = what
         self.move()
@@ -25,7 +25,7 @@ class Progress:
             print(f"{self._share:4.0%} {self._clock}  {what}", file=sys.stderr, flush=True)
 
     def move(self) -> None:
-        """Shows that time goes on within a step."""
+        """Shows progress within a step."""
         if self.live:
             filled = round(WIDTH * self._share)
             bar = "█" * filled + "░" * (WIDTH - filled)

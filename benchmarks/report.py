@@ -12,7 +12,7 @@ from benchmarks.workers import ROOT
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "benchmarks"
-# Every size's last run: what the document is made from.
+# The last run of each size, from which the document is built.
 RUNS = PLOTS / "runs.json"
 TEMPLATE = Path(__file__).with_name("document.md")
 GROWING = {"list": "list 50", "absent": "list, absent status", "summary": "summary"}
@@ -21,7 +21,7 @@ Table = list[list[str]]
 
 
 def tables(results: Results) -> dict[str, Table]:
-    """By title; each with its heading first."""
+    """By title; the first row of each is its heading."""
     made = {
         title: _times(results, rows)
         for title, rows in (("warm", results.warm), ("cold", results.cold), ("seeding", results.seed))
@@ -72,7 +72,7 @@ def print_tables(results: Results) -> None:
 
 
 def write_document(results: Results) -> None:
-    """The document anew, with this run in the place of the former one of its size."""
+    """Rewrites the document, with this run replacing the previous one of its size."""
     PLOTS.mkdir(exist_ok=True)
     runs = json.loads(RUNS.read_text()) if RUNS.exists() else {}
     runs[str(results.size)] = asdict(results)

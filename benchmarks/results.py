@@ -1,4 +1,4 @@
-"""What a run found; kept as JSON, from which the table, the document and the plots are made."""
+"""The results of a run, stored as JSON, from which the tables, the document and the plots are built."""
 
 import json
 import os
@@ -18,7 +18,7 @@ PEER_PACKAGES = [
 
 @dataclass
 class Results:
-    """Seconds by scenario and implementation (warm, cold, seed); by implementation (mixed).
+    """warm, cold, seed: seconds by scenario and implementation. mixed: by implementation.
 
     mixed: requests per second, processor seconds of the function and of PostgreSQL per 1,000 requests.
     """

@@ -1,4 +1,4 @@
-"""What is asked, in the order in which it is asked: reads first, so that they find the data as it was seeded."""
+"""The requests, in order: reads first, so that they find the data as it was seeded."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from benchmarks.workers import OURS, Implementation
 
 @dataclass(frozen=True)
 class Deep:
-    """Where a page far down begins: our cursor, which only our lists can make, and the id in it."""
+    """Where a page far down begins: our cursor, which only our lists can issue, and the id in it."""
 
     cursor: str
     order_id: int
@@ -26,7 +26,7 @@ class Deep:
 
     @classmethod
     def walk(cls, orders: int, ask: Callable[[Call], dict[str, Any]]) -> "Deep":
-        """Follows the list over so many orders."""
+        """Follows the list for this many orders."""
         document = json.loads(ask(list_orders(limit=200))["body"])
         while True:
             orders -= len(document["results"])
@@ -38,7 +38,7 @@ class Deep:
 
 @dataclass(frozen=True)
 class Scenario:
-    """call: our next request. peers_call: theirs, where it differs, because everybody's cursors are their own."""
+    """call: our next request. peers_call: theirs, if it differs, since each implementation has its own cursors."""
 
     name: str
     title: str
@@ -47,7 +47,7 @@ class Scenario:
     writes: bool = False
 
     def calls(self, implementations: list[Implementation]) -> Iterator[tuple[Implementation, Call]]:
-        """One request for each: the same one if it reads, one of its own if it writes."""
+        """One request for each implementation: the same one if it reads, a different one if it writes."""
         ours = self.call()
         theirs = self.peers_call() if self.peers_call else ours
         for each in implementations:

@@ -18,7 +18,7 @@ ROWS_PER_CUSTOMER = 1 + ORDERS_PER_CUSTOMER * (1 + ITEMS_PER_ORDER)
 
 @contextmanager
 def queue() -> Iterator[None]:
-    """Puts the queue's whereabouts into the environment, from where the functions have them."""
+    """Sets the queue's address in the environment, where the functions read it."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -30,7 +30,7 @@ def queue() -> Iterator[None]:
 
 
 class Seeder:
-    """The two functions of a seed run, in warm processes, as orders_seeder."""
+    """The two functions of a seed run, in warm processes, connected as orders_seeder."""
 
     def __init__(self, database: dict[str, str], log: Path) -> None:
         self.log = log
@@ -38,7 +38,7 @@ class Seeder:
         self.worker = OURS.start(database, log, "run_seed_chunk")
 
     def seed(self, customers: int) -> Iterator[float]:
-        """Runs a seed run to its end; yields the seconds that each call of a function took."""
+        """Runs a seed run to its end; yields the time of each function call in seconds."""
         report = self.starter.call(OURS.message(start_seed(customers, ORDERS_PER_CUSTOMER, ITEMS_PER_ORDER)))
         assert report.answer["statusCode"] == 202, report.answer
         yield report.seconds
@@ -54,7 +54,7 @@ class Seeder:
 
 
 def _receive() -> dict[str, Any] | None:
-    """Up to ten messages as the event that Lambda makes of them, or None when the queue is empty."""
+    """Up to ten messages as an event of Lambda's, or None if the queue is empty."""
     messages = (
         boto3.client("sqs")
         .receive_message(QueueUrl=os.environ["SEED_QUEUE_URL"], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"])

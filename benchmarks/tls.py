@@ -1,4 +1,4 @@
-"""TLS before PostgreSQL: the embedded server has none, and a cold start without it is not the one that is paid for."""
+"""TLS in front of PostgreSQL: the embedded server has none, and a cold start without it is not the one that is billed."""
 
 import datetime
 import ipaddress
@@ -19,7 +19,7 @@ SSL_REQUEST_BYTES = 8
 
 
 class TlsFront:
-    """Accepts PostgreSQL's TLS negotiation on a port of its own and passes on what it decrypts."""
+    """Accepts PostgreSQL's TLS negotiation on its own port and forwards the decrypted traffic."""
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
@@ -68,7 +68,7 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 
 
 def _make_certificate(file: Path) -> Path:
-    """Writes a self-signed certificate for this machine; gives the file of its key."""
+    """Writes a self-signed certificate for this machine; returns the file of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

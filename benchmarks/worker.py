@@ -1,9 +1,9 @@
-"""Calls handlers as Lambda would, in a process of its own; a script for any Python, which imports nothing of the benchmark.
+"""Calls handlers as Lambda would, in its own process: a script for any Python, which imports nothing from the benchmark.
 
 `worker.py NAME=FOLDER…`, each folder with a handler.py. Reads one JSON message per line and writes one per line:
     {"function": NAME, "event": {…}}                    → {"seconds": s, "answer": {…}}
     {"events": [{"function": NAME, "event": {…}}, …]}   → {"seconds": s, "cpu_seconds": c, "failed": n}, without the answers
-The first message for a function imports it, which counts into that message's seconds: a cold start.
+The first message for a function imports it, and that message's seconds include the import: a cold start.
 """
 
 import json
@@ -41,7 +41,7 @@ def call(message: dict[str, Any]) -> Any:
 
 
 def load(name: str) -> Any:
-    """The handler, its module under a name of its own so that one process can hold several functions."""
+    """The handler, whose module gets its own name so that one process can hold several functions."""
     sys.path.insert(0, folders[name])
     spec = spec_from_file_location(f"{name}_handler", Path(folders[name]) / "handler.py")
     assert spec is not None

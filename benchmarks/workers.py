@@ -1,4 +1,4 @@
-"""Those who are compared, each behind a process that answers events: worker.py says how they speak."""
+"""The compared implementations, each in a process that answers events; worker.py describes the protocol."""
 
 import json
 import os
@@ -22,7 +22,7 @@ FASTIFY_HANDLER = FASTIFY / "dist" / "handler.js"
 
 
 class WorkerFailed(Exception):
-    """A worker ended; its last words are in the message."""
+    """A worker has ended; the message contains its last output."""
 
 
 class Report(NamedTuple):
@@ -78,7 +78,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Implementation:
-    """command: what starts a worker, less the functions that it shall hold. needs: what is there once it is installed."""
+    """command: starts a worker, followed by the functions that it holds. needs: exists once it is installed."""
 
     name: str
     title: str
@@ -91,7 +91,7 @@ class Implementation:
         return {"function": call.function if self.one_function_each else "app", "event": call.event}
 
     def start(self, database: dict[str, str], log: Path, *functions: str) -> Worker:
-        """functions: those that it will be asked for; a peer holds all of them anyway."""
+        """functions: those that will be called; a peer holds all of them anyway."""
         folders = [f"{name}={FUNCTIONS / name}" for name in functions] if self.one_function_each else []
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         return Worker([*self.command, *folders], {**inherited, **self.environment, **database}, log)
@@ -123,7 +123,7 @@ def _fastify(name: str, title: str, handler: Path, **environment: str) -> Implem
     )
 
 
-# Bundled, as the CDK does it: finding many small files is most of a start.
+# Bundled, as CDK does: most of a start is finding many small files.
 FASTIFY_BUNDLED = _fastify("fastify", "Fastify + postgres.js", FASTIFY_HANDLER)
 PEER_IMPLEMENTATIONS = [
     _python_peer("django", "Django + DRF", "django"),
@@ -131,7 +131,7 @@ PEER_IMPLEMENTATIONS = [
     _python_peer("litestar", "Litestar + asyncpg", "litestar"),
     FASTIFY_BUNDLED,
 ]
-# How else the same program is shipped, which makes a difference to its start only.
+# Other ways to ship the same program, which only affect its start.
 COLD_VARIANTS = [
     _fastify("fastify_files", "Fastify, node_modules as installed", FASTIFY / "handler.js"),
     _fastify(

@@ -1,4 +1,4 @@
-"""What one handler says of itself, as OpenAPI: by Powertools and pydantic, which no function imports when it runs."""
+"""What a handler declares, as OpenAPI: by Powertools and pydantic, neither of which a function imports at run time."""
 
 import inspect
 import json
@@ -23,9 +23,9 @@ DESCRIPTIONS = {
 }
 ALWAYS = {400, 422, 503}
 WITH_BODY = {413, 415}
-# The names that annotations of handlers may use; at run time they stand for nothing.
+# The names that handlers' annotations may use; at run time they have no meaning.
 NAMES = {**vars(requests), **vars(responses), **vars(parameters), **vars(models)}
-# Powertools wants to know the scheme that routes name; its flows are filled in when all scopes are known.
+# Powertools requires the scheme that routes name; its flows are filled in once all scopes are known.
 SECURITY_SCHEMES: dict[str, Any] = {"oauth2": OAuth2(flows=OAuthFlows())}
 
 
@@ -51,7 +51,7 @@ def describe(endpoints: list[Endpoint]) -> dict[str, Any]:
 
 
 def _annotated(endpoint: Endpoint) -> Any:
-    """A function with the handler's parameters but the request, each with its type instead of the type's name."""
+    """A function with the handler's parameters except the request, each with its type instead of the type's name."""
     hints = get_type_hints(endpoint.function, NAMES, include_extras=True)
     _, *given = inspect.signature(endpoint.function).parameters.values()
     typed = [parameter.replace(annotation=_as_parameter(hints[parameter.name])) for parameter in given]

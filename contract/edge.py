@@ -1,4 +1,4 @@
-"""What both clouds, the one on AWS (cdk/) and the one on the laptop (local/), tell browsers and functions alike."""
+"""What both clouds, AWS (cdk/) and the laptop (local/), tell browsers and functions alike."""
 
 from collections.abc import Mapping
 
@@ -16,9 +16,9 @@ METRICS_NAMESPACE = "Orders"
 def variables(
     function: Function, *, stage: str, settings: Mapping[str, str], log_level: str = "INFO", namespace: str = METRICS_NAMESPACE
 ) -> dict[str, str]:
-    """What a function reads from its environment beside how to reach the database; docs/configuration.md explains each.
+    """A function's environment variables other than those of the database; docs/configuration.md explains each.
 
-    settings: values for what the function.toml of a function asks for in `environment`.
+    settings: values for what a function's function.toml lists in `environment`.
     """
     return {
         "STAGE": stage,

@@ -1,6 +1,6 @@
-"""What is deployed: one function per folder, its routes from openapi.json, what differs from the defaults from function.toml.
+"""What is deployed: one function per folder, with routes from openapi.json and settings beyond the defaults from function.toml.
 
-Both clouds read this, the one on the laptop (local/) and the one on AWS (cdk/).
+Both clouds read this, the laptop (local/) and AWS (cdk/).
 """
 
 import json
@@ -12,13 +12,13 @@ from typing import Any, Literal
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = ROOT / "functions"
 OPENAPI = ROOT / "openapi.json"
-# What anybody may call without a token. A route that has no scopes and is not here is a mistake that both clouds refuse.
+# What anybody may call without a token. Both clouds refuse any other route without scopes, as it is open by mistake.
 OPEN_ROUTES = frozenset({"GET /api/health", "GET /api/docs", "GET /api/openapi.json"})
 
 
 @dataclass(frozen=True)
 class Route:
-    """path in API Gateway's form, without trailing slash. scopes: any one suffices; none means open to everyone."""
+    """path: in API Gateway's form, without trailing slash. scopes: any one suffices; none means open to everyone."""
 
     method: str
     path: str
@@ -37,7 +37,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Schedule:
-    """on_laptop: whether the laptop's clock runs it as well."""
+    """on_laptop: whether the laptop runs it on schedule as well."""
 
     rate_minutes: int
     on_laptop: bool = True
@@ -47,7 +47,7 @@ class Schedule:
 class Function:
     """One folder of functions/. The fields with defaults are the keys of function.toml.
 
-    Without a database user a function has no database: it runs outside of its network, and reaches the internet instead.
+    Without a database user a function has no database: it runs outside the network, and can reach the internet instead.
     """
 
     name: str
@@ -68,13 +68,13 @@ class Function:
 
 
 def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[Function, ...]:
-    """All functions by name. Raises ValueError when a folder and openapi.json disagree, or a route is open by mistake."""
+    """All functions by name. Raises ValueError if a folder and openapi.json disagree, or a route is open by mistake."""
     routes = _routes(json.loads(openapi.read_text(encoding="utf-8")))
     functions = tuple(
         _load(handler.parent, routes.pop(handler.parent.name, ())) for handler in sorted(folder.glob("*/handler.py"))
     )
     if routes:
-        raise ValueError(f"openapi.json names functions that have no folder: {', '.join(routes)}; run `make openapi`")
+        raise ValueError(f"openapi.json names functions without a folder: {', '.join(routes)}; run `make openapi`")
     for function in functions:
         if (function.trigger == "http") != bool(function.routes):
             raise ValueError(

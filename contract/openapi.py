@@ -1,6 +1,6 @@
-"""Makes openapi.json, and the endpoint table of the README, from the routes that the handlers declare.
+"""Generates openapi.json, and the endpoint table of the README, from the routes that the handlers declare.
 
-`python -m contract.openapi` writes both; `--check` only tells whether they are up to date (exit status 1 when not).
+`python -m contract.openapi` writes both; `--check` only tells whether they are up to date (exit status 1 if not).
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ from contract.functions import FUNCTIONS, OPENAPI, ROOT
 
 README = ROOT / "README.md"
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
-# What handlers read when they are imported; the values do not matter here.
+# Variables that handlers read when they are imported; the values do not matter here.
 PLACEHOLDERS = {
     "SEED_QUEUE_URL": "-",
     "SEED_MAX_RECEIVES": "1",
@@ -25,7 +25,7 @@ PLACEHOLDERS = {
     "AWS_DEFAULT_REGION": "eu-central-1",
 }
 GATEWAY_MESSAGE = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
-# A document holds what other paths ask for: from these the links between operations are made.
+# Where a document contains the parameters of other paths; the links between operations are built from these.
 PATH_PARAMETERS = {
     "Order": {"order_id": "$response.body#/id", "item_id": "$response.body#/items/0/id"},
     "Customer": {"customer_id": "$response.body#/id"},
@@ -34,7 +34,7 @@ PATH_PARAMETERS = {
 
 
 def build() -> dict[str, Any]:
-    """The contract: every handler's own schema, merged."""
+    """The contract: the schemas of all handlers, merged."""
     merged: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -57,7 +57,7 @@ def build() -> dict[str, Any]:
 
 
 def load_handler(name: str) -> Any:
-    """The module of a function. In Lambda each is named `handler`; here, where all are loaded, each has a name of its own."""
+    """The module of a function. In Lambda each is named `handler`; here, where all are loaded, each has its own name."""
     os.environ.update({variable: value for variable, value in PLACEHOLDERS.items() if variable not in os.environ})
     spec = importlib.util.spec_from_file_location(f"functions.{name}.handler", FUNCTIONS / name / "handler.py")
     assert spec is not None
@@ -111,7 +111,7 @@ def _link(operation: dict[str, Any], paths: dict[str, Any]) -> None:
 
 
 def _add_what_the_gateway_answers(operation: dict[str, Any]) -> None:
-    """401, 403, 429 and the like never reach a function; nor do a path that fits no route and a body over 6 MB."""
+    """401, 403, 429 and the like never reach a function, nor does a path that matches no route, or a body over 6 MB."""
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/GatewayMessage"}}}
     operation["responses"]["default"] = {"description": "API Gateway's own answer", "content": content}
     for status in {"404", "413"} & operation["responses"].keys():
@@ -119,7 +119,7 @@ def _add_what_the_gateway_answers(operation: dict[str, Any]) -> None:
 
 
 def _drop_null(parameter: dict[str, Any]) -> None:
-    """A parameter that may be left out is not one that may be null: there is no null in a query string or header."""
+    """An optional parameter is not a nullable one: query strings and headers have no null."""
     alternatives = parameter["schema"].pop("anyOf", [])
     for schema in alternatives:
         if schema != {"type": "null"}:
@@ -127,7 +127,7 @@ def _drop_null(parameter: dict[str, Any]) -> None:
 
 
 def _with_integers(node: Any) -> Any:
-    """Powertools keeps every bound as a float."""
+    """Powertools stores every bound as a float."""
     if isinstance(node, dict):
         return {key: _with_integers(value) for key, value in node.items()}
     if isinstance(node, list):

@@ -1,8 +1,8 @@
-"""A walk through every endpoint of a running service, as its first client after a deployment.
+"""Walks through every endpoint of a running service, as its first client after a deployment.
 
-    python -m contract.smoke https://… [--stage prod]        with TOKEN=… in the environment where tokens are required
+    python -m contract.smoke https://… [--stage prod]        with TOKEN=… in the environment if tokens are required
 
-Leaves behind one customer and its cancelled order, with an address that says so. Exit status 1 at the first surprise.
+Leaves one customer with two orders behind, under an address that tells its origin. Exit status 1 at the first surprise.
 """
 
 import argparse
@@ -30,7 +30,7 @@ class Client:
         self.steps = 0
 
     def ask(self, status: int, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """The answer's JSON (its text where it is none); Surprise when the status is another one."""
+        """The answer's JSON (or its text if it is not JSON). Raises Surprise for any other status."""
         self.steps += 1
         data = None if body is None else json.dumps(body).encode()
         names = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -48,7 +48,7 @@ class Client:
             return text
 
     def both_slashes(self, method: str, path: str) -> Any:
-        """The answer of a path with and without its trailing slash, which has to be the same."""
+        """The answer of a path, which must be the same with and without a trailing slash."""
         with_slash, without = self.ask(200, method, f"{path}/"), self.ask(200, method, path)
         if with_slash != without:
             raise Surprise(f"{method} {path} and {path}/ answer differently")
@@ -59,7 +59,7 @@ def walk(client: Client, *, seeding: bool) -> None:
     client.both_slashes("GET", "/api/health")
     contract = client.ask(200, "GET", "/api/openapi.json")
     if ("/api/dev/seed" in contract["paths"]) != seeding:
-        raise Surprise("The contract does not fit the stage: seeding belongs everywhere but to production")
+        raise Surprise("The contract does not match the stage: every stage but production has seeding")
     client.both_slashes("GET", "/api/docs")
     customer = walk_customers(client)
     walk_orders(client, customer)
@@ -78,7 +78,7 @@ def walk_customers(client: Client) -> int:
     client.both_slashes("GET", path)
     client.ask(200, "PATCH", path, {"name": "Smoke Test II"})
     if len(client.ask(200, "GET", f"/api/customers/?email={email.upper()}")["results"]) != 1:
-        raise Surprise("A customer is not found by the whole of its address")
+        raise Surprise("A customer is not found by its full address")
     client.ask(422, "GET", "/api/customers/?emial=x")
     spare = client.ask(201, "POST", "/api/customers/", {"email": f"spare-{email}", "name": "Spare"})
     client.ask(204, "DELETE", f"/api/customers/{spare['id']}/")

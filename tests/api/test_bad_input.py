@@ -1,4 +1,4 @@
-"""What clients send by mistake or on purpose gets a problem document, writes nothing, and is never a 500."""
+"""No request, whether malformed by mistake or on purpose, causes a 500 or writes anything: the answer is a problem."""
 
 import gc
 import json
@@ -66,7 +66,7 @@ def test_a_body_that_is_not_json_is_malformed(service: Service, body: str | byte
         (b"\xff\xfe", "The body is not UTF-8 text."),
     ],
 )
-def test_what_is_wrong_with_the_json_is_said(service: Service, body: str | bytes, detail: str) -> None:
+def test_the_problem_says_what_is_wrong_with_the_json(service: Service, body: str | bytes, detail: str) -> None:
     assert assert_problem(service.http("POST", "/api/customers/", body), 400)["detail"] == detail
 
 
@@ -89,7 +89,7 @@ def test_what_is_wrong_with_the_json_is_said(service: Service, body: str | bytes
         "json",
     ],
 )
-def test_a_body_of_another_type_is_refused_in_one_form(service: Service, method: str, path: str, content_type: str) -> None:
+def test_a_body_of_another_type_gets_the_same_problem(service: Service, method: str, path: str, content_type: str) -> None:
     for body in ('{"customers": 1}', b'{"customers": 1}', "a=1", "{"):
         problem = assert_problem(service.http(method, path, body, headers={"content-type": content_type}), 415)
         assert problem["detail"] == "A body needs the header Content-Type: application/json."
@@ -99,14 +99,14 @@ def test_a_body_of_another_type_is_refused_in_one_form(service: Service, method:
     "content_type",
     ["application/json", "APPLICATION/JSON", "Application/Json; charset=utf-8", " application/json ; x=y", "application/json;"],
 )
-def test_json_is_read_in_any_spelling_of_its_type(service: Service, content_type: str) -> None:
+def test_json_is_accepted_in_any_spelling_of_its_type(service: Service, content_type: str) -> None:
     for body in ("{}", b"{}"):
         answer = service.http("POST", "/api/customers/", body, headers={"content-type": content_type})
         assert_problem(answer, 422, "email", "name")
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/problem+json"])
-def test_the_type_of_no_body_does_not_matter(service: Service, db: Database, content_type: str) -> None:
+def test_the_type_of_an_empty_body_does_not_matter(service: Service, db: Database, content_type: str) -> None:
     headers = {"content-type": content_type}
     assert service.http("POST", "/api/dev/seed/", "", headers=headers).status == 202
     assert_problem(service.http("POST", "/api/customers/", "", headers=headers), 422, "body")
@@ -115,7 +115,7 @@ def test_the_type_of_no_body_does_not_matter(service: Service, db: Database, con
     db.empty()
 
 
-def test_a_body_that_nobody_reads_needs_its_type_as_well(service: Service) -> None:
+def test_a_body_that_is_not_read_needs_its_type_as_well(service: Service) -> None:
     assert_problem(service.http("POST", "/api/orders/1/pay/", "{}", headers={"content-type": ""}), 415)
     assert_problem(service.http("POST", "/api/orders/1/pay/", "{}", headers={"content-type": "text/plain"}), 415)
 
@@ -140,7 +140,7 @@ def test_a_body_of_512_kb_is_read(service: Service) -> None:
     assert_problem(service.http("POST", "/api/customers/", body.replace(" ", "\u2003", 1)), 413)
 
 
-def test_the_largest_order_fits_also_with_every_character_escaped(service: Service) -> None:
+def test_the_largest_order_fits_even_with_every_character_escaped(service: Service) -> None:
     item = {"sku": "😀" * 64, "quantity": 1_000_000, "unit_price_cents": 1_000_000_000}
     body = json.dumps({"customer_id": MOST, "items": [item] * 500})
     assert_problem(service.http("POST", "/api/orders/", body), 422, "customer_id")
@@ -159,7 +159,7 @@ def names_of(answer: Answer) -> list[str]:
 
 
 @body_endpoints
-def test_of_many_unknown_fields_twenty_are_named(service: Service, method: str, path: str) -> None:
+def test_twenty_of_many_unknown_fields_are_named(service: Service, method: str, path: str) -> None:
     answer = service.http(method, path, {f"key{n}": n for n in range(1000)})
     unknown = [name for name in names_of(answer) if name.startswith("key")]
     assert_problem(answer, 422, *names_of(answer))
@@ -178,7 +178,7 @@ def test_the_name_of_an_unknown_field_is_cut(service: Service, method: str, path
 
 
 @body_endpoints
-def test_half_a_megabyte_of_unknown_fields_is_an_answer(service: Service, method: str, path: str) -> None:
+def test_half_a_megabyte_of_unknown_fields_gets_an_answer(service: Service, method: str, path: str) -> None:
     body = json.dumps({f"{n:05}": 0 for n in range(40_000)})
     problem = assert_problem(service.http(method, path, body), 422, "body")
     assert problem["detail"] == "body: contains more objects and fields than any request needs"
@@ -192,7 +192,7 @@ def test_twenty_mistakes_in_items_are_named(service: Service) -> None:
 
 
 @pytest.mark.parametrize("part", ["{}", "[]", "0", '""', "1e9", "null", "[" * 900 + "]" * 900, '{"a":' * 90 + "0" + "}" * 90])
-def test_half_a_megabyte_of_anything_is_an_answer(service: Service, part: str) -> None:
+def test_half_a_megabyte_of_anything_gets_an_answer(service: Service, part: str) -> None:
     items = ",".join([part] * ((MAX_BODY_BYTES - 100) // (len(part) + 1)))
     for body in (f'{{"customer_id": 1, "items": [{items}]}}', f"[{items}]"):
         for path in ("/api/orders/", "/api/customers/", "/api/dev/seed/"):
@@ -202,7 +202,7 @@ def test_half_a_megabyte_of_anything_is_an_answer(service: Service, part: str) -
 
 
 def _filled(part: str) -> str:
-    """A body of the largest size, most of it a list of this part."""
+    """A body of the maximum size, mostly a list of this part."""
     return '{"items": [' + ",".join([part] * ((MAX_BODY_BYTES - 20) // (len(part) + 1))) + "]}"
 
 
@@ -221,7 +221,7 @@ EXPENSIVE = {
 
 @pytest.mark.parametrize("body", EXPENSIVE.values(), ids=EXPENSIVE)
 def test_no_body_costs_much_more_than_the_largest_order(service: Service, body: str) -> None:
-    """As a multiple of what it takes Python to parse that one, the least of five: the machine and its load do not matter.
+    """As a multiple of the time in which Python parses that order, the best of five: machine and load do not matter.
     The deepest lists and plain numbers take a third of what is allowed, everything else less.
     """
 
@@ -238,7 +238,7 @@ def test_no_body_costs_much_more_than_the_largest_order(service: Service, body: 
             assert_refused(service.http("POST", path, body))
 
     assert len(body.encode()) <= MAX_BODY_BYTES
-    # A function has a small heap. The garbage collector need not go through all that the tests hold.
+    # A function has a small heap. The garbage collector need not traverse all objects of the tests.
     gc.freeze()
     try:
         parsed, refused = map(min, zip(*[(seconds(parse), seconds(refuse)) for _ in range(5)], strict=True))
@@ -252,14 +252,14 @@ def assert_refused(answer: Answer) -> None:
     assert_problem(answer, answer.status, *[error["field"] for error in answer.json.get("errors", [])])
 
 
-def test_of_fifty_unknown_parameters_twenty_are_named(service: Service) -> None:
+def test_twenty_of_fifty_unknown_parameters_are_named(service: Service) -> None:
     answer = service.http("GET", "/api/orders/", query="&".join(f"{'p' * 120}{n}=1" for n in range(50)))
     assert_problem(answer, 422, *["p" * 99 + "…"] * MAX_ERRORS)
     assert len(answer.text) < 10_000
 
 
 @pytest.mark.parametrize("body", ["", "null", "[]", "1", '"x"', '[{"email": "a@b.de", "name": "A"}]'])
-def test_a_body_that_is_no_object_is_invalid(service: Service, body: str) -> None:
+def test_a_body_that_is_not_an_object_is_invalid(service: Service, body: str) -> None:
     assert_problem(service.http("POST", "/api/customers/", body), 422, "body")
 
 
@@ -302,7 +302,7 @@ def test_every_wrong_field_is_named(service: Service) -> None:
         ("1" * 4000, "must be at most {}"),
     ],
 )
-def test_a_number_has_to_be_a_whole_number_within_its_range(service: Service, number: str, message: str) -> None:
+def test_a_number_must_be_a_whole_number_within_its_range(service: Service, number: str, message: str) -> None:
     body = f'{{"customer_id": 1, "items": [{{"sku": "A", "quantity": {number}, "unit_price_cents": 1}}]}}'
     problem = assert_problem(service.http("POST", "/api/orders/", body), 422, "items.0.quantity")
     assert problem["errors"][0]["message"] == message.format(1_000_000)
@@ -314,13 +314,13 @@ def test_a_number_has_to_be_a_whole_number_within_its_range(service: Service, nu
 
 @body_endpoints
 @pytest.mark.parametrize("digits", [4301, 5000, 500_000])
-def test_a_number_of_thousands_of_digits_is_refused_in_our_words(service: Service, method: str, path: str, digits: int) -> None:
+def test_a_number_with_too_many_digits_is_refused_in_our_words(service: Service, method: str, path: str, digits: int) -> None:
     for sign in ("", "-"):
         problem = assert_problem(service.http(method, path, f'{{"quantity": {sign}{"7" * digits}}}'), 422, "body")
         assert problem["detail"] == "body: contains a number with too many digits"
 
 
-def test_integers_end_where_a_double_no_longer_holds_them(service: Service) -> None:
+def test_integers_end_where_a_double_is_no_longer_exact(service: Service) -> None:
     for number, message in ((MOST, f"there is no customer {MOST}"), (MOST + 1, f"must be at most {MOST}")):
         problem = assert_problem(service.http("POST", "/api/orders/", ORDER | {"customer_id": number}), 422, "customer_id")
         assert problem["errors"][0]["message"] == message
@@ -331,7 +331,7 @@ def test_integers_end_where_a_double_no_longer_holds_them(service: Service) -> N
     assert_problem(service.http("DELETE", f"/api/orders/1/items/{MOST + 1}/"), 422, "item_id")
 
 
-def test_no_bound_in_the_contract_is_beyond_a_double() -> None:
+def test_a_double_can_hold_every_bound_in_the_contract() -> None:
     def bounds(node: Any) -> list[int]:
         if isinstance(node, dict):
             own = [node[key] for key in ("minimum", "maximum") if isinstance(node.get(key), int)]
@@ -363,7 +363,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize(("body", "field", "message"), MESSAGES, ids=[f"{field} {message}" for _, field, message in MESSAGES])
-def test_a_mistake_is_told_in_a_sentence_about_its_field(
+def test_a_mistake_is_reported_in_a_sentence_about_its_field(
     service: Service, body: dict[str, Any], field: str, message: str
 ) -> None:
     path = "/api/customers/" if "email" in body else "/api/orders/"
@@ -386,32 +386,32 @@ def test_a_mistake_is_told_in_a_sentence_about_its_field(
         ("email=%00", "must not contain control characters"),
     ],
 )
-def test_a_wrong_parameter_is_told_in_a_sentence(service: Service, query: str, message: str) -> None:
+def test_a_wrong_parameter_is_reported_in_a_sentence(service: Service, query: str, message: str) -> None:
     field = query.partition("=")[0]
     problem = assert_problem(service.http("GET", "/api/orders/", query=query), 422, field)
     assert (problem["errors"][0]["message"], problem["detail"]) == (message, f"{field}: {message}")
 
 
 @pytest.mark.parametrize("text", ["\\u0000", "a\\u0000b", "\\ud800", "\\udfff\\ud800", "a\\nb", "\\u0007", "x" * 201, ""])
-def test_a_text_that_cannot_be_kept_is_refused(service: Service, text: str) -> None:
+def test_a_text_that_cannot_be_stored_is_refused(service: Service, text: str) -> None:
     assert_problem(service.http("POST", "/api/customers/", f'{{"email": "a@b.de", "name": "{text}"}}'), 422, "name")
 
 
 @pytest.mark.parametrize("depth", [1, 900])
 def test_half_a_surrogate_pair_hides_no_other_mistake(service: Service, depth: int) -> None:
-    """Also beside lists that are nested deeper than Python goes."""
+    """Nor next to lists that are nested deeper than Python's recursion limit."""
     body = f'{{"email": 5, "name": "\\ud800", "x": {"[" * depth}{"]" * depth}, "\\udfff": 1}}'
     problem = assert_problem(service.http("POST", "/api/customers/", body), 422, "email", "name", "x", "?")
     assert problem["errors"][1]["message"] == "must not contain half of a surrogate pair"
 
 
-def test_half_a_surrogate_pair_beside_lists_nested_deeper_than_python_goes_is_refused(service: Service) -> None:
+def test_half_a_surrogate_pair_next_to_very_deeply_nested_lists_is_refused(service: Service) -> None:
     """Python 3.11's parser gives up at this depth, later ones do not."""
     body = f'{{"email": 5, "name": "\\ud800", "x": {"[" * 1900}{"]" * 1900}}}'
     assert service.http("POST", "/api/customers/", body).status in (400, 422)
 
 
-def test_what_is_only_unusual_is_kept(service: Service, db: Database) -> None:
+def test_unusual_text_is_stored(service: Service, db: Database) -> None:
     persian, family = "می\u200cخواهم", "👨\u200d👩\u200d👧"
     for name in (
         "😀" * 200,
@@ -435,7 +435,7 @@ BLANK = [" ", "   ", "\xa0", "\u1680", "\u2003", "\u202f", "\u3000", " \u200b ",
 
 
 @pytest.mark.parametrize("text", [*UNPRINTABLE, *BLANK], ids=ascii)
-def test_a_name_is_visible_and_cannot_pretend_to_be_another(service: Service, text: str) -> None:
+def test_a_name_is_visible_and_cannot_imitate_another(service: Service, text: str) -> None:
     message = "must contain something visible, and no control, line-separator or bidirectional-control characters"
     names = [text] if text in BLANK else [text, f"a{text}b", f"{text}a", f"a{text}"]
     for name in names:
@@ -493,7 +493,7 @@ def test_an_identifier_is_a_positive_number_with_one_spelling(
 
 @pytest.mark.parametrize("identifier", ["5\n", "5\r", "5\r\n", "5\x00", "5\u2028", "5\t"])
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_a_line_break_behind_an_identifier_leads_nowhere(service: Service, db: Database, identifier: str, slash: str) -> None:
+def test_an_identifier_with_a_line_break_is_refused(service: Service, db: Database, identifier: str, slash: str) -> None:
     db.sql("INSERT INTO customers (id, email, name) OVERRIDING SYSTEM VALUE VALUES (5, 'a@b.de', 'A')")
     db.sql("INSERT INTO orders (id, customer_id) OVERRIDING SYSTEM VALUE VALUES (5, 5)")
     requests = [("GET", "customers/{}"), ("DELETE", "customers/{}"), ("GET", "orders/{}"), ("POST", "orders/{}/cancel")]
@@ -505,20 +505,20 @@ def test_a_line_break_behind_an_identifier_leads_nowhere(service: Service, db: D
 
 
 @pytest.mark.parametrize("identifier", ["1", "not-a-uuid", "00000000-0000-0000-0000-00000000000"])
-def test_a_seed_run_is_named_by_a_uuid(service: Service, identifier: str) -> None:
+def test_a_seed_run_is_identified_by_a_uuid(service: Service, identifier: str) -> None:
     assert_problem(service.http("GET", f"/api/dev/seed/{identifier}/"), 422, "run_id")
     assert_problem(service.http("GET", "/api/dev/seed/00000000-0000-0000-0000-000000000000/"), 404)
     assert_problem(service.http("POST", f"/api/dev/seed/{identifier}/cancel/"), 422, "run_id")
     assert_problem(service.http("POST", "/api/dev/seed/00000000-0000-0000-0000-000000000000/cancel/"), 404)
 
 
-def test_a_body_where_none_is_read_is_refused(service: Service) -> None:
+def test_a_body_is_refused_where_none_is_read(service: Service) -> None:
     assert_problem(service.http("POST", "/api/orders/1/cancel/", {"dry_run": True}), 422, "body")
     assert_problem(service.http("POST", "/api/orders/1/cancel/", "{}"), 404)
 
 
 @pytest.mark.parametrize("path", ["/api/orders/1/x", "/api/orders/1//", "/api//orders/1", "/api/orders/1/\n"])
-def test_a_path_that_leads_nowhere_is_answered_as_api_gateway_does(service: Service, path: str) -> None:
+def test_an_unknown_path_is_answered_as_by_api_gateway(service: Service, path: str) -> None:
     answer = service.http("GET", path)
     assert (answer.status, answer.text) == (404, '{"message":"Not Found"}')
 
@@ -535,5 +535,5 @@ def test_a_path_that_leads_nowhere_is_answered_as_api_gateway_does(service: Serv
         ({"customer": 5}, ["customer"]),
     ],
 )
-def test_a_seed_run_has_its_limits(service: Service, body: dict[str, int], fields: list[str]) -> None:
+def test_a_seed_run_has_limits(service: Service, body: dict[str, int], fields: list[str]) -> None:
     assert_problem(service.http("POST", "/api/dev/seed/", body), 422, *fields)

@@ -89,7 +89,7 @@ def test_a_change_of_a_customer_with_a_stale_etag_is_refused(service: Service) -
 
 
 @pytest.mark.parametrize("header", ["*", "{}", '"x", {}'])
-def test_a_change_with_the_current_etag_is_made(service: Service, order: str, header: str) -> None:
+def test_a_change_with_the_current_etag_succeeds(service: Service, order: str, header: str) -> None:
     current = etag(service, order)
     assert service.http("POST", f"{order}pay/", headers={"If-Match": header.format(current)}).status == 200
 
@@ -98,8 +98,8 @@ TRANSITIONS = {"pay": "pending", "ship": "paid", "deliver": "shipped", "cancel":
 
 
 @pytest.mark.parametrize("action", TRANSITIONS)
-def test_a_transition_that_is_sent_again_after_its_success_answers_200(service: Service, db: Database, action: str) -> None:
-    """A client that did not get the answer has nothing but the tag from before."""
+def test_a_transition_that_is_retried_after_its_success_answers_200(service: Service, db: Database, action: str) -> None:
+    """A client that did not receive the answer only has the tag from before."""
     order = service.order(service.customer()["id"], status=TRANSITIONS[action])
     path = f"/api/orders/{order['id']}/"
     headers = {"If-Match": etag(service, path)}
@@ -112,7 +112,7 @@ def test_a_transition_that_is_sent_again_after_its_success_answers_200(service: 
 
 
 @pytest.mark.parametrize("action", TRANSITIONS)
-def test_a_transition_that_has_not_happened_still_minds_its_tag(service: Service, db: Database, action: str) -> None:
+def test_a_transition_that_has_not_happened_still_checks_its_tag(service: Service, db: Database, action: str) -> None:
     order = service.order(service.customer()["id"], status=TRANSITIONS[action])
     events = db.value("SELECT count(*) FROM order_events")
     assert_problem(service.act(order["id"], action, headers={"If-Match": '"stale"'}), 412)
@@ -120,7 +120,7 @@ def test_a_transition_that_has_not_happened_still_minds_its_tag(service: Service
     assert db.value("SELECT count(*) FROM order_events") == events
 
 
-def test_a_transition_whose_order_has_moved_on_minds_its_tag(service: Service) -> None:
+def test_a_transition_of_an_order_that_has_moved_on_checks_its_tag(service: Service) -> None:
     order = service.order(service.customer()["id"])
     headers = {"If-Match": etag(service, f"/api/orders/{order['id']}/")}
     assert service.act(order["id"], "pay", headers=headers).status == 200
@@ -129,7 +129,7 @@ def test_a_transition_whose_order_has_moved_on_minds_its_tag(service: Service) -
     assert_problem(service.act(order["id"], "pay"), 409)
 
 
-def test_fifty_sends_of_a_transition_with_one_tag_act_once_and_all_succeed(
+def test_fifty_concurrent_transitions_with_one_tag_act_once_and_all_succeed(
     service: Service, clients: Clients, db: Database, order: str
 ) -> None:
     headers = {"If-Match": etag(service, order)}
@@ -140,7 +140,7 @@ def test_fifty_sends_of_a_transition_with_one_tag_act_once_and_all_succeed(
     assert db.value("SELECT count(*) FROM order_events WHERE type = 'paid'") == 1
 
 
-def test_of_two_transitions_with_one_tag_one_is_refused(service: Service, clients: Clients) -> None:
+def test_one_of_two_different_transitions_with_the_same_tag_is_refused(service: Service, clients: Clients) -> None:
     customer = service.customer()["id"]
     for _ in range(20):
         order = service.order(customer, status="paid")["id"]
@@ -151,7 +151,7 @@ def test_of_two_transitions_with_one_tag_one_is_refused(service: Service, client
         assert sorted(answer.status for answer in answers) == [200, 412]
 
 
-def test_of_two_writers_with_one_etag_one_is_refused(service: Service, clients: Clients, order: str) -> None:
+def test_one_of_two_writers_with_the_same_etag_is_refused(service: Service, clients: Clients, order: str) -> None:
     for action in ("PATCH", "PATCH", "PATCH"):
         item = f"{order}items/{service.http('GET', order).json['items'][0]['id']}/"
         headers = {"If-Match": etag(service, order)}

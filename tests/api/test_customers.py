@@ -21,7 +21,7 @@ def test_a_customer_is_created_read_changed_and_deleted(service: Service) -> Non
 
 
 @pytest.mark.parametrize("spelling", ["alice@example.com", "ALICE@example.COM"])
-def test_an_address_belongs_to_one_customer_in_any_letter_case(service: Service, spelling: str) -> None:
+def test_an_address_belongs_to_one_customer_regardless_of_case(service: Service, spelling: str) -> None:
     service.customer("alice@example.com")
     problem = assert_problem(service.http("POST", "/api/customers/", {"email": spelling, "name": "Other"}), 409)
     assert "e-mail" in problem["detail"]
@@ -37,7 +37,7 @@ def test_a_customer_with_orders_cannot_be_deleted(service: Service, db: Database
     assert service.http("GET", f"/api/orders/{order['id']}/").json == order
 
 
-def test_a_renamed_customer_shows_in_its_orders(service: Service) -> None:
+def test_orders_show_the_new_name_of_their_customer(service: Service) -> None:
     customer = service.customer()
     order = service.order(customer["id"])
     service.http("PATCH", f"/api/customers/{customer['id']}/", {"email": "new@example.com"})
@@ -68,17 +68,17 @@ def test_a_renamed_customer_shows_in_its_orders(service: Service) -> None:
         "a@b.de\n",
     ],
 )
-def test_what_is_no_address_is_refused(service: Service, email: str) -> None:
+def test_an_invalid_address_is_refused(service: Service, email: str) -> None:
     assert_problem(service.http("POST", "/api/customers/", {"email": email, "name": "Alice"}), 422, "email")
 
 
 @pytest.mark.parametrize(
     "email", ["a@b.c", "a.b+c@d-e.f", "a..b@c.d.e.f.g", ".@x.y", "a@xn--bcher-kva.example", "'/=?^`{|}~@x.y"]
 )
-def test_what_can_be_an_address_is_taken(service: Service, email: str) -> None:
+def test_an_unusual_but_valid_address_is_accepted(service: Service, email: str) -> None:
     assert service.customer(email)["email"] == email
 
 
-def test_a_change_has_to_name_a_field(service: Service) -> None:
+def test_a_change_must_name_a_field(service: Service) -> None:
     assert_problem(service.http("PATCH", f"/api/customers/{service.customer()['id']}/", {}), 422, "body")
     assert_problem(service.http("PATCH", "/api/customers/1/", {"name": None}), 422, "name")

@@ -1,4 +1,4 @@
-"""Headers that protect: what a browser may do with an answer, who may keep it, and how it is compressed."""
+"""Protective headers: what a browser may do with an answer and who may cache it. Also compression."""
 
 import base64
 import gzip
@@ -16,7 +16,7 @@ OPEN = ["/api/docs/", "/api/openapi.json"]
 
 
 def raw(service: Service, path: str, **headers: str) -> dict[str, Any]:
-    """The function's answer as it is, compressed where it compresses."""
+    """The function's raw answer, which may be compressed."""
     request = http_request("GET", path, None, query="", headers=headers)
     match = service.router.match("GET", request.raw_path)
     assert match is not None
@@ -24,7 +24,7 @@ def raw(service: Service, path: str, **headers: str) -> dict[str, Any]:
     return answer
 
 
-def test_personal_data_is_kept_by_nobody_and_no_type_is_guessed(service: Service) -> None:
+def test_nobody_caches_personal_data_or_guesses_its_type(service: Service) -> None:
     customer = service.customer()
     order = service.order(customer["id"])
     path = f"/api/orders/{order['id']}/"
@@ -58,14 +58,14 @@ def test_personal_data_is_kept_by_nobody_and_no_type_is_guessed(service: Service
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_documentation_may_be_kept(service: Service, path: str) -> None:
+def test_documentation_may_be_cached(service: Service, path: str) -> None:
     answer = service.http("GET", path)
     assert answer.headers["cache-control"] == "public, max-age=300"
     assert answer.headers["vary"] == "Accept-Encoding"
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_page_runs_and_asks_for_nothing_but_its_own(service: Service) -> None:
+def test_the_page_only_runs_and_fetches_its_own_files(service: Service) -> None:
     answer = service.http("GET", "/api/docs/")
     policy = dict(directive.strip().split(" ", 1) for directive in answer.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
@@ -100,7 +100,7 @@ def _hash(text: str) -> str:
         ("", False),
     ],
 )
-def test_only_who_takes_gzip_gets_it(service: Service, path: str, accepted: str, compressed: bool) -> None:
+def test_only_clients_that_accept_gzip_get_it(service: Service, path: str, accepted: str, compressed: bool) -> None:
     answer = raw(service, path, **{"accept-encoding": accepted})
     assert answer["isBase64Encoded"] is compressed
     assert (answer["headers"].get("Content-Encoding") == "gzip") is compressed

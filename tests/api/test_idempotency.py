@@ -1,4 +1,4 @@
-"""Idempotency-Key: one effect, the same answer, also under concurrency and after a crash."""
+"""Idempotency-Key: one effect and the same answer, even under concurrency and after a crash."""
 
 import hashlib
 from typing import Any
@@ -18,7 +18,7 @@ def alike(first: Answer, second: Answer) -> bool:
     return (first.status, first.text, first.headers["location"]) == (second.status, second.text, second.headers["location"])
 
 
-def test_the_same_key_and_body_give_the_first_answer_again(service: Service, db: Database) -> None:
+def test_the_same_key_and_body_return_the_first_answer_again(service: Service, db: Database) -> None:
     customer = service.customer()
     for path, body in [
         ("/api/customers/", {"email": "bob@example.com", "name": "Bob"}),
@@ -34,14 +34,14 @@ def test_the_same_key_and_body_give_the_first_answer_again(service: Service, db:
     assert db.sql(counts) == [[2, 2, 3]]
 
 
-def test_the_answer_stays_the_first_one_after_the_order_has_changed(service: Service) -> None:
+def test_the_first_answer_is_repeated_even_after_the_order_has_changed(service: Service) -> None:
     body = {"customer_id": service.customer()["id"], "items": [ITEM]}
     first = post(service, "key", body, "/api/orders/")
     service.act(first.json["id"], "cancel")
     assert alike(post(service, "key", body, "/api/orders/"), first)
 
 
-def test_the_key_may_be_quoted_and_the_body_spelt_differently(service: Service) -> None:
+def test_the_key_may_be_quoted_and_the_body_formatted_differently(service: Service) -> None:
     first = service.http("POST", "/api/customers/", '{"email": "a@b.de", "name": "A"}', headers={"Idempotency-Key": '"key"'})
     second = service.http("POST", "/api/customers/", '{"name":"A",\n"email":"a@b.de"}', headers={"Idempotency-Key": "key"})
     assert alike(first, second)
@@ -62,13 +62,13 @@ def test_keys_of_other_callers_and_other_paths_are_independent(service: Service)
 
 
 @pytest.mark.parametrize("key", ["", "a b", "ä", "k" * 256, '""'])
-def test_what_is_no_key_is_refused(service: Service, db: Database, key: str) -> None:
+def test_an_invalid_key_is_refused(service: Service, db: Database, key: str) -> None:
     answer = post(service, key, {"email": "a@b.de", "name": "A"})
     assert_problem(answer, 422, "Idempotency-Key")
     assert db.value("SELECT count(*) FROM customers") == 0
 
 
-def test_a_key_of_255_characters_is_kept(service: Service) -> None:
+def test_a_key_of_255_characters_is_accepted(service: Service) -> None:
     assert alike(*(post(service, "k" * 255, {"email": "a@b.de", "name": "A"}) for _ in range(2)))
 
 
@@ -78,7 +78,7 @@ def test_a_refused_request_leaves_its_key_unused(service: Service) -> None:
     assert post(service, "key", {"customer_id": customer["id"], "items": [ITEM]}, "/api/orders/").status == 201
 
 
-def test_fifty_sends_at_once_make_one_order(service: Service, clients: Clients, db: Database) -> None:
+def test_fifty_concurrent_requests_create_one_order(service: Service, clients: Clients, db: Database) -> None:
     body = {"customer_id": service.customer()["id"], "items": [ITEM, ITEM]}
     answers = clients.http([(("POST", "/api/orders/", body), {"headers": {"Idempotency-Key": "key"}})] * 50)
     assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
@@ -87,7 +87,7 @@ def test_fifty_sends_at_once_make_one_order(service: Service, clients: Clients, 
     assert db.value("SELECT count(*) FROM order_events") == 1
 
 
-def test_fifty_sends_at_once_make_one_customer(service: Service, clients: Clients, db: Database) -> None:
+def test_fifty_concurrent_requests_create_one_customer(service: Service, clients: Clients, db: Database) -> None:
     body = {"email": "a@b.de", "name": "A"}
     answers = clients.http([(("POST", "/api/customers/", body), {"headers": {"Idempotency-Key": "key"}})] * 50)
     assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
@@ -105,7 +105,7 @@ SUBJECTS = {
 
 
 @pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
-def test_any_subject_of_a_token_can_act_and_is_told_apart(service: Service, subject: str) -> None:
+def test_any_subject_of_a_token_can_act_and_is_distinguished(service: Service, subject: str) -> None:
     customer = service.customer()["id"]
     body = {"customer_id": customer, "items": [ITEM]}
     first, second = (post(service, "key", body, "/api/orders/", subject=subject) for _ in range(2))
@@ -128,7 +128,7 @@ def test_any_subject_of_a_token_can_act_and_is_told_apart(service: Service, subj
     assert actors == {subject if subject == "s" * 255 else hashed}
 
 
-def test_an_order_has_one_path_that_keys_are_bound_to(service: Service) -> None:
+def test_keys_are_bound_to_a_single_path_of_an_order(service: Service) -> None:
     order = service.order(service.customer()["id"])["id"]
     added = post(service, "key", ITEM, f"/api/orders/{order}/items/")
     for spelling in (f"0{order}", f"+{order}", f"{order}.0", f" {order}", f"{order}\n"):

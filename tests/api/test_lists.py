@@ -63,7 +63,7 @@ def test_wildcards_in_the_address_are_literal(service: Service, orders: dict[str
     assert results(service, "/api/customers/", email=needle) == []
 
 
-def test_an_address_may_hold_what_means_something_elsewhere(service: Service) -> None:
+def test_special_characters_in_an_address_are_literal(service: Service) -> None:
     odd = service.customer("a+b,c%_d'e@example.com")
     for needle in ("a+b", "b,c", "%_", "d'e"):
         assert results(service, "/api/customers/", email=needle) == [odd]
@@ -82,14 +82,14 @@ def test_an_unknown_status_is_refused_with_the_known_ones(service: Service) -> N
         assert status in problem["errors"][0]["message"]
 
 
-def test_customers_come_newest_first_and_by_part_of_the_address(service: Service) -> None:
+def test_customers_come_newest_first_and_are_filtered_by_part_of_the_address(service: Service) -> None:
     made = [service.customer(f"{name}@example.com", name) for name in ("alice", "alina", "bob")]
     assert results(service, "/api/customers/") == made[::-1]
     assert results(service, "/api/customers/", email="ALI") == [made[1], made[0]]
 
 
 @pytest.mark.parametrize("query", [{}, {"status": "pending"}, {"email": "example"}, {"status": "pending", "email": "example"}])
-def test_pages_hold_every_order_once_while_others_are_made(service: Service, query: dict[str, str]) -> None:
+def test_pages_hold_every_order_once_while_others_are_created(service: Service, query: dict[str, str]) -> None:
     customer = service.customer()
     made = [service.order(customer["id"])["id"] for _ in range(7)]
     first = service.http("GET", "/api/orders/", query={**query, "limit": 3}).json
@@ -103,7 +103,7 @@ def test_pages_hold_every_order_once_while_others_are_made(service: Service, que
     assert newer["id"] not in made
 
 
-def test_the_limit_is_fifty_unless_said_and_at_most_two_hundred(service: Service, db: Database) -> None:
+def test_the_limit_is_fifty_by_default_and_at_most_two_hundred(service: Service, db: Database) -> None:
     db.sql("INSERT INTO customers (email, name) SELECT n || '@example.com', 'n' FROM generate_series(1, 201) AS n")
     assert len(results(service, "/api/customers/")) == 50
     assert len(results(service, "/api/customers/", limit=200)) == 200
@@ -113,12 +113,12 @@ def test_the_limit_is_fifty_unless_said_and_at_most_two_hundred(service: Service
         assert_problem(service.http("GET", "/api/orders/", query={"limit": limit}), 422, "limit")
 
 
-# What takes the most bytes where a runtime client escapes everything beyond ASCII, and where it escapes only what JSON must.
+# Take the most bytes if a runtime client escapes everything beyond ASCII, and if it only escapes what JSON requires.
 WORST_SKUS = {"emoji": "😀" * 64, "quotes": '"' * 64, "backslashes": "\\" * 64, "plain": "x" * 64}
 
 
 def fill(db: Database, orders: int, items: int, sku: str) -> list[int]:
-    """Orders of one customer, their ids newest first."""
+    """Creates orders of one customer; returns their ids, newest first."""
     db.sql("INSERT INTO customers (email, name) VALUES ('alice@example.com', :name)", name="😀" * 200)
     db.sql("INSERT INTO orders (customer_id) SELECT id FROM customers, generate_series(1, :orders::integer)", orders=orders)
     db.sql(
@@ -135,31 +135,31 @@ def fill(db: Database, orders: int, items: int, sku: str) -> list[int]:
 def test_a_page_of_large_orders_ends_before_lambda_refuses_it(
     service: Service, db: Database, sku: str, query: dict[str, Any]
 ) -> None:
-    """That no answer is beyond MAX_ANSWER_BYTES is asserted by the harness for every request."""
+    """The harness asserts for every request that no answer exceeds MAX_ANSWER_BYTES."""
     made = fill(db, 18, MAX_ITEMS, sku)
     pages = walk(service, "/api/orders/", **query)
     assert [order["id"] for page in pages for order in page] == made
     assert all(len(order["items"]) == MAX_ITEMS for page in pages for order in page)
-    # None is shorter than it has to be: the next order would not have fitted.
+    # No page is shorter than necessary: the next order would not have fitted.
     sizes = [len(json.dumps(json.dumps(page, ensure_ascii=False))) for page in pages]
     largest = max(len(json.dumps(json.dumps(order, ensure_ascii=False))) for page in pages for order in page)
     assert all(size + largest > MAX_ANSWER_BYTES * 0.6 for size in sizes[:-1])
 
 
-def test_two_hundred_large_orders_are_walked_once_each(service: Service, db: Database) -> None:
+def test_the_pages_of_two_hundred_large_orders_contain_each_once(service: Service, db: Database) -> None:
     made = fill(db, 200, MAX_ITEMS, "MUG-11")
     pages = walk(service, "/api/orders/", limit=200)
     assert len(pages) > 1
     assert [order["id"] for page in pages for order in page] == made
 
 
-def test_small_orders_fill_their_page_whatever_they_are_called(service: Service, db: Database) -> None:
+def test_small_orders_fill_their_page_whatever_their_names(service: Service, db: Database) -> None:
     fill(db, 201, 5, WORST_SKUS["emoji"])
     assert [len(page) for page in walk(service, "/api/orders/", limit=200)] == [200, 1]
 
 
-def test_a_row_that_is_too_large_for_any_page_still_gets_one(service: Service, db: Database) -> None:
-    """The history of an order holds what raw SQL wrote into it as well."""
+def test_a_row_that_is_too_large_for_a_page_still_gets_its_own(service: Service, db: Database) -> None:
+    """An order's history also contains what raw SQL wrote to it."""
     order = service.order(service.customer()["id"])
     db.sql(
         "INSERT INTO order_events (order_id, type, request_id, changes)"
@@ -170,7 +170,7 @@ def test_a_row_that_is_too_large_for_any_page_still_gets_one(service: Service, d
 
 
 @pytest.mark.parametrize("path", ["/api/customers/", "/api/orders/", "/api/orders/summary/", "/api/orders/{}/events/"])
-def test_the_cursor_stands_beside_the_url_of_the_next_page(service: Service, path: str) -> None:
+def test_a_page_has_the_cursor_and_the_url_of_the_next(service: Service, path: str) -> None:
     orders = [service.order(service.customer(f"{n}@example.com")["id"], status="paid") for n in range(2)]
     path = path.format(orders[0]["id"])
     first = service.http("GET", path, query={"limit": 1}).json
@@ -189,7 +189,7 @@ def test_next_keeps_host_and_scheme_of_the_request(service: Service) -> None:
     assert page["next"].startswith("http://localhost:8000/api/customers/?limit=1&cursor=")
 
 
-def test_a_cursor_works_only_for_the_list_it_was_made_for(service: Service) -> None:
+def test_a_cursor_only_works_for_the_list_that_issued_it(service: Service) -> None:
     customer = service.customer()
     for _ in range(3):
         service.order(customer["id"])
@@ -207,7 +207,7 @@ def test_a_cursor_works_only_for_the_list_it_was_made_for(service: Service) -> N
         assert_problem(service.http("GET", path, query=query), 422, "cursor")
 
 
-def test_the_summary_has_the_biggest_spender_first_and_everybody_in_it(service: Service) -> None:
+def test_the_summary_contains_everybody_with_the_biggest_spender_first(service: Service) -> None:
     spender, idle, cancelled, small = (
         service.customer(f"{n}@example.com", n) for n in ("spender", "idle", "cancelled", "small")
     )
@@ -226,7 +226,7 @@ def test_the_summary_has_the_biggest_spender_first_and_everybody_in_it(service: 
     ]
 
 
-def test_the_summary_shows_a_write_that_was_answered(service: Service) -> None:
+def test_the_summary_shows_every_write_that_was_answered(service: Service) -> None:
     order = service.order(service.customer()["id"], (1, 700))
     assert results(service, "/api/orders/summary/")[0]["total_spent_cents"] == 700
     service.act(order["id"], "cancel")

@@ -20,7 +20,7 @@ def test_a_new_order_is_pending_and_its_total_is_the_sum_of_its_items(service: S
     assert service.http("GET", f"/api/orders/{order['id']}/").json == order
 
 
-def test_creating_tells_where_the_order_is(service: Service) -> None:
+def test_the_answer_to_creating_has_the_orders_location(service: Service) -> None:
     answer = service.http("POST", "/api/orders/", {"customer_id": service.customer()["id"], "items": [ITEM]})
     assert answer.headers["location"] == f"/api/orders/{answer.json['id']}/"
     assert answer.headers["etag"] == service.http("GET", answer.headers["location"]).headers["etag"]
@@ -120,13 +120,13 @@ def test_items_are_added_changed_and_removed_while_the_order_is_pending(service:
     assert removed.json == service.http("GET", f"/api/orders/{order['id']}/").json
 
 
-def test_the_last_item_stays(service: Service) -> None:
+def test_the_last_item_cannot_be_removed(service: Service) -> None:
     order = service.order(service.customer()["id"])
     assert_problem(service.http("DELETE", f"/api/orders/{order['id']}/items/{order['items'][0]['id']}/"), 409)
 
 
 @pytest.mark.parametrize("status", ["paid", "cancelled"])
-def test_items_stay_as_they_are_once_the_order_is_no_longer_pending(service: Service, status: str) -> None:
+def test_items_cannot_change_once_the_order_is_no_longer_pending(service: Service, status: str) -> None:
     order = service.order(service.customer()["id"], (1, 1), (1, 2), status=status)
     item = f"/api/orders/{order['id']}/items/{order['items'][0]['id']}/"
     assert_problem(service.http("POST", f"/api/orders/{order['id']}/items/", ITEM), 409)
@@ -135,7 +135,7 @@ def test_items_stay_as_they_are_once_the_order_is_no_longer_pending(service: Ser
     assert service.http("GET", f"/api/orders/{order['id']}/").json == order
 
 
-def test_an_item_is_found_only_within_its_own_order(service: Service) -> None:
+def test_an_item_is_only_found_within_its_own_order(service: Service) -> None:
     customer = service.customer()
     order, other = service.order(customer["id"], (1, 1), (1, 2)), service.order(customer["id"], (1, 3), (1, 4))
     path = f"/api/orders/{order['id']}/items/{other['items'][0]['id']}/"
@@ -144,14 +144,14 @@ def test_an_item_is_found_only_within_its_own_order(service: Service) -> None:
     assert_problem(service.http("POST", "/api/orders/999/items/", ITEM), 404)
 
 
-def test_a_change_of_an_item_has_to_name_a_field(service: Service) -> None:
+def test_a_change_of_an_item_must_name_a_field(service: Service) -> None:
     order = service.order(service.customer()["id"])
     assert_problem(service.http("PATCH", f"/api/orders/{order['id']}/items/{order['items'][0]['id']}/", {}), 422, "body")
 
 
 INSERT_ITEMS = "INSERT INTO order_items (order_id, sku, quantity, unit_price_cents)"
 DEAREST = {"sku": "X", "quantity": 1_000_000, "unit_price_cents": 1_000_000_000}
-# What is left of 2^53 - 1 after nine of the dearest items.
+# The rest of 2^53 - 1 after nine of the most expensive items.
 REST = [
     {"sku": "Y", "quantity": 1_000_000, "unit_price_cents": 7_199_254},
     {"sku": "Z", "quantity": 1, "unit_price_cents": 740_991},
@@ -179,7 +179,7 @@ def test_a_total_that_a_double_cannot_hold_is_refused(service: Service, db: Data
     assert (row["order_count"], row["item_count"], row["total_spent_cents"]) == (1, 11, 2**53 - 1)
 
 
-def test_an_order_that_is_full_takes_no_more_items_until_one_is_removed(service: Service, db: Database) -> None:
+def test_a_full_order_accepts_no_more_items_until_one_is_removed(service: Service, db: Database) -> None:
     order = service.order(service.customer()["id"], *[(1, 1)] * 499)
     path = f"/api/orders/{order['id']}/items/"
     full = service.http("POST", path, ITEM, headers={"Idempotency-Key": "last"})
@@ -188,13 +188,13 @@ def test_an_order_that_is_full_takes_no_more_items_until_one_is_removed(service:
         problem = assert_problem(service.http("POST", path, ITEM, headers=headers), 409)
         assert problem["detail"] == "The order has 500 items, and cannot hold more."
     assert_problem(service.http("POST", path, ITEM, headers={"If-Match": '"stale"'}), 412)
-    # What was added under a key is answered again, also now.
+    # The answer to an addition under a key is still repeated.
     again = service.http("POST", path, ITEM, headers={"Idempotency-Key": "last"})
     assert (again.status, again.text) == (201, full.text)
     assert service.http("GET", f"/api/orders/{order['id']}/").json == full.json
     assert db.value("SELECT count(*) FROM order_events") == 2
     assert service.http("DELETE", f"{path}{order['items'][0]['id']}/").status == 200
-    # A refused key was left unused.
+    # The refused request left its key unused.
     assert service.http("POST", path, ITEM, headers={"Idempotency-Key": "one-more"}).status == 201
 
 
@@ -215,7 +215,7 @@ def test_an_order_that_is_full_takes_no_more_items_until_one_is_removed(service:
         ),
     ],
 )
-def test_raw_sql_is_held_to_the_limits_too(service: Service, db: Database, statement: str, constraint: str) -> None:
+def test_the_limits_also_apply_to_raw_sql(service: Service, db: Database, statement: str, constraint: str) -> None:
     order = service.order(service.customer()["id"])
     with pytest.raises(DatabaseError, match=constraint) as refusal:
         db.sql(statement)
@@ -253,7 +253,7 @@ def test_the_history_tells_who_did_what_in_which_request(service: Service) -> No
     assert len({event["request_id"] for event in events}) == 5
 
 
-def test_the_history_comes_in_pages(service: Service) -> None:
+def test_the_history_is_paged(service: Service) -> None:
     order = service.order(service.customer()["id"], status="delivered")
     first = service.http("GET", f"/api/orders/{order['id']}/events/", query={"limit": 3}).json
     second = service.http("GET", f"/api/orders/{order['id']}/events/", query=first["next"].partition("?")[2]).json

@@ -1,4 +1,4 @@
-"""Several clients at once, each from a process of its own."""
+"""Several clients at once, each from its own process."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.servers import wait_until
 ROUNDS = 60
 
 
-def test_fifty_cancels_at_once_cancel_once(service: Service, clients: Clients, db: Database) -> None:
+def test_fifty_concurrent_cancellations_cancel_once(service: Service, clients: Clients, db: Database) -> None:
     order = service.order(service.customer()["id"])
     before = db.value("SELECT xmin::text FROM customers")
     answers = clients.http([(("POST", f"/api/orders/{order['id']}/cancel/"), {})] * 50)
@@ -20,7 +20,7 @@ def test_fifty_cancels_at_once_cancel_once(service: Service, clients: Clients, d
     assert db.value("SELECT xmin::text FROM customers") == before
 
 
-def test_of_cancel_and_ship_exactly_one_wins(service: Service, clients: Clients) -> None:
+def test_exactly_one_of_cancel_and_ship_wins(service: Service, clients: Clients) -> None:
     customer = service.customer()
     orders = [service.order(customer["id"], status="paid")["id"] for _ in range(ROUNDS)]
     answers = clients.http(
@@ -30,19 +30,19 @@ def test_of_cancel_and_ship_exactly_one_wins(service: Service, clients: Clients)
         assert sorted([cancel.status, ship.status]) == [200, 409]
 
 
-def test_thirty_items_added_at_once_are_all_there(service: Service, clients: Clients) -> None:
+def test_thirty_items_added_at_once_are_all_stored(service: Service, clients: Clients) -> None:
     order = service.order(service.customer()["id"], (1, 1))
     item = {"sku": "A", "quantity": 1, "unit_price_cents": 10}
     answers = clients.http([(("POST", f"/api/orders/{order['id']}/items/", item), {})] * 30)
     assert {answer.status for answer in answers} == {201}
-    # Each answer shows a state that existed: its items add up to its total.
+    # Each answer shows a state that existed: the items add up to the total.
     for answer in answers:
         assert answer.json["total_cents"] == sum(i["quantity"] * i["unit_price_cents"] for i in answer.json["items"])
     assert sorted(len(answer.json["items"]) for answer in answers) == list(range(2, 32))
     assert service.http("GET", f"/api/orders/{order['id']}/").json["total_cents"] == 301
 
 
-def test_items_and_transitions_at_once_never_show_a_torn_order(service: Service, clients: Clients) -> None:
+def test_concurrent_items_and_transitions_never_show_a_torn_order(service: Service, clients: Clients) -> None:
     customer = service.customer()
     item = {"sku": "A", "quantity": 2, "unit_price_cents": 10}
     orders = [service.order(customer["id"])["id"] for _ in range(20)]
@@ -72,7 +72,7 @@ def test_a_customer_edited_or_deleted_while_orders_are_cancelled(service: Servic
 
 
 @pytest.mark.parametrize("round_", range(3))
-def test_an_order_made_while_its_customer_is_deleted(service: Service, clients: Clients, db: Database, round_: int) -> None:
+def test_an_order_created_while_its_customer_is_deleted(service: Service, clients: Clients, db: Database, round_: int) -> None:
     customers = [service.customer(f"c{n}@example.com")["id"] for n in range(20)]
     item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
     requests: Requests = []
@@ -106,9 +106,7 @@ def test_an_order_that_waits_for_the_deletion_of_its_customer_is_refused_on_cust
     assert db.sql("SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM idempotency_keys)") == [[0, 0]]
 
 
-def test_of_thirty_items_added_at_once_as_many_stay_as_the_order_holds(
-    service: Service, clients: Clients, db: Database
-) -> None:
+def test_of_thirty_concurrent_items_only_as_many_are_added_as_fit(service: Service, clients: Clients, db: Database) -> None:
     order = service.order(service.customer()["id"], *[(1, 1)] * 490)
     item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
     answers = clients.http([(("POST", f"/api/orders/{order['id']}/items/", item), {})] * 30)

@@ -1,4 +1,4 @@
-"""The one-batch connection: round trips on the wire, and what happens when the server does not play along."""
+"""The one-batch connection: round trips on the wire, and what happens when the server misbehaves."""
 
 import ssl
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def test_a_call_within_a_transaction_is_one_round_trip_too(proxy: Proxy, connect
     assert proxy.round_trips == before + 3
 
 
-def test_a_statement_that_the_server_forgot_takes_one_more_round_trip(proxy: Proxy, connection: Connection) -> None:
+def test_a_statement_that_the_server_has_forgotten_takes_one_more_round_trip(proxy: Proxy, connection: Connection) -> None:
     query = "SELECT :number::integer"
     connection.run(query, number=1)
     connection.run("DEALLOCATE ALL")
@@ -63,7 +63,7 @@ def test_a_statement_that_the_server_forgot_takes_one_more_round_trip(proxy: Pro
     assert proxy.round_trips == before + 2
 
 
-def test_a_changed_table_gives_the_new_columns(db: Database, connection: Connection) -> None:
+def test_a_changed_table_returns_the_new_columns(db: Database, connection: Connection) -> None:
     db.sql("CREATE TABLE IF NOT EXISTS changing (a integer)")
     db.sql("TRUNCATE changing")
     db.sql("INSERT INTO changing VALUES (1)")
@@ -92,7 +92,7 @@ def test_a_text_that_cannot_be_encoded_is_refused_before_anything_is_sent(proxy:
 
 
 @pytest.mark.parametrize("value", ["null", "NULL", "it's", 'say "hi"', "back\\slash", "{}", "ünï", "", "😀"])
-def test_values_arrive_as_they_are(connection: Connection, value: str) -> None:
+def test_values_arrive_unchanged(connection: Connection, value: str) -> None:
     assert connection.run("SELECT :value::text", value=value) == [[value]]
     assert connection.run("SELECT :values::text[]", values=[f'"{value}"'.replace("\\", "")])[0][0] == [
         f'"{value}"'.replace("\\", "")
@@ -108,7 +108,7 @@ def test_a_silent_server_is_a_lost_connection(proxy: Proxy, connection: Connecti
     assert connection.stale()
 
 
-def test_a_server_that_ends_the_session_is_told_by_its_last_words(db: Database, connection: Connection) -> None:
+def test_a_server_that_ends_the_session_is_recognized_by_its_last_message(db: Database, connection: Connection) -> None:
     [[pid]] = connection.run("SELECT pg_backend_pid()")
     with pytest.raises(DatabaseError) as farewell:
         connection.run("SELECT pg_terminate_backend(:pid::integer), pg_sleep(5)", pid=pid)
@@ -124,7 +124,7 @@ def test_an_idle_connection_that_ended_is_stale(db: Database, connection: Connec
 
 
 @pytest.mark.parametrize("session_token", [None, "session/+token=="])
-def test_the_iam_token_is_the_one_that_boto3_makes(monkeypatch: pytest.MonkeyPatch, session_token: str | None) -> None:
+def test_the_iam_token_is_the_same_as_boto3s(monkeypatch: pytest.MonkeyPatch, session_token: str | None) -> None:
     now = datetime(2026, 11, 24, 10, 30, 5, tzinfo=UTC)
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: now.replace(tzinfo=None))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
@@ -136,11 +136,11 @@ def test_the_iam_token_is_the_one_that_boto3_makes(monkeypatch: pytest.MonkeyPat
     theirs = session.client("rds").generate_db_auth_token(host, 5432, "orders_app", region)
     ours = iam_token(host, 5432, "orders_app", region, now)
     assert ours.partition("?")[0] == theirs.partition("?")[0]
-    # The order of the parameters differs, which the signature does not depend on.
+    # The order of the parameters differs, but the signature does not depend on it.
     assert sorted(ours.partition("?")[2].split("&")) == sorted(theirs.partition("?")[2].split("&"))
 
 
-def test_the_roots_for_the_proxy_are_amazons_and_will_not_run_out_soon() -> None:
+def test_the_roots_for_the_proxy_are_amazons_and_will_not_expire_soon() -> None:
     context = ssl.create_default_context(cafile=str(AMAZON_ROOTS))
     roots: list[dict[str, Any]] = context.get_ca_certs()
     names = {value for root in roots for part in root["subject"] for name, value in part if name == "commonName"}

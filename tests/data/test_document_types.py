@@ -1,4 +1,4 @@
-"""The documents that PostgreSQL makes: what the contract says of them."""
+"""The documents that PostgreSQL builds have the shape that the contract describes."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.harness import Database, Service
 
 class Documented(NamedTuple):
     model: type[BaseModel]
-    # Whose columns are shown under their own names.
+    # Tables whose columns appear under their own names.
     tables: tuple[str, ...]
 
 
@@ -62,7 +62,7 @@ def is_nullable(schema: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_document_has_the_fields_that_its_model_says_in_their_order(db: Database, name: str) -> None:
+def test_a_document_has_the_fields_of_its_model_in_order(db: Database, name: str) -> None:
     model, tables = DOCUMENTS[name]
     fields = model.model_json_schema(mode="serialization")["properties"]
     attributes = dict(db.sql(ATTRIBUTES, type=name))
@@ -74,12 +74,12 @@ def test_a_document_has_the_fields_that_its_model_says_in_their_order(db: Databa
     assert {field for field in shown if is_nullable(fields[field])} == {field for field in shown if columns[field]}
 
 
-def test_every_type_of_a_document_is_held_against_a_model(db: Database) -> None:
+def test_every_document_type_is_compared_with_a_model(db: Database) -> None:
     assert {name for [name] in db.sql(TYPES) if not name.endswith("_changes")} == DOCUMENTS.keys()
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_no_answer_has_a_byte_that_means_nothing(service: Service, db: Database, name: str) -> None:
+def test_no_answer_contains_insignificant_bytes(service: Service, db: Database, name: str) -> None:
     order = service.order(service.customer(name='Zoë "Ö" \\ Ng')["id"], (1, 1), (2, 2))
     changed = service.http("PATCH", f"/api/orders/{order['id']}/items/{order['items'][1]['id']}/", {"quantity": 3})
     text = REQUESTS[name][1](service, changed.json).text
@@ -93,12 +93,12 @@ def test_no_answer_has_a_byte_that_means_nothing(service: Service, db: Database,
         ("order_events_type_known", get_args(models.OrderEvent.model_fields["type"].annotation)),
     ],
 )
-def test_a_column_takes_the_values_that_the_contract_knows(db: Database, constraint: str, values: tuple[str, ...]) -> None:
+def test_a_column_accepts_the_values_that_the_contract_lists(db: Database, constraint: str, values: tuple[str, ...]) -> None:
     check = db.value("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = :constraint", constraint=constraint)
     assert set(re.findall(r"'(\w+)'", check)) == set(values)
 
 
-def test_no_event_has_a_type_that_no_client_knows(service: Service, db: Database) -> None:
+def test_no_event_has_a_type_that_is_unknown_to_clients(service: Service, db: Database) -> None:
     service.order(service.customer()["id"])
     with pytest.raises(DatabaseError, match="order_events_type_known"):
         db.sql("UPDATE order_events SET type = 'lost'")

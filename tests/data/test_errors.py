@@ -19,7 +19,7 @@ CUSTOMER = "INSERT INTO customers (id, email, name) OVERRIDING SYSTEM VALUE VALU
 OTHER_CUSTOMER = "INSERT INTO customers (id, email, name) OVERRIDING SYSTEM VALUE VALUES (2, 'b@b.de', 'B');"
 ORDER = "INSERT INTO orders (id, customer_id) OVERRIDING SYSTEM VALUE VALUES (1, 1);"
 RENAME = "UPDATE customers SET name = name || '!' WHERE id = "
-# A full disk, and the crash of another process, of which sessions are only warned: raised by name; its handling is the same.
+# A full disk, and the crash of another process, of which sessions are only warned: raised by code, handled alike.
 RAISED = {"53100", "57P02"}
 STATEMENTS = {
     "22003": "SELECT 9223372036854775807 + 1",
@@ -31,13 +31,13 @@ STATEMENTS = {
     "23505": CUSTOMER + "INSERT INTO customers (email, name) VALUES ('A@b.de', 'A')",
     "23514": CUSTOMER + "UPDATE customers SET name = ''",
     "25006": "BEGIN READ ONLY; DELETE FROM orders",
-    # More locks than the shared memory holds.
+    # More locks than fit into shared memory.
     "53200": "SELECT pg_advisory_xact_lock(number) FROM generate_series(1, 1000000) AS number",
     "57014": "SET statement_timeout = 1; SELECT pg_sleep(60)",
     "57P01": "SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(60)",
     **{code: f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{code}'; END $$" for code in RAISED},
 }
-# What servers before PostgreSQL 18 say instead.
+# What servers before PostgreSQL 18 report instead.
 FORMERLY = {"23001": "23503"}
 
 
@@ -53,7 +53,7 @@ def change_what_another_has_changed(db: Database, connection: Connection, code: 
 
 
 def wait_for_each_other(db: Database, connection: Connection, code: str) -> None:
-    """The other never looks for deadlocks, so that this one finds it."""
+    """The other connection never checks for deadlocks, so that this one detects it."""
     db.sql(CUSTOMER + OTHER_CUSTOMER)
     connection.run(f"SET deadlock_timeout = 10; BEGIN; {RENAME} 1")
     with closing(db.server.connect(timeout=30)) as other:
@@ -94,7 +94,7 @@ SITUATIONS: dict[str, Callable[[Database, Connection, str], None]] = {
 
 @pytest.fixture
 def connection(db: Database) -> Iterator[Connection]:
-    """The owner's, for the refusal: what it leaves behind ends with it."""
+    """A connection of the owner's for the refusal: session state ends with it."""
     connection = db.server.connect(timeout=30)
     yield connection
     connection.abandon()
@@ -116,7 +116,7 @@ def test_a_refusal_by_postgresql_becomes_its_problem(db: Database, connection: C
 
 
 def test_a_server_that_is_going_away_becomes_its_problem(tmp_path: Path) -> None:
-    """57P03: it waits for a session to end and lets nobody else in."""
+    """57P03: it waits for a session to end and accepts no others."""
     server = EmbeddedPostgres(tmp_path)
     server.start()
     refusals: list[DatabaseError] = []
@@ -136,13 +136,13 @@ def test_a_server_that_is_going_away_becomes_its_problem(tmp_path: Path) -> None
     assert_told(refusals[0], "57P03")
 
 
-def test_what_is_not_in_the_table_is_our_defect(db: Database) -> None:
+def test_an_error_that_is_not_in_the_table_is_our_defect(db: Database) -> None:
     with pytest.raises(DatabaseError) as refusal:
         db.sql("SELECT * FROM nowhere")
     assert from_database(refusal.value) is None
 
 
-def test_every_constraint_with_a_text_of_its_own_exists(db: Database) -> None:
+def test_every_constraint_with_its_own_message_exists(db: Database) -> None:
     names = {
         row[0]
         for row in db.sql("SELECT conname::text FROM pg_constraint UNION SELECT indexrelid::regclass::text FROM pg_index")

@@ -1,4 +1,4 @@
-"""Validators after a restore to a point in time, where PostgreSQL uses transaction ids again."""
+"""Validators after a point-in-time restore, where PostgreSQL reuses transaction ids."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ NOTED = "UPDATE customers SET name = :name RETURNING customer_etag(xmin)"
 
 
 def deploy(connection: Connection, functions: Service, instance: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The migration's part of a deployment onto this instance."""
+    """The migration's part of a deployment to this instance."""
     monkeypatch.setenv("DATABASE_INSTANCE", instance)
     module = functions.module("migrate_database")
     module.migrate(connection, module.MIGRATIONS)
@@ -31,11 +31,11 @@ def cluster(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 
 
 def versions(connection: Connection, life: str) -> set[str]:
-    """The validators of a row that is changed again and again, each time into something that no other life makes of it."""
+    """The validators of a row that is changed repeatedly, to values that are unique to this life."""
     return {connection.run(NOTED, name=f"{life} {n}")[0][0] for n in range(CHANGES)}
 
 
-def test_no_validator_means_two_versions_after_a_restore(
+def test_no_validator_stands_for_two_versions_after_a_restore(
     functions: Service, cluster: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(cluster.server.connect()) as owner:
@@ -45,7 +45,7 @@ def test_no_validator_means_two_versions_after_a_restore(
     shutil.copytree(cluster.folder / "data", tmp_path / "backup")
 
     def restore() -> None:
-        """To the state of the backup: a server that knows nothing of what came after it."""
+        """Back to the state of the backup: the server knows nothing of what came after it."""
         cluster.stop()
         shutil.rmtree(cluster.folder / "data")
         shutil.copytree(tmp_path / "backup", cluster.folder / "data")
@@ -77,22 +77,22 @@ def test_a_deployment_on_the_same_instance_keeps_the_validators(
     assert service.http("POST", f"{path}pay/", headers={"If-Match": tags[2]}).status == 200
 
 
-def test_a_connection_that_keeps_its_plans_gives_the_new_generation(
+def test_a_connection_that_keeps_its_plans_returns_the_new_generation(
     service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An instance that was restored can be asked before its migration has run."""
+    """A restored instance may receive requests before its migration has run."""
     path = f"/api/orders/{service.order(service.customer()['id'])['id']}/"
     tags = []
     for instance in ("db-FIRST", "db-SECOND"):
         deploy(db.connection, service, instance, monkeypatch)
-        # After five times PostgreSQL keeps the plan.
+        # After five executions PostgreSQL keeps the plan.
         tags.append({service.http("GET", path).headers["etag"] for _ in range(7)})
     assert len(tags[0]) == len(tags[1]) == 1
     assert tags[0] != tags[1]
 
 
 def test_the_generation_costs_a_statement_nothing(db: Database) -> None:
-    """It is a constant in the plan: neither a function nor a table is looked up when the statement runs."""
+    """It is a constant in the plan: no function is called and no table read when the statement runs."""
     plan = "\n".join(row[0] for row in db.sql("EXPLAIN (VERBOSE) SELECT id, etag FROM order_documents WHERE id = 1"))
     assert "xmin" in plan
     assert "etag_generation" not in plan

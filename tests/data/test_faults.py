@@ -1,4 +1,4 @@
-"""The database fails in every way it can, and the handlers lose nothing, double nothing, and heal by themselves."""
+"""The database fails in every possible way; the handlers lose nothing, duplicate nothing, and recover by themselves."""
 
 import os
 import signal
@@ -76,7 +76,7 @@ def test_what_was_answered_survives_a_crash(own_server: tuple[Service, EmbeddedP
         assert len(service.http("GET", "/api/orders/").json["results"]) == number + 1
 
 
-def test_no_free_connection_is_an_answer_and_heals(own_server: tuple[Service, EmbeddedPostgres]) -> None:
+def test_a_lack_of_free_connections_gives_an_answer_and_recovers(own_server: tuple[Service, EmbeddedPostgres]) -> None:
     service, server = own_server
     taken = [server.server.connect() for _ in range(3)]
     others = []
@@ -97,7 +97,7 @@ def test_a_connection_that_ended_while_idle_costs_nothing(service: Service, db: 
     assert db.value("SELECT count(*) FROM orders") == 3
 
 
-def test_an_answer_that_was_lost_is_given_again_under_a_key(proxied: tuple[Service, Proxy], db: Database) -> None:
+def test_a_lost_answer_is_repeated_under_a_key(proxied: tuple[Service, Proxy], db: Database) -> None:
     service, proxy = proxied
     body = {"customer_id": service.customer()["id"], "items": [ITEM]}
     proxy.answers = "cut"
@@ -109,7 +109,7 @@ def test_an_answer_that_was_lost_is_given_again_under_a_key(proxied: tuple[Servi
     assert db.value("SELECT count(*) FROM orders") == 1
 
 
-def test_without_a_key_a_change_that_may_have_happened_is_not_repeated(proxied: tuple[Service, Proxy], db: Database) -> None:
+def test_without_a_key_a_change_that_may_have_happened_is_not_retried(proxied: tuple[Service, Proxy], db: Database) -> None:
     service, proxy = proxied
     body = {"customer_id": service.customer()["id"], "items": [ITEM]}
     proxy.answers = "cut"
@@ -117,7 +117,7 @@ def test_without_a_key_a_change_that_may_have_happened_is_not_repeated(proxied: 
     assert db.value("SELECT count(*) FROM orders") <= 1
 
 
-def test_a_read_whose_answer_was_lost_is_repeated(proxied: tuple[Service, Proxy], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_whose_answer_was_lost_is_retried(proxied: tuple[Service, Proxy], monkeypatch: pytest.MonkeyPatch) -> None:
     service, proxy = proxied
     order = service.order(service.customer()["id"])
     proxy.answers = "cut"
@@ -132,7 +132,7 @@ def test_a_read_whose_answer_was_lost_is_repeated(proxied: tuple[Service, Proxy]
     assert len(pauses) == 1
 
 
-def test_a_transition_whose_answer_was_lost_happened_once(
+def test_a_transition_whose_answer_was_lost_happens_once(
     proxied: tuple[Service, Proxy], db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service, proxy = proxied
@@ -144,7 +144,7 @@ def test_a_transition_whose_answer_was_lost_happened_once(
     assert db.value("SELECT count(*) FROM order_events WHERE type = 'cancelled'") == 1
 
 
-def test_a_silent_database_is_answered_for_before_the_deadline(proxied: tuple[Service, Proxy]) -> None:
+def test_a_silent_database_gives_an_answer_before_the_deadline(proxied: tuple[Service, Proxy]) -> None:
     service, proxy = proxied
     service.http("GET", "/api/health/")
     proxy.answers = "swallow"
@@ -154,13 +154,13 @@ def test_a_silent_database_is_answered_for_before_the_deadline(proxied: tuple[Se
     assert service.http("GET", "/api/health/").status == 200
 
 
-def test_work_is_not_begun_when_too_little_time_is_left(service: Service, db: Database) -> None:
+def test_work_is_not_started_when_too_little_time_is_left(service: Service, db: Database) -> None:
     answer = service.http("POST", "/api/customers/", {"email": "a@b.de", "name": "A"}, context=LambdaContext(0.25))
     assert_unavailable(answer)
     assert db.value("SELECT count(*) FROM customers") == 0
 
 
-def test_a_read_only_server_is_left_for_another_connection(service: Service, db: Database) -> None:
+def test_a_read_only_server_makes_the_handler_reconnect(service: Service, db: Database) -> None:
     service.customer()
     name = db.server.database
     db.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -173,8 +173,8 @@ def test_a_read_only_server_is_left_for_another_connection(service: Service, db:
 
 
 @pytest.mark.parametrize("code", ["40001", "40P01", "55P03"])
-def test_what_the_server_rolled_back_is_tried_again(service: Service, db: Database, code: str) -> None:
-    """A trigger refuses the first two tries."""
+def test_what_the_server_rolled_back_is_retried(service: Service, db: Database, code: str) -> None:
+    """A trigger refuses the first two attempts."""
     db.sql("CREATE SEQUENCE tries")
     db.sql(f"""
         CREATE FUNCTION refuse_twice() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -197,7 +197,7 @@ def test_what_the_server_rolled_back_is_tried_again(service: Service, db: Databa
 
 
 def test_a_handler_killed_before_or_after_its_commit_leaves_one_order_after_the_retry(db: Database, service: Service) -> None:
-    """The statement's connection is ended at random moments of a keyed create; the retry always ends with one order."""
+    """The connection is cut at random moments of a create with a key; after the retry there is always one order."""
     body: dict[str, Any] = {"customer_id": service.customer()["id"], "items": [ITEM] * 50}
     for number in range(10):
         headers = {"Idempotency-Key": f"key-{number}"}

@@ -1,4 +1,4 @@
-"""PostgreSQL's log is kept for months, and read by people who need not know customers."""
+"""PostgreSQL's log is kept for months and read by people who need not see customers' data."""
 
 from local.postgres import EmbeddedPostgres
 from tests.harness import Service
@@ -12,7 +12,7 @@ def test_neither_an_address_nor_a_key_reaches_the_log(service: Service, postgres
     assert service.http("POST", "/api/customers/", body, headers={"Idempotency-Key": KEY}).status == 201
     assert service.http("POST", "/api/customers/", body).status == 409
     log = (postgres.folder / "log").read_text()
-    # The refusals are there, so that this looks at the right file.
+    # The refusals are logged, so this is the right file.
     assert "duplicate key value violates unique constraint" in log
     assert ADDRESS not in log
     assert KEY not in log

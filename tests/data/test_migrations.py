@@ -1,4 +1,4 @@
-"""Migrations: once, in order, all or none, and never behind an edited file."""
+"""Migrations: once, in order, all or none, and never from a file that was edited later."""
 
 import shutil
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def migrate(functions: Service) -> Any:
 
 @pytest.fixture
 def current(functions: Service) -> list[str]:
-    """What always stands in its present form."""
+    """The files that are always applied in their current form."""
     return list(functions.module("migrate_database").CURRENT)
 
 
@@ -74,7 +74,7 @@ def test_an_edited_migration_is_refused_by_name(empty: Database, folder: Path, m
         migrate(empty.connection, folder)
 
 
-def test_a_new_migration_is_run_and_a_changed_function_replaced(
+def test_a_new_migration_runs_and_a_changed_function_is_replaced(
     empty: Database, folder: Path, migrate: Any, current: list[str]
 ) -> None:
     migrate(empty.connection, folder)
@@ -101,7 +101,7 @@ def test_a_failing_migration_leaves_everything_as_it_was(empty: Database, folder
 
 
 def test_an_older_release_runs_on_a_newer_schema(empty: Database, folder: Path, migrate: Any, current: list[str]) -> None:
-    """A rollback invokes the former release's migration again."""
+    """A rollback invokes the previous release's migration again."""
     newer = Path(shutil.copytree(folder, folder.parent / "newer"))
     (newer / "0099_notes.sql").write_text("ALTER TABLE orders ADD COLUMN note text;")
     (newer / "current" / "audit.sql").write_text((newer / "current" / "audit.sql").read_text() + "\n-- newer\n")
@@ -109,10 +109,10 @@ def test_an_older_release_runs_on_a_newer_schema(empty: Database, folder: Path, 
     assert migrate(empty.connection, folder) == current
 
 
-def test_a_release_whose_current_files_have_other_names_can_come_before_and_after(
+def test_the_current_files_may_be_renamed_between_releases_in_either_direction(
     empty: Database, folder: Path, migrate: Any, current: list[str]
 ) -> None:
-    """The first edition had one, functions.sql, and runs it again only where it does not find it recorded as it is."""
+    """The first edition had one, functions.sql, and only runs it again if it is not recorded with the same checksum."""
     migrate(empty.connection, folder)
     empty.sql("INSERT INTO schema_migrations (name, checksum) VALUES ('functions.sql', 'as it was')")
     empty.sql("CREATE OR REPLACE FUNCTION allowed_actions(status text) RETURNS text[] IMMUTABLE RETURN ARRAY['former']")
@@ -137,14 +137,14 @@ def test_a_release_whose_current_files_have_other_names_can_come_before_and_afte
         "DROP TABLE orders",
     ],
 )
-def test_the_api_role_may_only_what_endpoints_need(db: Database, statement: str) -> None:
+def test_the_api_role_may_only_do_what_endpoints_need(db: Database, statement: str) -> None:
     connection = db.connect("orders_app")
     with pytest.raises(DatabaseError, match="42501"):
         connection.run(statement)
     connection.close()
 
 
-def test_no_role_but_the_owner_may_log_in_without_limits(db: Database) -> None:
+def test_only_the_owner_may_log_in_without_limits(db: Database) -> None:
     for role in ("orders_app", "orders_seeder", "orders_auditor"):
         settings = db.value("SELECT array_to_string(rolconfig, ',') FROM pg_roles WHERE rolname = :role", role=role)
         assert "statement_timeout" in settings
@@ -153,7 +153,7 @@ def test_no_role_but_the_owner_may_log_in_without_limits(db: Database) -> None:
 
 
 def through(door: IamDoor, functions: Service, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a deployment's migration runs: the deployed handler, on a connection of its own, with an IAM token."""
+    """A deployment's migration: the deployed handler, on its own connection, with an IAM token."""
     variables = {
         "DATABASE_HOST": "localhost", "DATABASE_PORT": str(door.port), "DATABASE_NAME": "orders", "DATABASE_USER": MASTER,
         "DATABASE_TLS": "off",
@@ -183,7 +183,7 @@ def test_the_master_user_of_rds_migrates_with_an_iam_token_every_time(
 def test_a_stage_whose_master_user_had_a_password_is_migrated_with_an_iam_token(
     functions: Service, migrate: Any, folder: Path, current: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first edition's first deployment succeeded, and locked every later one out."""
+    """The first edition's first deployment succeeded and locked all later ones out."""
     with RdsServer(tmp_path / "rds", master_by_iam=False) as rds:
         first = rds.master.connect()
         for role in ("migrator", "orders_app", "orders_seeder", "orders_auditor"):
@@ -199,8 +199,8 @@ def test_a_stage_whose_master_user_had_a_password_is_migrated_with_an_iam_token(
             assert through(door, functions, monkeypatch) == ["roles.sql", *current]
 
 
-def test_a_bad_token_does_not_pass_for_a_good_one(tmp_path: Path) -> None:
-    """The double of RDS's check of tokens is worth something."""
+def test_a_bad_token_is_refused(tmp_path: Path) -> None:
+    """Shows that the stand-in for RDS's token check really checks."""
     good = iam_token("localhost", 6432, MASTER, "eu-central-1", datetime.now(UTC))
     assert token_is_good(good, MASTER, 6432)
     assert not token_is_good(good, "orders_app", 6432)
@@ -229,7 +229,7 @@ def test_two_migrations_at_once_take_turns_and_no_other_role_can_hold_them_up(
         connection.run("BEGIN")
         with pytest.raises(DatabaseError, match="42501"):
             connection.run(take_turns)
-        # Its transaction is still open, and holds nothing.
+        # Its transaction is still open, but holds no lock.
         assert migrate(waiting, folder) == []
         connection.close()
     waiting.close()

@@ -1,4 +1,4 @@
-"""Many clients through a transaction pooler with two server connections: nobody ever gets another one's answer."""
+"""Many clients through a transaction pooler with two server connections: nobody ever gets another client's answer."""
 
 import threading
 from collections import Counter
@@ -23,13 +23,13 @@ needs_pgbouncer = pytest.mark.skipif(
 
 @needs_pgbouncer
 @pytest.mark.parametrize("churn", [False, True])
-def test_no_foreign_row_in_ten_thousand_calls(db: Database, tmp_path: Path, churn: bool) -> None:
+def test_ten_thousand_calls_return_no_foreign_row(db: Database, tmp_path: Path, churn: bool) -> None:
     """churn: the server forgets its prepared statements all the time."""
     wrong: Counter[str] = Counter()
 
     def client(number: int, port: int) -> None:
         connection = replace(db.server, port=port, user="orders_app", password=ROLE_PASSWORD).connect(timeout=30)
-        # Same number and type of parameters in everybody's statement: a mix-up would be silent.
+        # All statements have the same number and types of parameters: a mix-up would be silent.
         query = f"SELECT {number} AS client, :call::integer"
         for call in range(CALLS_PER_CLIENT):
             if churn and call % 50 == number:
@@ -53,8 +53,8 @@ def test_no_foreign_row_in_ten_thousand_calls(db: Database, tmp_path: Path, chur
 
 
 @needs_pgbouncer
-def test_the_test_would_notice(db: Database, tmp_path: Path) -> None:
-    """Stock pg8000 fails it, so the test above can fail."""
+def test_the_test_detects_a_driver_that_mixes_rows(db: Database, tmp_path: Path) -> None:
+    """Stock pg8000 does, so the test above can fail."""
     wrong: Counter[str] = Counter()
 
     def client(number: int, port: int) -> None:

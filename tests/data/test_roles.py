@@ -1,4 +1,4 @@
-"""What a database role may do when it is not the handlers that use it, and how it sees times."""
+"""What a database role may do outside of the handlers, and how it sees times."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) A
 WHERE acl.grantee = 0 AND (p.prosecdef OR d.objid IS NULL)
   AND p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
 """
-# An attack that worked: the trigger function runs with the owner's rights, and takes these rows for rows of orders.
+# An attack that used to work: the trigger function runs with the owner's rights and takes these rows for orders.
 FALSIFY = """
 CREATE TEMP TABLE falsified (customer_id bigint, status text, item_count integer, total_cents bigint);
 CREATE TRIGGER falsify AFTER INSERT ON falsified
@@ -26,7 +26,7 @@ INSERT INTO falsified SELECT id, 'paid', 1, 1000000 FROM customers;
 
 
 def test_no_function_may_be_executed_by_everyone(db: Database) -> None:
-    """Those of an extension are PostgreSQL's own affair, unless they run with their owner's rights."""
+    """An extension's functions are excluded unless they run with their owner's rights."""
     assert db.sql(OPEN_FUNCTIONS) == []
 
 
@@ -40,7 +40,7 @@ def test_no_future_function_may_be_executed_by_everyone(db: Database) -> None:
 
 @pytest.fixture
 def temporary_tables(db: Database) -> Iterator[None]:
-    """As if the right to temporary tables had come back."""
+    """As if everybody were allowed to create temporary tables again."""
     name = db.value("SELECT current_database()")
     db.sql(f"GRANT TEMPORARY ON DATABASE {name} TO PUBLIC")
     yield
@@ -48,7 +48,7 @@ def temporary_tables(db: Database) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_no_role_can_make_a_table_to_attack_from(service: Service, db: Database, role: str) -> None:
+def test_no_role_can_create_a_table_to_attack_from(service: Service, db: Database, role: str) -> None:
     connection = db.connect(role)
     for table in ("TEMP TABLE mine (a integer)", "TABLE public.mine (a integer)", "SCHEMA mine"):
         with pytest.raises(DatabaseError, match="42501"):
@@ -68,7 +68,7 @@ def test_no_role_can_falsify_totals_through_the_triggers(
     assert db.sql("SELECT order_count, spent_cents FROM customer_totals") == [[1, 150]]
 
 
-def test_the_runbook_can_ask_which_statements_take_long(db: Database) -> None:
+def test_the_runbook_can_find_slow_statements(db: Database) -> None:
     assert db.value("SELECT count(*) FROM pg_stat_statements") > 0
 
 

@@ -20,7 +20,7 @@ def record(body: Any, receives: int = 1, message_id: str = "m") -> dict[str, Any
 
 
 def start(service: Service, **numbers: int) -> str:
-    """A queued run whose messages are taken off the queue; its id."""
+    """Starts a run and takes its messages off the queue; returns its id."""
     run: str = service.http("POST", "/api/dev/seed/", numbers).json["id"]
     while event := receive():
         delete(event)
@@ -28,7 +28,7 @@ def start(service: Service, **numbers: int) -> str:
 
 
 def queued() -> list[str]:
-    """The bodies of all messages of the queue, which is empty then."""
+    """The bodies of all messages; empties the queue."""
     bodies = []
     while event := receive():
         bodies += [record["body"] for record in event["Records"]]
@@ -45,7 +45,7 @@ def status(service: Service, run: str) -> dict[str, Any]:
     ("numbers", "rows"),
     [({}, 210), ({"customers": 3, "orders_per_customer": 0}, 3), ({"customers": 700, "items_per_order": 9}, 35_700)],
 )
-def test_a_run_makes_exactly_the_promised_rows(service: Service, db: Database, numbers: dict[str, int], rows: int) -> None:
+def test_a_run_creates_exactly_the_promised_rows(service: Service, db: Database, numbers: dict[str, int], rows: int) -> None:
     run = service.http("GET", service.seed(**numbers)).json
     assert (run["status"], run["rows_total"], run["rows_done"]) == ("succeeded", rows, rows)
     assert run["chunks_done"] == run["chunks_total"]
@@ -67,8 +67,8 @@ def test_seeded_data_looks_real(service: Service) -> None:
     assert service.http("GET", "/api/orders/", query={"status": "paid", "email": "alice"}).json["results"] != []
 
 
-def test_statuses_follow_age(service: Service, db: Database) -> None:
-    """What is old has been delivered, what is new waits to be paid or shipped."""
+def test_statuses_depend_on_age(service: Service, db: Database) -> None:
+    """Old orders have been delivered, new ones wait to be paid or shipped."""
     service.seed(customers=3000)
     by_age = "SELECT ntile(10) OVER (ORDER BY id DESC) AS tenth, status FROM orders"
     counts = db.sql(f"SELECT tenth, status, count(*) FROM ({by_age}) AS aged GROUP BY tenth, status")
@@ -91,7 +91,7 @@ def test_seeded_rows_are_newest_first_by_time_as_well(service: Service, db: Data
     assert (db.value(disorder), int(db.value(span))) == (0, 89)  # and almost a day
     customer = service.customer()
     service.order(customer["id"])
-    # A second run fills the time since then only.
+    # A second run only fills the time since then.
     service.seed(customers=20)
     assert db.value(disorder) == 0
     assert db.value(f"SELECT count(*) FROM {table} WHERE created_at > now()") == 0
@@ -122,7 +122,7 @@ def test_a_few_customers_have_many_orders_and_a_few_orders_many_items(
 
 
 def test_no_order_is_written_twice(service: Service, db: Database) -> None:
-    """It is inserted with its totals, so that the trigger finds nothing to change."""
+    """It is inserted with its totals, so that the trigger has nothing to change."""
     run = start(service, customers=100)
     worker = db.connect("orders_seeder")
     worker.run("BEGIN")
@@ -138,12 +138,12 @@ def test_a_chunk_is_one_statement(service: Service, db: Database) -> None:
     db.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     db.sql("SELECT pg_stat_statements_reset()")
     service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
-    # track = top: what the triggers run within the statement is the server's own business.
+    # track = top excludes what the triggers run within the statement.
     assert db.value(calls) == 1
     assert status(service, run)["status"] == "succeeded"
 
 
-def test_a_message_delivered_again_makes_nothing(service: Service, db: Database) -> None:
+def test_a_message_delivered_again_creates_nothing(service: Service, db: Database) -> None:
     run = start(service)
     for _ in range(3):
         answer = service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})] * 2})
@@ -162,7 +162,7 @@ def test_a_run_announced_again_does_no_harm(service: Service, db: Database) -> N
     assert db.value(ROWS) == status(service, run)["rows_total"] == 34_000
 
 
-def test_one_chunk_with_two_workers_at_once_is_made_once(service: Service, db: Database) -> None:
+def test_two_workers_with_the_same_chunk_create_it_once(service: Service, db: Database) -> None:
     run = start(service, customers=1000)
     chunk = service.module("run_seed_chunk").CHUNK
     rows: list[Any] = []
@@ -250,7 +250,7 @@ def test_a_chunk_that_keeps_failing_ends_its_run_with_a_reason(
     assert failed["finished_at"] is not None
     assert '"SeedChunkFailed":[1.0]' in capsys.readouterr().out
     assert db.value(ROWS) == 0
-    # What is still in the queue of a failed run makes nothing any more.
+    # Messages of a failed run that are still in the queue create nothing.
     service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
     assert db.value(ROWS) == 0
 
@@ -283,17 +283,17 @@ def limit(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("limit")
-def test_only_so_many_rows_may_wait_over_all_runs(service: Service, db: Database) -> None:
+def test_unfinished_rows_are_limited_over_all_runs(service: Service, db: Database) -> None:
     first, _ = start(service), start(service)
     key = {"Idempotency-Key": "key"}
     problem = assert_problem(service.http("POST", "/api/dev/seed/", {}, headers=key), 409)
     assert "450 rows" in problem["detail"]
     assert db.value("SELECT count(*) FROM seed_runs") == 2
     assert receive() is None
-    # What fits still may, and whatever ends a run makes room: here cancelling one, and then the end of the others.
+    # A run that fits may still start, and the end of any run makes room: here one is cancelled, then the others end.
     start(service, customers=30, orders_per_customer=0)
     cancel(service, first)
-    # The refusal was no answer to be remembered under the key.
+    # The refusal was not stored as the key's answer.
     assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
     assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
     assert_problem(service.http("POST", "/api/dev/seed/", {}), 409)
@@ -302,7 +302,7 @@ def test_only_so_many_rows_may_wait_over_all_runs(service: Service, db: Database
     assert service.http("POST", "/api/dev/seed/", {}).status == 202
 
 
-def test_starts_at_the_same_moment_do_not_exceed_the_limit_together(
+def test_concurrent_starts_do_not_exceed_the_limit_together(
     service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statement = service.module("start_seed").START_SEED
@@ -332,7 +332,7 @@ def cancel(service: Service, run: str) -> Answer:
     return service.http("POST", f"/api/dev/seed/{run}/cancel/")
 
 
-def test_a_cancelled_run_keeps_what_was_made_and_makes_nothing_more(service: Service, db: Database) -> None:
+def test_a_cancelled_run_keeps_its_rows_and_creates_no_more(service: Service, db: Database) -> None:
     run = start(service, customers=2000, orders_per_customer=4)
     service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
     made = status(service, run)["rows_done"]
@@ -342,7 +342,7 @@ def test_a_cancelled_run_keeps_what_was_made_and_makes_nothing_more(service: Ser
     assert answer.json["finished_at"] >= answer.json["created_at"]
     assert answer.json["error"] is None
     assert answer.json == status(service, run)
-    # What is still in the queue: a chunk, and the run's own message.
+    # Still in the queue: a chunk, and the run's own message.
     for message in ({"run": run, "chunk": 2}, {"run": run}):
         assert service.invoke("run_seed_chunk", {"Records": [record(message)]}) == {"batchItemFailures": []}
     assert receive() is None
@@ -360,7 +360,7 @@ def test_a_run_that_has_ended_cannot_be_cancelled(service: Service, db: Database
     assert [status(service, run)["status"] for run in (succeeded, failed)] == ["succeeded", "failed"]
 
 
-def test_a_chunk_under_way_is_finished_and_counted(service: Service, db: Database) -> None:
+def test_a_chunk_in_progress_is_finished_and_counted(service: Service, db: Database) -> None:
     run = start(service, customers=2000, orders_per_customer=4)
     worker = db.connect("orders_seeder")
     worker.run("BEGIN")
@@ -384,7 +384,7 @@ def test_a_cancelled_run_does_not_fail_afterwards(service: Service, db: Database
     assert status(service, run)["status"] == "cancelled"
 
 
-def test_a_replay_sends_nothing_that_is_queued_already(service: Service, db: Database) -> None:
+def test_a_replay_sends_nothing_that_is_already_queued(service: Service, db: Database) -> None:
     key = {"Idempotency-Key": "key"}
     numbers = {"customers": 2000, "orders_per_customer": 4}
     first = service.http("POST", "/api/dev/seed/", numbers, headers=key)
@@ -411,7 +411,7 @@ def test_a_replay_sends_nothing_that_is_queued_already(service: Service, db: Dat
 
 
 def test_a_replay_queues_a_run_whose_sender_was_killed(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between its commit and its message; but not one that was cancelled since."""
+    """Between its commit and its message, unless the run has been cancelled since."""
 
     class Killed(BaseException):
         pass
@@ -430,14 +430,14 @@ def test_a_replay_queues_a_run_whose_sender_was_killed(service: Service, db: Dat
     event = receive()
     assert event is not None
     delete(event)
-    # As if it had been killed again, this time before the mark.
+    # As if it had been killed again, this time before marking the run as queued.
     db.sql("UPDATE seed_runs SET queued_at = NULL, cancelled_at = now()")
     assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
     assert receive() is None
 
 
 def test_messages_that_sqs_refuses_are_sent_again_and_only_those(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQS refuses two of ten, then throttles one of them, then takes it."""
+    """SQS refuses two of ten, then throttles one of them, then accepts it."""
     module = service.module("run_seed_chunk")
     sent: list[list[str]] = []
     refusals = [{"3", "7"}, {"7"}, set()]
@@ -462,7 +462,7 @@ def test_messages_that_sqs_refuses_are_sent_again_and_only_those(service: Servic
     assert sorted(arrived) == list(range(10))
 
 
-def test_a_run_that_nobody_finished_is_given_up_by_the_audit(service: Service, db: Database) -> None:
+def test_the_audit_gives_up_a_run_that_was_never_finished(service: Service, db: Database) -> None:
     run = start(service)
     assert service.invoke("audit_totals", {})["failed_runs"] == 0
     db.sql("UPDATE seed_runs SET created_at = now() - interval '25 hours'")
@@ -470,7 +470,7 @@ def test_a_run_that_nobody_finished_is_given_up_by_the_audit(service: Service, d
     assert status(service, run)["status"] == "failed"
 
 
-def test_the_audit_forgets_keys_after_two_days(service: Service, db: Database) -> None:
+def test_the_audit_deletes_keys_after_two_days(service: Service, db: Database) -> None:
     for key in ("old", "new"):
         service.http("POST", "/api/customers/", {"email": f"{key}@b.de", "name": "A"}, headers={"Idempotency-Key": key})
     db.sql("UPDATE idempotency_keys SET created_at = now() - interval '49 hours' WHERE key = 'old'")

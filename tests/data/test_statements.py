@@ -1,4 +1,4 @@
-"""What each endpoint costs the database: statements a request, and plans that do not read whole tables."""
+"""What each endpoint costs the database: statements per request, and plans that do not read whole tables."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,13 +16,13 @@ SELECT coalesce(sum(calls), 0)::integer
 FROM pg_stat_statements AS s JOIN pg_roles AS r ON r.oid = s.userid
 WHERE rolname IN ('orders_app', 'orders_seeder') AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# The functions of current/documents.sql where the plan calls them, and what in a statement makes a document.
+# Calls of the functions of current/documents.sql in a plan, and what builds a document in a statement.
 CALLED = re.compile(r"\b(?:\w+_(?:json|etag)|allowed_actions)\((?<!to_json\()")
 MAKES_DOCUMENT = re.compile(r"\w+_json\(|\bdocument\b")
 ITEM = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
 Call = Callable[[Service, dict[str, Any]], Answer]
 
-# One statement where things go as they should; why something was refused is looked up in a second one.
+# One statement if the request succeeds; a second one looks up why it was refused.
 REQUESTS: dict[str, tuple[int, Call]] = {
     "health": (1, lambda s, o: s.http("GET", "/api/health/")),
     "list orders": (1, lambda s, o: s.http("GET", "/api/orders/")),
@@ -52,14 +52,14 @@ REQUESTS: dict[str, tuple[int, Call]] = {
     "create a customer": (1, lambda s, o: s.http("POST", "/api/customers/", {"email": "n@b.de", "name": "N"})),
     "change a customer": (1, lambda s, o: s.http("PATCH", f"/api/customers/{o['customer']['id']}/", {"name": "N"})),
     "start a seed run": (1, lambda s, o: s.http("POST", "/api/dev/seed/", {})),
-    # The second one remembers that the message was taken.
+    # The second one records that the message was accepted.
     "start a seed run under a key": (2, lambda s, o: s.http("POST", "/api/dev/seed/", {}, headers={"Idempotency-Key": "k"})),
     "cancel a seed run": (2, lambda s, o: s.http("POST", f"/api/dev/seed/{UUID(int=0)}/cancel/")),
 }
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_statements_a_request(service: Service, db: Database, name: str) -> None:
+def test_statements_per_request(service: Service, db: Database, name: str) -> None:
     statements, request = REQUESTS[name]
     order = service.order(service.customer()["id"], (1, 1), (2, 2))
     db.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
@@ -69,8 +69,8 @@ def test_statements_a_request(service: Service, db: Database, name: str) -> None
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_document_is_made_within_the_plan(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """PostgreSQL inlines the functions that make documents, so that none is called for each row."""
+def test_a_document_is_built_in_the_plan(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """PostgreSQL inlines the functions that build documents, so that none is called per row."""
     order = service.order(service.customer()["id"], (1, 1), (2, 2))
     statements: list[str] = []
     run = database.run
@@ -128,7 +128,7 @@ def test_no_read_scans_a_whole_table(
 
     def explained(sql: str, **options: Any) -> Any:
         settings = {name: options.pop(name) for name in ("repeatable", "plan_with_values") if name in options}
-        # A statement whose plan is kept has a generic one sooner or later.
+        # A prepared statement gets a generic plan sooner or later.
         if not settings.get("plan_with_values"):
             plans.append(_generic_plan(seeded, sql))
         else:
@@ -144,7 +144,7 @@ def test_no_read_scans_a_whole_table(
 
 
 def _generic_plan(database_: Database, sql: str, explain: str = "EXPLAIN") -> list[list[Any]]:
-    """As EXPLAIN (GENERIC_PLAN), which servers before PostgreSQL 16 do not know."""
+    """Like EXPLAIN (GENERIC_PLAN), which servers before PostgreSQL 16 lack."""
     numbered = parse(sql)[1].decode()
     values = ", ".join(["NULL"] * max((int(number) for number in re.findall(r"\$(\d+)", numbered)), default=0))
     database_.sql(f"SET plan_cache_mode = force_generic_plan; PREPARE explained AS {numbered}")

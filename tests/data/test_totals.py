@@ -1,4 +1,4 @@
-"""Totals equal what they are the sum of, whoever writes: the API, the seed worker, raw SQL, or several of them at once."""
+"""Totals are correct whoever writes: the API, the seed worker, raw SQL, or several of them at once."""
 
 import threading
 from typing import Any
@@ -30,7 +30,7 @@ HAVING t.customer_id IS NULL
 
 
 def assert_totals_are_right(db: Database) -> None:
-    # One statement, so that both are looked at in one state of the database.
+    # A single statement, so that both queries see the same state of the database.
     assert (
         db.sql(f"SELECT 'order', id FROM ({WRONG_ORDERS}) AS o UNION ALL SELECT 'customer', id FROM ({WRONG_CUSTOMERS}) AS c")
         == []
@@ -68,7 +68,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["api", "seed", *RAW]), st.integers(0
 
 
 def api_step(service: Service, number: int) -> None:
-    """One change by the API, chosen by a number; refusals are fine."""
+    """One change through the API, chosen by a number; refusals are fine."""
     customers = service.http("GET", "/api/customers/", query={"limit": 200}).json["results"]
     orders = service.http("GET", "/api/orders/", query={"limit": 200}).json["results"]
     if not customers:
@@ -110,7 +110,7 @@ def test_totals_are_right_after_a_truncate(service: Service, db: Database) -> No
 
 
 def test_totals_are_right_at_every_moment_while_many_write(service: Service, clients: Clients, db: Database) -> None:
-    """The API from eight processes and raw SQL beside it; a checker looks at one snapshot after the other."""
+    """Eight processes use the API while raw SQL writes as well; a checker looks at one snapshot after another."""
     service.seed(customers=3, orders_per_customer=3)
     customers = [row[0] for row in db.sql("SELECT id FROM customers")]
     orders = [row[0] for row in db.sql("SELECT id FROM orders")]
@@ -136,7 +136,7 @@ def test_totals_are_right_at_every_moment_while_many_write(service: Service, cli
             try:
                 connection.run(RAW[number % 3], n=number)
             except DatabaseError as problem:
-                # An order that is full refuses the statement as a whole.
+                # A full order makes the whole statement fail.
                 if violated_constraint(problem) != "orders_item_count_limit":
                     problems.append(problem)
         connection.close()
@@ -156,7 +156,7 @@ def test_totals_are_right_at_every_moment_while_many_write(service: Service, cli
 
 
 @pytest.mark.parametrize("statement", ["UPDATE customer_totals SET spent_cents = 1", "UPDATE orders SET total_cents = 5"])
-def test_the_audit_repairs_what_somebody_broke_on_purpose(service: Service, db: Database, statement: str) -> None:
+def test_the_audit_repairs_what_bypassed_the_triggers(service: Service, db: Database, statement: str) -> None:
     service.seed(customers=3)
     assert service.invoke("audit_totals", {})["repaired_orders"] == 0
     db.sql(f"SET session_replication_role = replica; {statement}; SET session_replication_role = origin")
@@ -168,7 +168,7 @@ def test_the_audit_repairs_what_somebody_broke_on_purpose(service: Service, db: 
     assert (again["repaired_orders"], again["repaired_customers"]) == (0, 0)
 
 
-def test_the_audit_makes_a_missing_row_of_totals(service: Service, db: Database) -> None:
+def test_the_audit_creates_a_missing_row_of_totals(service: Service, db: Database) -> None:
     service.seed(customers=2)
     db.sql("DELETE FROM customer_totals WHERE customer_id = (SELECT min(id) FROM customers)")
     assert service.invoke("audit_totals", {})["repaired_customers"] == 1
@@ -176,7 +176,7 @@ def test_the_audit_makes_a_missing_row_of_totals(service: Service, db: Database)
 
 
 class Expiring(LambdaContext):
-    """Time enough for so many looks at the clock, and none after them; the first look is that of the connection."""
+    """Has time left for so many looks at the clock and none afterwards; the connection takes the first look."""
 
     def __init__(self, looks: int) -> None:
         super().__init__(900)
@@ -192,20 +192,20 @@ def break_totals(db: Database, *statements: str) -> None:
 
 
 def audit(service: Service, monkeypatch: pytest.MonkeyPatch, *, step: int, steps: int = 1_000_000) -> dict[str, Any]:
-    """A run of the audit that has time for so many steps of so many orders."""
+    """Runs the audit with time for so many steps of so many orders."""
     monkeypatch.setattr(service.module("audit_totals"), "ORDERS_PER_STEP", step)
-    # Besides the steps, the connection and the purge look at the clock once each.
+    # In addition to the steps, the connection and the purge look at the clock once each.
     result: dict[str, Any] = service.invoke("audit_totals", {}, Expiring(steps + 2))
     return result
 
 
-def test_an_audit_that_was_stopped_goes_on_where_it_was_and_reaches_the_newest_orders(
+def test_an_audit_that_was_stopped_continues_where_it_was_and_reaches_the_newest_orders(
     service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.seed(customers=4, orders_per_customer=5)
     orders = [row[0] for row in db.sql("SELECT id FROM orders ORDER BY id")]
     break_totals(db, f"UPDATE orders SET total_cents = 1 WHERE id IN ({orders[0]}, {orders[-1]})")
-    # Three steps of three orders at a time: 20 orders take seven, and never more than three are had in a run.
+    # A run has time for three steps of three orders, and 20 orders take seven steps.
     runs = [audit(service, monkeypatch, step=3, steps=3) for _ in range(3)]
     assert [run["repaired_orders"] for run in runs] == [1, 0, 1]
     assert [run["finished"] for run in runs] == [False, False, False]
@@ -238,7 +238,7 @@ def test_orders_written_during_a_pass_are_audited_by_it(
 def test_a_customer_with_very_many_orders_is_a_step_of_its_own(
     service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ranges: as many customers as have fewer than ten orders together, or one."""
+    """Each range has as many customers as have fewer than ten orders together, or a single one."""
     few, none, hot, last = (service.customer(f"{name}@example.com")["id"] for name in ("few", "none", "hot", "last"))
     for customer, count in ((few, 3), (hot, 25), (last, 2)):
         db.sql("INSERT INTO orders (customer_id) SELECT :customer FROM generate_series(1, :n)", customer=customer, n=count)
@@ -260,7 +260,7 @@ def test_customers_without_orders_are_ranged_by_their_number(service: Service, d
     assert db.value("SELECT last_customer_to_audit(:after, 3)", after=customers[6]) is None
 
 
-def test_a_step_over_customers_reads_the_orders_of_its_customers_only(service: Service, db: Database) -> None:
+def test_a_step_over_customers_only_reads_the_orders_of_its_customers(service: Service, db: Database) -> None:
     service.seed(customers=1500, orders_per_customer=10, items_per_order=1)
     db.sql("ANALYZE")
     customers = [row[0] for row in db.sql("SELECT id FROM customers ORDER BY id DESC LIMIT 10")]
@@ -271,7 +271,7 @@ def test_a_step_over_customers_reads_the_orders_of_its_customers_only(service: S
     db.sql("SELECT repair_customer_totals(:first, :last)", first=customers[-1], last=customers[0])
     read = db.value(rows_read) - before
     db.sql("COMMIT")
-    # The planner looks at a few rows itself; all the others are 14,900.
+    # The planner itself reads a few rows; reading all other orders would take 14,900.
     assert theirs <= read < 2 * theirs
 
 
@@ -281,7 +281,7 @@ def test_the_lag_of_the_audit_is_the_age_of_the_last_whole_pass(
     service.seed(customers=2)
     db.sql("UPDATE audit_progress SET audited_until = now() - interval '5 hours'")
     assert audit(service, monkeypatch, step=3, steps=1)["lag_seconds"] >= 5 * 3600
-    # The pass that is under way began two hours ago: that is how far its end brings the audit.
+    # The current pass started two hours ago, so its end will bring the audit up to that time.
     db.sql("UPDATE audit_progress SET pass_began_at = now() - interval '2 hours'")
     result = audit(service, monkeypatch, step=3)
     assert result["finished"]
@@ -292,7 +292,7 @@ def test_the_lag_of_the_audit_is_the_age_of_the_last_whole_pass(
         assert f'"{metric}":[' in printed
 
 
-def test_keys_are_purged_in_batches_also_when_there_is_no_time_for_the_recount(
+def test_keys_are_purged_in_batches_even_without_time_for_the_recount(
     service: Service, db: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     db.sql("""
@@ -301,10 +301,10 @@ def test_keys_are_purged_in_batches_also_when_there_is_no_time_for_the_recount(
     """)
     module = service.module("audit_totals")
     monkeypatch.setattr(module, "KEYS_PER_BATCH", 4)
-    # The connection, and four of the six batches.
+    # Enough for the connection and four of the six batches.
     first = service.invoke("audit_totals", {}, Expiring(5))
     assert (first["purged_keys"], first["finished"]) == (16, False)
-    # No step: were it to stay so, the alarm would tell.
+    # No step was completed; if that persisted, an alarm would fire.
     assert '"AuditSteps":[0.0]' in capsys.readouterr().out
     assert db.value("SELECT max(key::integer) FROM idempotency_keys") == 14
     monkeypatch.setattr(module, "KEY_BATCHES", 1)
@@ -314,7 +314,7 @@ def test_keys_are_purged_in_batches_also_when_there_is_no_time_for_the_recount(
     assert db.value("SELECT count(*) FROM idempotency_keys") == 8
 
 
-def test_drift_is_reported_also_when_the_run_fails_after_it(
+def test_drift_is_reported_even_if_the_run_fails_afterwards(
     service: Service, db: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.seed(customers=1, orders_per_customer=2)
@@ -330,7 +330,7 @@ def test_drift_is_reported_also_when_the_run_fails_after_it(
     assert '"AuditSteps":[1.0]' in printed
 
 
-def test_the_auditor_may_read_its_place_and_change_it_by_a_step_only(db: Database) -> None:
+def test_the_auditor_may_read_its_progress_but_only_change_it_by_a_step(db: Database) -> None:
     connection = db.connect("orders_auditor")
     assert connection.run("SELECT last_id FROM audit_progress") == [[0]]
     for statement in ("UPDATE audit_progress SET last_id = 0", "DELETE FROM audit_progress"):

@@ -1,4 +1,4 @@
-"""One PostgreSQL and one SQS server for the whole run; every test begins with an empty database."""
+"""One PostgreSQL and one SQS server for the whole run; every test starts with an empty database."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from tests.oldest import OldestPostgres
 OWN_FOLDER = pytest.StashKey[str]()
 PASSED = pytest.StashKey[bool]()
 
-# Settings come from the fixtures alone, never from the developer's shell.
+# Settings only come from the fixtures, never from the developer's shell.
 os.environ.update(
     {
         "AWS_ACCESS_KEY_ID": "test",
@@ -35,7 +35,7 @@ os.environ.update(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Each run has a temporary folder of its own: pytest's is shared by all runs of a user, each of which clears up in it."""
+    """Each run has its own temporary folder: all runs of a user share pytest's, and each run deletes old files there."""
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="orders-tests-")
         config.stash[OWN_FOLDER] = config.option.basetemp
@@ -46,7 +46,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """What a failed test left behind stays."""
+    """Keeps the folder if a test has failed."""
     if OWN_FOLDER in config.stash and config.stash.get(PASSED, False):
         shutil.rmtree(config.stash[OWN_FOLDER], ignore_errors=True)
 
@@ -82,7 +82,7 @@ def migrated(postgres: EmbeddedPostgres, sqs: str) -> Iterator[Database]:
 
 @pytest.fixture
 def db(migrated: Database) -> Database:
-    """The database behind `service`, empty, as its owner sees it."""
+    """The database behind `service`, empty, accessed as its owner."""
     migrated.empty()
     return migrated
 

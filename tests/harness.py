@@ -1,4 +1,4 @@
-"""Calls the real handlers, in this process, against a real PostgreSQL, each under its own database role."""
+"""Calls the real handlers in this process against a real PostgreSQL, each with its own database role."""
 
 import gzip
 import itertools
@@ -26,13 +26,13 @@ from orders.errors import MAX_ERRORS
 ROLE_PASSWORD = "password-of-the-tests"
 PROBLEM_JSON = "application/problem+json"
 
-# Lambda answers no more than this; the runtime client sends the answer as JSON, its body escaped within.
+# Lambda's limit for an answer, which the runtime client sends as JSON with its body escaped.
 MAX_ANSWER_BYTES = 6 * 1024 * 1024
 
 request_numbers = itertools.count(1)
 
 
-# Positional and keyword arguments of Service.http, for each request.
+# Per request, the positional and keyword arguments of Service.http.
 Requests = list[tuple[tuple[Any, ...], dict[str, Any]]]
 
 
@@ -68,7 +68,7 @@ class Answer:
 
 
 class Database:
-    """A database of its own on a server; sql() acts as its owner."""
+    """A separate database on a server; sql() acts as its owner."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -82,7 +82,7 @@ class Database:
         return cls(replace(server, database=name))
 
     def connect(self, user: str) -> Connection:
-        """As one of the roles that the functions have."""
+        """Connects as one of the functions' roles."""
         return replace(self.server, user=user, password=ROLE_PASSWORD).connect()
 
     def sql(self, statement: str, **params: Any) -> list[list[Any]]:
@@ -101,7 +101,7 @@ class Database:
 
 
 class Service:
-    """The functions of the service. Each role keeps one connection, as each execution environment does."""
+    """The functions of the service. One connection per role is kept, as in an execution environment."""
 
     def __init__(self) -> None:
         self.functions = {function.name: function for function in load_functions()}
@@ -115,7 +115,7 @@ class Service:
         return self.modules[function]
 
     def invoke(self, function: str, event: Mapping[str, Any], context: LambdaContext | None = None) -> Any:
-        """What the handler answers to an event, with the database role that it has when deployed."""
+        """The handler's answer to an event, with the database role that it has when deployed."""
         handler = self.module(function).handler
         with self.role(self.functions[function].database_user):
             return handler(event, context or LambdaContext(self.functions[function].timeout_seconds))
@@ -149,9 +149,9 @@ class Service:
         subject: str | None = None,
         context: LambdaContext | None = None,
     ) -> Answer:
-        """One HTTP request. body: text or bytes as they are, anything else as JSON. subject: of the token, if there is one.
+        """An HTTP request. body: text or bytes as they are, anything else as JSON. subject: of the token, if there is one.
 
-        Without a content type in headers the body goes as application/json, with an empty one without any.
+        The content type is application/json unless headers has another; an empty one sends none.
         """
         request = http_request(method, path, body, query=query, headers=headers or {})
         match = self.router.match(method, request.raw_path)
@@ -161,17 +161,17 @@ class Service:
         event = http_event(request, match.route_key, match.path_parameters, f"request-{next(request_numbers)}", authorizer)
         result = self.invoke(match.function, event, context)
         text = result.get("body") or ""
-        # Measuring costs more than some requests, and a character takes at most twelve bytes.
+        # Measuring takes longer than some requests, and a character takes at most twelve bytes.
         assert len(text) < MAX_ANSWER_BYTES // 12 or len(json.dumps(result)) <= MAX_ANSWER_BYTES
         return Answer.of(http_response(result))
 
-    # The shortest way to what most tests need.
+    # Shortcuts to what most tests need.
 
     def customer(self, email: str = "alice@example.com", name: str = "Alice") -> dict[str, Any]:
         return created(self.http("POST", "/api/customers/", {"email": email, "name": name}))
 
     def order(self, customer_id: int, *items: tuple[int, int], status: str = "pending") -> dict[str, Any]:
-        """items: (quantity, unit price in cents) each."""
+        """items: pairs of quantity and unit price in cents."""
         lines = [
             {"sku": f"SKU-{n}", "quantity": item[0], "unit_price_cents": item[1]} for n, item in enumerate(items or [(2, 150)])
         ]
@@ -186,7 +186,7 @@ class Service:
         return self.http("POST", f"/api/orders/{order_id}/{action}/", **options)
 
     def seed(self, **numbers: int) -> str:
-        """Starts a seed run, lets the worker do all of it, and returns its path."""
+        """Starts a seed run, lets the worker finish it, and returns its path."""
         answer = self.http("POST", "/api/dev/seed/", numbers)
         assert answer.status == 202, answer.text
         self.work_off_queue()
@@ -202,7 +202,7 @@ class Service:
 def http_request(
     method: str, path: str, body: Any, *, query: Mapping[str, Any] | str, headers: Mapping[str, str]
 ) -> HttpRequest:
-    """What the gateway reads from the wire when a client sends this."""
+    """What the gateway receives when a client sends this."""
     given = {"host": "orders.example.com", **{name.lower(): value for name, value in headers.items()}}
     data = b""
     if body is not None:
@@ -215,7 +215,7 @@ def http_request(
 
 
 def assert_problem(answer: Answer, status: int, *fields: str) -> dict[str, Any]:
-    """The one form of every refusal; fields: what `errors` has to name."""
+    """Every refusal has this form; fields: what `errors` must name."""
     assert answer.status == status, answer.text
     assert answer.headers["content-type"] == PROBLEM_JSON
     problem: dict[str, Any] = answer.json
@@ -223,14 +223,14 @@ def assert_problem(answer: Answer, status: int, *fields: str) -> dict[str, Any]:
     assert problem["status"] == status
     assert [error["field"] for error in problem.get("errors", [])] == list(fields)
     assert len(problem.get("errors", [])) <= MAX_ERRORS
-    # The last three are Python's and pydantic's words.
+    # The last three are phrases of Python's and pydantic's.
     for secret in ("SELECT", "Traceback", "relation", "127.0.0.1", "pg8000", "Input should", "Exceeds the limit", "Expecting"):
         assert secret not in answer.text
     return problem
 
 
 def receive() -> dict[str, Any] | None:
-    """Up to ten messages of the seed queue as the event that Lambda makes of them, or None when it is empty."""
+    """Up to ten messages of the seed queue as an event of Lambda's, or None if the queue is empty."""
     sqs = boto3.client("sqs")
     messages = sqs.receive_message(
         QueueUrl=os.environ["SEED_QUEUE_URL"], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
@@ -263,7 +263,7 @@ def _in_worker(request: tuple[Any, ...], options: dict[str, Any]) -> Answer:
 
 
 class Clients:
-    """Requests at the same time, each from a process of its own with a database connection of its own."""
+    """Concurrent requests, each from its own process with its own database connection."""
 
     def __init__(self, processes: int) -> None:
         self.pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))

@@ -1,4 +1,4 @@
-"""The laptop cloud as a developer starts it: a process of its own, spoken to over HTTP."""
+"""The laptop cloud as a developer starts it: a separate process, called over HTTP."""
 
 import json
 import os
@@ -23,7 +23,7 @@ READY = re.compile(r"ready:\s+(http://\S+)")
 
 
 class Laptop:
-    """`python -m local` with a data folder and a port of its own. root: the checkout to run, this one unless said."""
+    """`python -m local` with its own data folder and port. root: the checkout to run, by default this one."""
 
     def __init__(self, folder: Path, root: Path = ROOT, module: tuple[str, ...] = ("local",), **environment: str) -> None:
         self.folder = folder
@@ -75,7 +75,7 @@ class Laptop:
         self.process.stdout.close()
 
     def processes(self, *words: str) -> list[psutil.Process]:
-        """What the cloud has started and still runs, whose command or function name has one of the words."""
+        """Running processes of the cloud whose command or function name contains one of the words."""
         found = []
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
@@ -98,12 +98,12 @@ class Laptop:
         return answer.headers["location"]
 
     def finished(self, run: str, seconds: float = 90) -> dict[str, Any]:
-        """The run, once it is over."""
+        """The run, once it has ended."""
         last: dict[str, Any] = {}
 
         def over() -> bool:
             answer = self.get(run)
-            # While the database is down the run cannot be read; that is not its end.
+            # The run cannot be read while the database is down, which does not mean that it has ended.
             last.update(answer.json() if answer.status_code == 200 else {})
             return last.get("status") in ("succeeded", "failed", "cancelled")
 

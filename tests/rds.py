@@ -1,7 +1,7 @@
-"""A PostgreSQL that treats its users as RDS does: who is a member of rds_iam logs in with an IAM token, and only so.
+"""A PostgreSQL that treats its users as RDS does: members of rds_iam log in with an IAM token, and only so.
 
-RDS decides this by a line of pg_hba.conf that sends members of rds_iam, indirect ones as well, to a module that checks tokens.
-Here they are refused over TCP, and the module is a door before the server that checks tokens and goes in by its Unix socket.
+On RDS, a line of pg_hba.conf sends members of rds_iam, including indirect ones, to a module that checks tokens.
+Here they are refused over TCP; a door in front of the server checks tokens and enters through the server's Unix socket.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ Admits = Callable[[str, str], bool]
 
 
 class RdsServer:
-    """server: as RDS's own administrator, a superuser. The master user is none, and owns the database.
+    """server: as RDS's own administrator, a superuser. The master user is not one, and owns the database.
 
     master_by_iam: as MasterUserAuthenticationType iam-db-auth leaves the master user.
     """
@@ -72,7 +72,7 @@ class RdsServer:
 
     @property
     def master(self) -> Server:
-        """With the password that RDS gave it."""
+        """Connects with the password that RDS gave it."""
         return replace(self.server, user=MASTER, password=MASTER_PASSWORD)
 
     @property
@@ -81,7 +81,7 @@ class RdsServer:
 
 
 def socket_of(server: Server) -> str:
-    """The Unix socket of a server, by asking it."""
+    """The Unix socket of a server, as the server reports it."""
     connection = server.connect()
     folder = connection.run("SHOW unix_socket_directories")[0][0]
     connection.close()
@@ -89,7 +89,7 @@ def socket_of(server: Server) -> str:
 
 
 def members_of_rds_iam(server: Server) -> Callable[[str], bool]:
-    """Tells whether RDS would send a user to the check of tokens."""
+    """Tells whether RDS would check a user's token."""
 
     def is_member(user: str) -> bool:
         connection = server.connect()
@@ -104,7 +104,7 @@ def members_of_rds_iam(server: Server) -> Callable[[str], bool]:
 
 
 def token_is_good(token: str, user: str, port: int) -> bool:
-    """As AWS judges it, for the credentials of this process: made for this user and this door, signed, and not expired."""
+    """As AWS judges it, for this process's credentials: issued for this user and this door, signed, and not expired."""
     address = urlsplit(f"https://{token}")
     given = {name: values[0] for name, values in parse_qs(address.query).items()}
     try:
@@ -118,7 +118,7 @@ def token_is_good(token: str, user: str, port: int) -> bool:
 
 @dataclass
 class IamDoor:
-    """Listens on 127.0.0.1. Whom `by_token` names is let in with a good token, to the Unix socket or the TCP port `inside`;
+    """Listens on 127.0.0.1. A user whom `by_token` accepts enters with a good token, to the Unix socket or TCP port `inside`;
     all others are passed on to `outside`, where PostgreSQL asks for their passwords."""
 
     inside: str | int
@@ -176,7 +176,7 @@ class IamDoor:
             writer.close()
 
     async def _startup(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        """The startup message, after TLS where the client wants it and this door has a certificate."""
+        """The startup message, after TLS if the client requests it and this door has a certificate."""
         while True:
             length = await reader.readexactly(4)
             rest = await reader.readexactly(int.from_bytes(length) - 4)

@@ -1,4 +1,4 @@
-"""What the tests put between a function and PostgreSQL: a transaction pooler, and a proxy that can be told to misbehave."""
+"""Servers between a function and PostgreSQL: a transaction pooler, and a proxy that misbehaves on demand."""
 
 import os
 import select
@@ -30,7 +30,7 @@ class PgBouncer:
     def __init__(
         self, folder: Path, server: Server, users: Mapping[str, str], *, socket_folder: Path | None = None, pool_size: int = 2
     ) -> None:
-        """users: their passwords, empty where none is asked for. socket_folder: where to find the server instead of by TCP."""
+        """users: their passwords, empty if none is required. socket_folder: of the server's Unix socket, instead of TCP."""
         self.port = free_port()
         (folder / "users.txt").write_text("".join(f'"{user}" "{password}"\n' for user, password in users.items()))
         (folder / "pgbouncer.ini").write_text(
@@ -62,7 +62,7 @@ class PgBouncer:
 
 
 class Proxy:
-    """A TCP proxy before PostgreSQL that counts round trips and fails on demand.
+    """A TCP proxy in front of PostgreSQL that counts round trips and fails on demand.
 
     A round trip is a turn of the conversation: the client speaks, then the server does.
     """
@@ -70,7 +70,7 @@ class Proxy:
     def __init__(self, server: Server) -> None:
         self.target = (server.host, server.port)
         self.round_trips = 0
-        # What happens to the server's next bytes: forwarded, dropped in silence, or the connection is cut instead.
+        # What happens to the server's next bytes: they are forwarded or silently dropped, or the connection is cut.
         self.answers: Literal["forward", "swallow", "cut"] = "forward"
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]

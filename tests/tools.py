@@ -1,6 +1,6 @@
-"""Installs the programs that the tests need and that are not on PyPI: PgBouncer, curl, Valgrind, Chromium, another PostgreSQL.
+"""Installs programs that the tests need and PyPI does not have: PgBouncer, curl, Valgrind, Chromium, another PostgreSQL.
 
-`python -m tests.tools`, run by `make test`. Where it cannot install them it says what will be skipped; in CI that is a failure.
+`python -m tests.tools`, run by `make test`. If it cannot install them, it says what will be skipped; in CI it fails.
 """
 
 import os
@@ -21,14 +21,14 @@ TOOLS = {
 
 
 def has_namespaces() -> bool:
-    """What gives an unpacked function a /var/task and an /opt of its own."""
+    """Namespaces give an unpacked function its own /var/task and /opt."""
     if not shutil.which("unshare"):
         return False
     return subprocess.run(["unshare", "--map-root-user", "--mount", "true"], capture_output=True, check=False).returncode == 0
 
 
 def missing() -> dict[str, str]:
-    # Debian keeps servers out of an ordinary user's PATH.
+    # Debian does not put servers on an ordinary user's PATH.
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
     found = {tool: package for tool, package in TOOLS.items() if not shutil.which(tool, path=path)}
     if oldest() is None:
@@ -40,16 +40,16 @@ def main() -> None:
     if missing() and shutil.which("apt-get") and os.geteuid() == 0:
         print(f"Installing {', '.join(missing().values())} for the tests")
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        # A started service would hold a port; the tests start their own.
+        # A started service would occupy a port; the tests start their own.
         for command in (
             ["apt-get", "update", "-qq"],
             ["apt-get", "install", "-qq", "--no-install-recommends", *missing().values()],
         ):
             subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
     for tool, package in missing().items():
-        print(f"{tool} is not here (Debian package {package}): the tests that need it are skipped")
+        print(f"{tool} is not installed (Debian package {package}): the tests that need it are skipped")
     if not has_namespaces():
-        print("Linux user namespaces are not to be had here: the tests of what would be deployed are skipped")
+        print("Linux user namespaces are not available: the tests of the deployment artefact are skipped")
     sys.exit((bool(missing()) or not has_namespaces()) and os.environ.get("CI") == "true")
 
 

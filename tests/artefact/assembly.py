@@ -1,4 +1,4 @@
-"""What CDK would upload, unpacked as Lambda would find it: code, layers and variables of every function in the template."""
+"""What CDK would upload, unpacked as in Lambda: code, layers and variables of every function in the template."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 
 from cdk.layers import Target, build_dependencies, build_orders
 
-# This machine instead of arm64: the same code builds the layers, for another platform.
+# This machine instead of arm64: the same code builds the layers for another platform.
 HERE = Target(platform=None, python="{}.{}".format(*sys.version_info))
 BUILDERS = {"orders": build_orders, "dependencies": build_dependencies}
 
@@ -26,7 +26,7 @@ class Unpacked:
 
 
 class Assembly:
-    """The templates of one stage. values: what stands for an attribute of a resource, by (type, attribute)."""
+    """The templates of one stage. values: stand-ins for attributes of resources, by (type, attribute)."""
 
     def __init__(self, folder: Path, stage: str, values: dict[tuple[str, str], str]) -> None:
         self.folder = folder
@@ -38,7 +38,7 @@ class Assembly:
         self.assets = json.loads((folder / f"Orders-{stage}-Api.assets.json").read_text())["files"]
 
     def functions(self) -> dict[str, dict[str, Any]]:
-        """Our functions' properties by name; those that CDK brings for itself have another handler."""
+        """Our functions' properties by name; CDK's own functions have another handler."""
         found = {}
         for resource in self.stacks["Api"]["Resources"].values():
             properties = resource["Properties"]
@@ -47,7 +47,7 @@ class Assembly:
         return found
 
     def unpack(self, name: str, properties: dict[str, Any], folder: Path, layers: Path) -> Unpacked:
-        """layers: where they are kept, built and together, for the next function that has the same ones."""
+        """layers: where they are cached, built and combined, for the next function with the same ones."""
         task = folder / name / "task"
         shutil.copytree(self.asset(properties["Code"]), task)
         opt = self._together([reference["Ref"] for reference in properties.get("Layers", [])], layers)
@@ -58,7 +58,7 @@ class Assembly:
         return self.folder / str(self.assets[code["S3Key"].partition(".")[0]]["source"]["path"])
 
     def resolve(self, value: Any, part: str = "Api") -> str:
-        """A property's value with its references followed through the stacks. Raises KeyError for one that leads nowhere."""
+        """A property's value with its references resolved across the stacks. Raises KeyError for a dangling one."""
         if isinstance(value, str):
             return value
         [(function, argument)] = value.items()
@@ -76,7 +76,7 @@ class Assembly:
         raise KeyError(f"{function} of {argument}")
 
     def _together(self, references: list[str], layers: Path) -> Path:
-        """What /opt holds; nobody writes there."""
+        """The content of /opt, which is only read."""
         opt = layers / "-".join(["opt", *references])
         if not opt.exists():
             opt.mkdir(parents=True)

@@ -1,8 +1,8 @@
-"""The laptop cloud with what CDK packed instead of what stands in functions/, each function in a world like Lambda's.
+"""The laptop cloud with what CDK packaged instead of the sources in functions/, each function in a world like Lambda's.
 
 `python -m tests.artefact.serve ASSEMBLY [MUTATION]`. In the function's world /var/task, /opt and /var/runtime are what Lambda
-mounts there, and nothing else can be imported but the standard library. The database is reached as in the cloud: TLS that is
-verified, IAM tokens that are checked, and a transaction pooler (PgBouncer) in the place of RDS Proxy. DATABASE_URL has to name
+mounts there, and nothing else but the standard library can be imported. The database is reached as in the cloud: TLS that is
+verified, IAM tokens that are checked, and a transaction pooler (PgBouncer) in place of RDS Proxy. DATABASE_URL has to name
 an RdsServer (tests/rds.py).
 """
 
@@ -30,13 +30,13 @@ from tests.rds import IamDoor, members_of_rds_iam, socket_of
 from tests.servers import PgBouncer
 
 LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor")
-# What Lambda's own Python brings: its bootstrap, and boto3 with what that needs.
+# What Lambda's own Python includes: its bootstrap, and boto3 with its dependencies.
 RUNTIME_PACKAGES = (
     "awslambdaric", "runtime_client*", "simplejson", "snapshot_restore_py",
     "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py",
 )  # fmt: skip
 PROXY_PORT, INSTANCE_PORT = "5432", "6432"
-# What the functions sign their tokens with, and the doors check them by.
+# The functions sign their tokens with these, and the doors check them.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
 
 MUTATIONS: dict[str, Callable[[dict[str, dict[str, Any]]], Any]] = {
@@ -52,7 +52,7 @@ MUTATIONS: dict[str, Callable[[dict[str, dict[str, Any]]], Any]] = {
 
 
 class World:
-    """Servers and folders that the unpacked functions live among."""
+    """The servers and folders around the unpacked functions."""
 
     def __init__(self, folder: Path, assembly: Path, mutation: str) -> None:
         self.folder = folder
@@ -63,12 +63,12 @@ class World:
         self.certificate = _certificate(folder)
         self.runtime = _runtime(assembly / "runtime")
         self.ports: dict[str, int] = {}
-        # Functions are started from several tasks of one loop and threads of its executor.
+        # Functions are started from several tasks of one loop and from threads of its executor.
         self.lock = threading.Lock()
         self.cloud: Cloud
 
     def launch(self, function: Function, variables: dict[str, str]) -> Launch:
-        """variables: what the laptop would set; only where its servers are is taken from them."""
+        """variables: what the laptop would set; only its servers' addresses are used."""
         with self.lock:
             if not self.unpacked:
                 self._unpack(variables)
@@ -88,7 +88,7 @@ class World:
             f"mount --bind '{source}' {target}"
             for source, target in ((unpacked.task, "/var/task"), (unpacked.opt, "/opt"), (self.runtime, "/var/runtime"))
         ]
-        # -S: nothing of this interpreter's packages; -E is not given, so that PYTHONPATH is Lambda's.
+        # -S excludes this interpreter's packages. Without -E, PYTHONPATH is Lambda's.
         script = " && ".join([*mounts, "cd /var/task", f"exec '{sys.executable}' -S -m awslambdaric {unpacked.handler}"])
         root = [] if os.geteuid() == 0 else ["--map-root-user"]
         return Launch(["unshare", *root, "--mount", "--", "sh", "-c", script], Path("/"), environment)
@@ -117,14 +117,14 @@ class World:
         MUTATIONS[self.mutation](functions)
         for name, properties in functions.items():
             self.unpacked[name] = assembly.unpack(name, properties, self.folder / "functions", self.assembly_folder / "layers")
-        # The servers' certificate is ours here; that the files are where the variables say stays tested.
+        # The servers' certificate is ours here; that the files exist where the variables say is still tested.
         for unpacked in self.unpacked.values():
             for roots in (unpacked.task / "rds-ca.pem", unpacked.opt / "python" / "orders" / "amazon-roots.pem"):
                 if roots.exists():
                     roots.write_text(roots.read_text() + self.certificate.read_text())
 
     def _pooler(self) -> PgBouncer:
-        """Stands for RDS Proxy behind its door: it knows the functions' roles, and PostgreSQL trusts it."""
+        """Stands in for RDS Proxy behind its door: it knows the functions' roles, and PostgreSQL trusts it."""
         folder = self.folder / "proxy"
         folder.mkdir()
         server = self.cloud.database
@@ -134,7 +134,7 @@ class World:
 
 
 class ArtefactCloud(Cloud):
-    """Also invokes what has no client: the schedule's function would otherwise wait for its hour."""
+    """Also invokes the functions without clients: the scheduled one would otherwise wait for its hour."""
 
     async def start(self) -> None:
         await super().start()
@@ -167,7 +167,7 @@ def _certificate(folder: Path) -> Path:
 
 
 def _runtime(folder: Path) -> Path:
-    """Made once for an assembly: it is the same for every deployment of it."""
+    """Built once per assembly, as it is the same for all of its deployments."""
     if folder.exists():
         return folder
     folder.mkdir()

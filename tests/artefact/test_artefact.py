@@ -17,7 +17,7 @@ from tests.servers import wait_until
 from tests.tools import has_namespaces, missing
 
 needs_namespaces = pytest.mark.skipif(
-    not has_namespaces() or "pgbouncer" in missing(), reason="Linux user namespaces or PgBouncer are not to be had here"
+    not has_namespaces() or "pgbouncer" in missing(), reason="Linux user namespaces or PgBouncer are not available"
 )
 
 
@@ -35,20 +35,20 @@ def rds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RdsServer]:
 
 
 def serve(folder: Path, assembly: Path, mutation: str, rds: RdsServer) -> Laptop:
-    """A deployment on a database that may have seen others before."""
+    """A deployment to a database that may have seen others before."""
     server = rds.server
     url = f"postgresql://{server.user}:{quote(server.password)}@{server.host}:{server.port}/{server.database}"
     return Laptop(folder, module=("tests.artefact.serve", str(assembly), mutation), DATABASE_URL=url)
 
 
 def spoken(laptop: Laptop) -> set[str]:
-    """The functions that wrote a line."""
+    """The functions that have logged a line."""
     return set(re.findall(r"(\w+) │", laptop.output))
 
 
 @needs_namespaces
 def test_every_function_runs_from_what_would_be_uploaded_twice_in_a_row(assembly: Path, tmp_path: Path, rds: RdsServer) -> None:
-    """The second deployment's migration logs in as a master user whom the first one's has made a member of rds_iam."""
+    """The second deployment's migration logs in as a master user whom the first has made a member of rds_iam."""
     everything = {function.name for function in load_functions()}
     for deployment in ("first", "second"):
         with serve(tmp_path / deployment, assembly, "nothing", rds) as laptop:
@@ -56,7 +56,7 @@ def test_every_function_runs_from_what_would_be_uploaded_twice_in_a_row(assembly
             wait_until(lambda: spoken(laptop) >= everything, "An invocation of every function")
             assert "Traceback" not in laptop.output
             assert '{"answered": true}' in laptop.output
-        # So that the next one has something to change: as if these files came with it in another form.
+        # The next one then has something to change, as if its release came with other versions of these files.
         rds.sql("DELETE FROM schema_migrations WHERE name = 'roles.sql' OR name LIKE 'current/%'")
 
 

@@ -1,6 +1,6 @@
-"""What a cold and a warm request cost, counted in instructions: the machine's speed and its other work do not matter.
+"""The cost of a cold and a warm request in instructions, which does not depend on the machine's speed or load.
 
-`python -m pytest tests/budgets -s` prints the figures. Valgrind's cachegrind counts; hashing is the same in every run.
+`python -m pytest tests/budgets -s` prints the figures. Valgrind's cachegrind counts; hash seeds are fixed.
 """
 
 import os
@@ -20,11 +20,11 @@ HTTP = [function.name for function in load_functions() if function.trigger == "h
 # Multiples of a bare interpreter, and of the statement alone through the same connection.
 MOST_FOR_IMPORT = 8
 MOST_FOR_WARM_CALL = 1.3
-# As measured on the version that is deployed; a change of more than 3 % is a decision, not an accident.
+# As measured on the deployed version of Python; a change of more than 3 % must be deliberate.
 RECORDED = {"import get_order": 4.25, "warm get_order": 1.22}
 TOLERANCE = 0.03
 DEPLOYED = (3, 13)
-# What would make a cold start slow if a handler, or something that it imports, imported it.
+# Modules that would slow down a cold start if a handler imported them, directly or indirectly.
 HEAVY = {
     "aws_lambda_powertools",
     "boto3",
@@ -38,7 +38,7 @@ HEAVY = {
     "ssl",
 }
 
-# The queue's client, and a page that is made of files.
+# These need the queue's client, or build a page from files.
 ALLOWED = {"start_seed": HEAVY - {"aws_lambda_powertools", "pydantic"}, "get_docs": {"pathlib"}}
 
 WARM = """
@@ -81,7 +81,7 @@ for _ in range(int(calls)):
 
 
 def instructions(code: str, *arguments: str, folder: Path = ROOT) -> int:
-    """Of a Python that runs the code, in the folder of a function."""
+    """The instructions of a Python that runs the code in a function's folder."""
     valgrind = shutil.which("valgrind")
     assert valgrind, "valgrind is not installed; `make test` installs it where it can"
     settings = {name: value for name, value in os.environ.items() if name.startswith("DATABASE_")}
@@ -111,7 +111,7 @@ def test_a_handler_imports_nothing_heavy(function: str) -> None:
     assert set(done.stdout.split()) <= ALLOWED.get(function, set())
 
 
-def test_importing_a_handler_takes_few_times_what_bare_python_takes() -> None:
+def test_importing_a_handler_takes_a_small_multiple_of_bare_python() -> None:
     bare, imported = instructions("pass"), instructions("import handler", folder=FUNCTIONS / "get_order")
     print(f"\n{bare / 1e6:.1f} million for bare Python, {imported / 1e6:.1f} with the handler")
     figure = imported / bare
@@ -124,7 +124,7 @@ def test_a_warm_request_takes_little_more_than_its_statement(service: Service, m
     monkeypatch.setenv("DATABASE_PASSWORD", ROLE_PASSWORD)
 
     def count(calls: int, how: str) -> int:
-        """What the process took that made so many calls when both ways were warm."""
+        """The instructions of a process that makes so many calls after both ways are warm."""
         return instructions(WARM, order, str(calls), how, folder=FUNCTIONS / "get_order")
 
     neither = count(0, "handler")

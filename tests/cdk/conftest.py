@@ -1,4 +1,4 @@
-"""Each stage synthesized once a run, without bundling: what the rules below look at is the template."""
+"""Each stage synthesized once per run, without bundling: the rules check the template."""
 
 import os
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from aws_cdk.assertions import Template
 
 from cdk.app import build
 
-# The library's own validation runs in `make synth`; here it would only cost seconds.
+# The library's own validation runs in `make synth`; here it would only take time.
 os.environ["CDK_VALIDATION"] = "false"
 
 
@@ -22,7 +22,7 @@ class Synthesized:
     stacks: dict[str, dict[str, Any]]
 
     def resources(self, *types: str) -> dict[str, dict[str, Any]]:
-        """Properties by stack and logical id, of all resources or those of the types."""
+        """Properties by stack and logical id, of all resources or those of the given types."""
         return {
             f"{stack}/{name}": resource
             for stack, resources in self.stacks.items()

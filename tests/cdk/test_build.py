@@ -1,4 +1,4 @@
-"""What is built for the upload: reproducible layers for arm64, and templates that cfn-lint accepts."""
+"""What is built for upload: reproducible layers for arm64, and templates that cfn-lint accepts."""
 
 import hashlib
 import json
@@ -42,11 +42,11 @@ def test_the_dependencies_are_for_the_functions_processor(tmp_path: Path) -> Non
     assert native
     for library in native:
         assert int.from_bytes(library.read_bytes()[18:20], "little") == AARCH64, library.name
-        # For the deployed Python's own interface, or for the stable one.
+        # For the deployed Python's own ABI, or for the stable one.
         assert library.name.endswith((".cpython-313-aarch64-linux-gnu.so", ".abi3.so")), library.name
 
 
-def test_the_dependencies_leave_lambdas_own_packages_alone(tmp_path: Path) -> None:
+def test_the_dependencies_do_not_replace_lambdas_own_packages(tmp_path: Path) -> None:
     build_dependencies(tmp_path, Target())
     assert not list(tmp_path.rglob("boto*"))
     [dateutil] = tmp_path.rglob("python_dateutil-*.dist-info")
@@ -56,7 +56,7 @@ def test_the_dependencies_leave_lambdas_own_packages_alone(tmp_path: Path) -> No
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_cfn_lint_finds_no_error(tmp_path: Path, stage: str) -> None:
     build({"stage": stage, "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
-    # W3005: CDK names a dependency that CloudFormation would find itself.
+    # W3005: CDK declares a dependency that CloudFormation would infer.
     command = [
         str(Path(sys.executable).with_name("cfn-lint")),
         "-i",

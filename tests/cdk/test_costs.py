@@ -1,4 +1,4 @@
-"""What the bill is made of: every price says where it is from, and nothing is deployed that nobody thought of paying for."""
+"""What the bill consists of: every price has a source, and nothing is deployed whose cost was overlooked."""
 
 import re
 import tomllib
@@ -13,7 +13,7 @@ PRICED = {
     "AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::EC2::VPCEndpoint", "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard", "AWS::Cognito::UserPoolClient", "AWS::Backup::BackupPlan",
 }  # fmt: skip
-# Paid for by use, or not at all.
+# Billed by use, or free.
 FREE_WHEN_IDLE = {
     "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Authorizer", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route",
     "AWS::ApiGatewayV2::Stage", "AWS::Backup::BackupSelection", "AWS::Backup::BackupVault",
@@ -44,18 +44,18 @@ def test_every_price_has_its_date_and_its_source_and_is_used(dev: Synthesized, p
     assert {line.price for line in lines} == table.dollars.keys()
 
 
-def test_a_price_from_memory_is_marked_where_it_is_read() -> None:
+def test_a_price_from_memory_is_marked_in_the_document() -> None:
     text = COSTS.read_text()
     for name, price in prices().table["prices"].items():
         [row] = [line for line in text.splitlines() if line.startswith(f"| {name} | ") and line.count("|") == 6]
         assert ("**from memory**" in row) == (price["source"] == "memory"), name
 
 
-def test_every_kind_of_resource_is_paid_for_or_known_to_be_free(stage: Synthesized) -> None:
+def test_every_type_of_resource_has_a_price_or_is_known_to_be_free(stage: Synthesized) -> None:
     assert {resource["Type"] for resource in stage.resources().values()} <= PRICED | FREE_WHEN_IDLE
 
 
-def test_a_stage_pays_for_what_its_templates_hold(dev: Synthesized, prod: Synthesized) -> None:
+def test_a_stage_pays_for_what_its_templates_contain(dev: Synthesized, prod: Synthesized) -> None:
     table = prices()
     in_dev, in_prod = ({line.price: line.quantity for line in idle(s.resources(), table)} for s in (dev, prod))
     assert in_prod["RDS gp3"] == 2 * STAGES["prod"].storage_gb
@@ -67,7 +67,7 @@ def test_a_stage_pays_for_what_its_templates_hold(dev: Synthesized, prod: Synthe
         assert bill["Cognito machine client"] == 1
 
 
-def test_backups_are_free_up_to_the_databases_size_in_its_own_region_only() -> None:
+def test_backups_are_only_free_in_the_databases_region_and_up_to_its_size() -> None:
     table = Prices({"prices": {}, "backups": {"changed_percent_per_day": 1}})
     copy = {"Lifecycle": {"DeleteAfterDays": 14}}
     lines = backups([{"Lifecycle": {"DeleteAfterDays": 7}, "CopyActions": [copy]}], 100, table)

@@ -1,4 +1,4 @@
-"""The database's part of the templates: who logs in how, over which rules, and what an operator's choices change."""
+"""The database in the templates: who logs in how, through which rules, and what an operator's choices change."""
 
 import json
 import re
@@ -78,7 +78,7 @@ def test_the_master_user_logs_in_by_iam_and_nothing_has_a_password(stage: Synthe
 
 
 def test_every_rule_between_security_groups_exists_once(stage: Synthesized) -> None:
-    """Two that say the same are one to EC2: one of them fails, or its deletion takes the other away."""
+    """To EC2, two equal rules are one: creating the second fails, or deleting one deletes both."""
     port = json.dumps({"Fn::GetAtt": [next(iter(stage.resources(INSTANCE))).partition("/")[2], "Endpoint.Port"]})
     for kind in (INGRESS, EGRESS):
         rules = []
@@ -89,7 +89,7 @@ def test_every_rule_between_security_groups_exists_once(stage: Synthesized) -> N
         assert sorted(rules) == sorted(set(rules))
 
 
-def test_the_proxys_target_waits_for_the_rules_that_it_is_reached_by(stage: Synthesized) -> None:
+def test_the_proxys_target_waits_for_the_rules_that_make_it_reachable(stage: Synthesized) -> None:
     [targets] = stage.resources(TARGETS).values()
     [proxy] = stage.resources(PROXY).values()
     group = proxy["Properties"]["VpcSecurityGroupIds"][0]
@@ -104,7 +104,7 @@ def test_the_proxys_target_waits_for_the_rules_that_it_is_reached_by(stage: Synt
 
 @pytest.mark.parametrize("stage_name", ["dev", "prod"])
 def test_a_stage_of_the_first_edition_can_be_deployed_over(stage_name: str) -> None:
-    """CloudFormation refuses to take an export away that another stack imports, and the Data stack is deployed first."""
+    """CloudFormation refuses to remove an export that another stack imports, and the Data stack is deployed first."""
     after = templates(stage_name, first_edition="true")
     kept = exports(after["Data"])
     for name, value in FIRST_EDITION[stage_name].items():
@@ -125,7 +125,7 @@ def before() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def after() -> dict[str, dict[str, Any]]:
-    """Production after a restore: as the runbook deploys it."""
+    """Production after a restore, as the runbook deploys it."""
     return templates("prod", **RESTORED)
 
 
@@ -133,8 +133,8 @@ def of_type(template: dict[str, Any], *types: str) -> dict[str, Any]:
     return {name: resource for name, resource in template["Resources"].items() if resource["Type"] in types}
 
 
-def test_a_restored_instance_takes_the_place_of_the_lost_one(after: dict[str, dict[str, Any]]) -> None:
-    """Its resource id is new, so every right to log in has to follow it, not only the proxy's target."""
+def test_a_restored_instance_replaces_the_lost_one(after: dict[str, dict[str, Any]]) -> None:
+    """It has a new resource id, so that every permission to log in must change with it, not just the proxy's target."""
     [targets] = of_type(after["Data"], TARGETS).values()
     assert targets["Properties"]["DBInstanceIdentifiers"] == ["orders-prod-2"]
     rights = [
@@ -159,10 +159,8 @@ def test_a_restored_instance_takes_the_place_of_the_lost_one(after: dict[str, di
     assert "orders-prod-2" in json.dumps(selection["Properties"]["BackupSelection"]["Resources"])
 
 
-def test_a_restore_changes_nothing_that_it_need_not(
-    before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]
-) -> None:
-    """The lost instance stays for the inquest; no rule between groups is made anew beside its equal, no export taken away."""
+def test_a_restore_changes_nothing_else(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
+    """The lost instance is kept for examination; no rule between groups is created a second time, and no export removed."""
     for kind in (INSTANCE, INGRESS, EGRESS, "AWS::EC2::SecurityGroup", PROXY):
         assert of_type(after["Data"], kind) == of_type(before["Data"], kind), kind
     kept = exports(after["Data"])
@@ -176,8 +174,8 @@ def test_a_restore_runs_the_migration_again(before: dict[str, dict[str, Any]], a
     assert former["Properties"]["HandlerArn"] != now["Properties"]["HandlerArn"]
 
 
-def test_the_restore_command_is_one_that_rds_knows(before: dict[str, dict[str, Any]]) -> None:
-    """Each of its options is a parameter of the call, as AWS's own model of its API has it."""
+def test_rds_knows_the_restore_command(before: dict[str, dict[str, Any]]) -> None:
+    """Each of its options is a parameter of the call in AWS's own model of the API."""
     value = before["Data"]["Outputs"]["RestoreCommand"]["Value"]
     command = "".join(part if isinstance(part, str) else "REFERENCE" for part in value["Fn::Join"][1])
     assert command.startswith("aws rds restore-db-instance-to-point-in-time ")
@@ -188,7 +186,7 @@ def test_the_restore_command_is_one_that_rds_knows(before: dict[str, dict[str, A
     assert options <= known
 
 
-def test_what_the_runbook_prints_of_a_restored_instance_is_what_a_deployment_takes() -> None:
+def test_a_deployment_accepts_what_the_runbook_prints_about_a_restored_instance() -> None:
     [query] = re.findall(r'--query "(.+)"', (ROOT / "docs" / "operations.md").read_text())
     instance = {
         "DBInstanceIdentifier": "orders-prod-2",
@@ -205,7 +203,7 @@ def test_people_reach_the_database_through_the_migrations_group_with_a_token(bef
     assert "sslmode=require" in outputs["ShellCommand"]
 
 
-def test_postgresql_is_of_the_version_that_was_asked_for() -> None:
+def test_postgresql_has_the_version_that_was_chosen() -> None:
     older = templates("dev", postgres="17")
     [instance] = of_type(older["Data"], INSTANCE).values()
     assert instance["Properties"]["EngineVersion"] == "17"
@@ -213,7 +211,7 @@ def test_postgresql_is_of_the_version_that_was_asked_for() -> None:
     assert parameters["Properties"]["Family"] == "postgres17"
 
 
-def test_the_instance_tells_what_it_does_and_no_customers_data(stage: Synthesized) -> None:
+def test_the_instance_logs_what_it_does_but_no_customers_data(stage: Synthesized) -> None:
     [instance] = [resource["Properties"] for resource in stage.resources(INSTANCE).values()]
     assert instance["EnableCloudwatchLogsExports"] == ["postgresql", "upgrade"]
     assert instance["MonitoringInterval"] == 60

@@ -1,4 +1,4 @@
-"""What `make deploy` asks the region before it begins. moto knows no engine versions, so AWS's own model checks the answers."""
+"""What `make deploy` asks the region first. moto knows no engine versions, so AWS's own model validates the answers."""
 
 import re
 import subprocess
@@ -46,7 +46,7 @@ def test_a_region_that_has_everything_is_no_problem(rds: tuple[Any, Stubber]) ->
     assert problems(client, "eu-central-1", from_context({"stage": "prod", "postgres": "17"})) == []
 
 
-def test_a_version_that_the_region_lacks_is_said_with_one_that_it_has(rds: tuple[Any, Stubber]) -> None:
+def test_a_version_that_the_region_lacks_is_reported_with_one_that_it_has(rds: tuple[Any, Stubber]) -> None:
     client, stub = rds
     offer(stub, *VERSIONS)
     [sentence] = problems(client, "eu-central-1", from_context({}))
@@ -56,9 +56,7 @@ def test_a_version_that_the_region_lacks_is_said_with_one_that_it_has(rds: tuple
 @pytest.mark.parametrize(
     "differs", [{"StorageType": "gp2"}, {"SupportsIAMDatabaseAuthentication": False}, {"MultiAZCapable": False}], ids=str
 )
-def test_an_instance_that_cannot_be_ordered_as_it_is_needed_is_a_problem(
-    rds: tuple[Any, Stubber], differs: dict[str, Any]
-) -> None:
+def test_an_instance_that_cannot_be_ordered_as_needed_is_a_problem(rds: tuple[Any, Stubber], differs: dict[str, Any]) -> None:
     client, stub = rds
     offer(stub, *VERSIONS, "18.2")
     orderable(stub, "18.2", "m8g.large", **differs)
@@ -74,7 +72,7 @@ def test_copies_of_backups_within_the_region_are_a_problem(rds: tuple[Any, Stubb
     assert "backup_region" in sentence
 
 
-def test_what_no_call_can_tell_is_said_before_a_new_version_is_deployed() -> None:
+def test_a_warning_precedes_a_version_that_no_api_call_can_confirm() -> None:
     assert warnings(from_context({"postgres": "17"})) == []
     [sentence] = warnings(from_context({"postgres": "18"}))
     assert "-c postgres=17" in sentence
@@ -85,7 +83,7 @@ def test_the_clis_options_are_understood() -> None:
     assert context(arguments) == {"stage": "prod", "alarm_email": "a@example.com", "postgres": "17"}
 
 
-def test_nothing_is_deployed_without_asking() -> None:
+def test_nothing_is_deployed_without_a_check() -> None:
     recipe = (ROOT / "Makefile").read_text().partition("\ndeploy:")[2].partition("\n\n")[0]
     assert recipe.index("cdk.preflight") < recipe.index("$(CDK) deploy")
 

@@ -1,4 +1,4 @@
-"""Rules that every resource of both stages keeps: loops over what is there, never counts of it."""
+"""Rules that every resource of both stages obeys: loops over what exists, never counts."""
 
 import json
 import re
@@ -27,13 +27,13 @@ FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP, INVOKE = (
     "AWS::CodeDeploy::DeploymentGroup",
     "AWS::Lambda::EventInvokeConfig",
 )
-# What may stand with `*`, because IAM knows no resource for it. CDK's provider of triggers invokes any version of its function.
-# Which of a function's versions CodeDeploy asks about stands nowhere; AWS's own role lets it ask about any.
+# Actions that may use `*`, as IAM knows no resource for them. CDK's trigger provider invokes any version of its function.
+# It is not documented which version of a function CodeDeploy reads; AWS's own policy lets it read any.
 UNBOUND = {*NETWORK_ACTIONS, *TRACING_ACTIONS, "cloudwatch:DescribeAlarms", "lambda:GetProvisionedConcurrencyConfig"}
 
 
 def ours(stage: Synthesized) -> dict[str, dict[str, Any]]:
-    """Our functions; the one that CDK brings for triggers has no layer of ours."""
+    """Our functions; CDK's own one for triggers has no layer of ours."""
     return {name: f["Properties"] for name, f in stage.resources(FUNCTION).items() if "Layers" in f["Properties"]}
 
 
@@ -63,21 +63,21 @@ def test_every_function_has_a_log_group_a_timeout_tracing_and_bytecode_layers(st
         assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"]), name
 
 
-def test_every_function_gets_the_variables_that_it_asks_for(stage: Synthesized) -> None:
+def test_every_function_gets_the_variables_that_it_requests(stage: Synthesized) -> None:
     asked = {function.name: set(function.environment) for function in load_functions()}
     for function in ours(stage).values():
         variables = function["Environment"]["Variables"]
         assert variables.keys() >= asked[variables["POWERTOOLS_SERVICE_NAME"]]
 
 
-def test_every_log_group_forgets(stage: Synthesized) -> None:
+def test_every_log_group_has_a_retention_period(stage: Synthesized) -> None:
     groups = stage.resources(LOGS)
     assert groups
     for name, group in groups.items():
         assert group["Properties"]["RetentionInDays"] in (14, 90), name
 
 
-def test_every_function_has_a_role_of_its_own_with_its_own_database_user_only(stage: Synthesized) -> None:
+def test_every_function_has_its_own_role_for_its_own_database_user(stage: Synthesized) -> None:
     roles = [json.dumps(function["Role"]) for function in ours(stage).values()]
     assert len(set(roles)) == len(roles)
     users = {function.name: function.database_user for function in load_functions()}
@@ -95,7 +95,7 @@ def test_every_function_has_a_role_of_its_own_with_its_own_database_user_only(st
         assert [re.findall(r"/(\w+)\"", resource)[0] for resource in connect] == expected, name
 
 
-def test_no_policy_allows_any_action_and_none_any_resource_but_where_iam_knows_none(stage: Synthesized) -> None:
+def test_no_policy_allows_every_action_or_a_resource_wildcard_where_iam_knows_resources(stage: Synthesized) -> None:
     for name, policy in stage.resources("AWS::IAM::Policy", "AWS::IAM::Role").items():
         properties = policy["Properties"]
         documents = (
@@ -110,7 +110,7 @@ def test_no_policy_allows_any_action_and_none_any_resource_but_where_iam_knows_n
                 assert set(actions) <= UNBOUND, name
 
 
-def test_no_managed_policy_is_used_but_by_cdks_own_providers_and_aws_backup(stage: Synthesized) -> None:
+def test_only_cdks_own_providers_and_aws_backup_use_managed_policies(stage: Synthesized) -> None:
     for name, role in stage.resources("AWS::IAM::Role").items():
         if not re.search(r"CustomResourceProvider|BackupsRole", name):
             assert not role["Properties"].get("ManagedPolicyArns"), name
@@ -127,13 +127,13 @@ def test_every_queue_is_encrypted_and_has_a_dead_letter_queue_with_an_alarm(stag
     assert queues
     for name, queue in queues.items():
         assert queue["Properties"]["SqsManagedSseEnabled"] is True, name
-        # By its name in the same stack, or by its export.
+        # By name in the same stack, or by export.
         assert name.partition("/")[2] in watched, name
         assert "RedrivePolicy" in queue["Properties"] or name.partition("/")[2] in dead, name
 
 
-def test_a_scheduled_run_is_not_repeated_and_never_lost_without_a_word(stage: Synthesized) -> None:
-    """A function that failed is retried by Lambda, whatever the rule says; what could not be handed to it, by the rule."""
+def test_a_scheduled_run_is_not_retried_and_never_lost_silently(stage: Synthesized) -> None:
+    """Lambda retries a failed function, whatever the rule says; the rule retries what could not be handed to Lambda."""
     scheduled = [f for f in load_functions() if f.schedule is not None]
     rules = [rule["Properties"] for rule in stage.resources("AWS::Events::Rule").values()]
     assert len(rules) == len(scheduled) + 1
@@ -142,7 +142,7 @@ def test_a_scheduled_run_is_not_repeated_and_never_lost_without_a_word(stage: Sy
     for target in [target for rule in rules for target in rule["Targets"]]:
         assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
         assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] == dead_letters
-        # The alias, which the invoke configuration is for.
+        # The alias to which the invoke configuration applies.
         assert target["Arn"]["Ref"] in aliases(stage)
     for invoke in stage.resources(INVOKE).values():
         properties = invoke["Properties"]
@@ -166,8 +166,8 @@ def test_the_end_of_a_deployment_runs_each_schedule_once(stage: Synthesized) -> 
     assert sorted(target["Arn"]["Ref"] for target in rule["Targets"]) == sorted(target["Arn"]["Ref"] for target in by_the_clock)
 
 
-def test_a_stage_reads_its_own_metrics_only(dev: Synthesized, prod: Synthesized) -> None:
-    """Two stages can share an account: the audit of one must not answer for the other's."""
+def test_a_stage_only_reads_its_own_metrics(dev: Synthesized, prod: Synthesized) -> None:
+    """Two stages can share an account: one's audit must not be mistaken for the other's."""
     for stage, namespace in ((dev, "Orders-dev"), (prod, "Orders-prod")):
         written = {f["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] for f in ours(stage).values()}
         read = {a["Properties"].get("Namespace", "AWS/") for a in stage.resources(ALARM).values()}
@@ -186,7 +186,7 @@ def test_the_queue_hides_a_message_for_six_times_the_workers_timeout(dev: Synthe
     assert mapping["BatchSize"] == worker.queue.batch_size
 
 
-def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_says_what_silence_means(stage: Synthesized) -> None:
+def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_treats_missing_data(stage: Synthesized) -> None:
     sections = {_anchor(line) for line in (ROOT / "docs" / "operations.md").read_text().splitlines() if line.startswith("#")}
     alarms = stage.resources(ALARM)
     assert alarms
@@ -214,7 +214,7 @@ ASKED_FOR = {
 }  # fmt: skip
 
 
-def test_every_alarm_that_users_asked_for_is_there(dev: Synthesized, prod: Synthesized) -> None:
+def test_every_alarm_that_users_asked_for_exists(dev: Synthesized, prod: Synthesized) -> None:
     def names(stage: Synthesized, label: str) -> set[str]:
         return {alarm["Properties"]["AlarmName"].removeprefix(f"orders-{label}-") for alarm in stage.resources(ALARM).values()}
 
@@ -252,12 +252,12 @@ def test_an_error_rate_is_a_ratio_of_two_counts(stage: Synthesized, name: str, m
 
 
 @pytest.mark.parametrize(("percentile", "requests"), [("p95", 20), ("p99", 100)])
-def test_a_percentile_is_more_than_the_slowest_request(stage: Synthesized, percentile: str, requests: int) -> None:
+def test_a_percentile_needs_enough_requests_to_exclude_the_slowest(stage: Synthesized, percentile: str, requests: int) -> None:
     [expression] = [m["Expression"] for m in alarm(stage, f"latency-{percentile}")["Metrics"] if "Expression" in m]
     assert expression == f"IF(requests >= {requests}, latency)"
 
 
-def test_counts_of_the_proxy_are_sums_over_its_nodes(stage: Synthesized) -> None:
+def test_the_proxys_counts_are_sums_over_its_nodes(stage: Synthesized) -> None:
     for name in ("proxy-connections", "proxy-pinned"):
         assert alarm(stage, name)["Statistic"] == "Sum", name
     [board] = stage.resources("AWS::CloudWatch::Dashboard").values()
@@ -267,8 +267,8 @@ def test_counts_of_the_proxy_are_sums_over_its_nodes(stage: Synthesized) -> None
         assert json.loads(options).get("stat") == "Sum", metric
 
 
-def test_what_has_no_client_alarms_on_its_first_error(stage: Synthesized) -> None:
-    """Nobody sees it fail and asks again. Its runs are further apart than any window of several points."""
+def test_a_function_without_clients_alarms_on_its_first_error(stage: Synthesized) -> None:
+    """No client sees it fail and retries. Its runs are further apart than any window of several data points."""
     deployed = service_names(stage)
     for function in load_functions():
         if function.name in deployed:
@@ -291,7 +291,7 @@ def test_every_threshold_can_be_reached_by_its_metric(stage: Synthesized) -> Non
     assert alarm(stage, "database-connections")["Statistic"] == "Maximum"
     share = group["ConnectionPoolConfigurationInfo"]["MaxConnectionsPercent"]
     assert alarm(stage, "proxy-connections")["Threshold"] < connections * share / 100
-    # RDS adds storage when a tenth is left: the alarm says that it did not.
+    # RDS adds storage when a tenth is left: the alarm tells that it has failed to.
     assert alarm(stage, "database-storage")["Threshold"] == int(instance["AllocatedStorage"]) * 2**30 * 7 // 100
     assert alarm(stage, "database-cpu")["Threshold"] == 80
     assert alarm(stage, "latency-p95")["Threshold"] == alarm(stage, "latency-p99")["Threshold"] == 500
@@ -303,7 +303,7 @@ def test_alarms_can_reach_their_topic(stage: Synthesized) -> None:
     assert {"Service": "cloudwatch.amazonaws.com"} in allowed
 
 
-def test_every_route_has_a_twin_and_either_scopes_or_a_place_on_the_open_list(stage: Synthesized) -> None:
+def test_every_route_has_a_twin_and_either_scopes_or_an_entry_in_the_open_list(stage: Synthesized) -> None:
     routes = {route["Properties"]["RouteKey"]: route["Properties"] for route in stage.resources(ROUTE).values()}
     expected = {f"{route.method} {route.path}": route for f in load_functions() for route in f.routes}
     assert routes.keys() <= expected.keys() | {f"{key}/{{proxy+}}" for key in expected}
@@ -317,7 +317,7 @@ def test_every_route_has_a_twin_and_either_scopes_or_a_place_on_the_open_list(st
             assert tuple(route["AuthorizationScopes"]) == expected[plain].scopes != (), key
 
 
-def test_an_open_route_and_its_twin_have_a_throttle_of_their_own(stage: Synthesized) -> None:
+def test_an_open_route_and_its_twin_have_their_own_throttle(stage: Synthesized) -> None:
     [api_stage] = stage.resources("AWS::ApiGatewayV2::Stage").values()
     settings = api_stage["Properties"]["RouteSettings"]
     assert settings.keys() == {key for route in OPEN_ROUTES for key in (route, f"{route}/{{proxy+}}")}
@@ -325,7 +325,7 @@ def test_an_open_route_and_its_twin_have_a_throttle_of_their_own(stage: Synthesi
     for key, throttle in settings.items():
         assert 0 < throttle["ThrottlingRateLimit"] < everybody["ThrottlingRateLimit"], key
         assert 0 < throttle["ThrottlingBurstLimit"] < everybody["ThrottlingBurstLimit"], key
-    # API Gateway refuses settings of a route that does not exist yet.
+    # API Gateway rejects settings for a route that does not exist yet.
     routes = {
         name.partition("/")[2] for name, route in stage.resources(ROUTE).items() if route["Properties"]["RouteKey"] in settings
     }
@@ -333,7 +333,7 @@ def test_an_open_route_and_its_twin_have_a_throttle_of_their_own(stage: Synthesi
 
 
 def test_a_route_that_is_open_by_mistake_is_refused(tmp_path: Path) -> None:
-    """By load_functions, which is where both clouds get their routes from."""
+    """By load_functions, from which both clouds get their routes."""
     (tmp_path / "leak").mkdir()
     (tmp_path / "leak" / "handler.py").touch()
     for path, scopes, fits in (("/api/leak", ["orders/read"], True), ("/api/leak", [], False), ("/api/docs", [], True)):
@@ -346,12 +346,12 @@ def test_a_route_that_is_open_by_mistake_is_refused(tmp_path: Path) -> None:
                 load_functions(tmp_path, tmp_path / "openapi.json")
 
 
-def test_no_metric_is_paid_for_that_nothing_reads(stage: Synthesized) -> None:
+def test_every_metric_that_is_billed_is_read(stage: Synthesized) -> None:
     [api_stage] = stage.resources("AWS::ApiGatewayV2::Stage").values()
     assert not api_stage["Properties"]["DefaultRouteSettings"].get("DetailedMetricsEnabled")
 
 
-def test_the_database_is_private_encrypted_and_reached_by_tls_and_iam_only(stage: Synthesized) -> None:
+def test_the_database_is_private_encrypted_and_only_reachable_by_tls_and_iam(stage: Synthesized) -> None:
     [instance] = [resource["Properties"] for resource in stage.resources("AWS::RDS::DBInstance").values()]
     assert instance["PubliclyAccessible"] is False
     assert instance["StorageEncrypted"] is True
@@ -387,7 +387,7 @@ def test_production_is_protected_against_losing_data(prod: Synthesized, dev: Syn
 
 
 def alarms_of(group: dict[str, Any]) -> list[str]:
-    """The logical ids of the alarms that take a deployment back."""
+    """The logical ids of the alarms that roll a deployment back."""
     return [alarm["Name"]["Ref"] for alarm in group["Properties"]["AlarmConfiguration"]["Alarms"]]
 
 
@@ -407,7 +407,7 @@ def test_production_shifts_traffic_in_steps_and_back_on_an_alarm(prod: Synthesiz
 METRIC_DELAY_MINUTES = 3
 
 
-def test_a_canary_outlasts_every_alarm_that_takes_it_back(prod: Synthesized) -> None:
+def test_a_canary_outlasts_every_alarm_that_rolls_it_back(prod: Synthesized) -> None:
     alarms = prod.resources(ALARM)
     for name, group in prod.resources(GROUP).items():
         canary = int(re.findall(r"(\d+)Minutes", group["Properties"]["DeploymentConfigName"])[0])
@@ -423,8 +423,8 @@ def aliases(stage: Synthesized) -> dict[str, dict[str, Any]]:
     return {name.partition("/")[2]: resource for name, resource in stage.resources("AWS::Lambda::Alias").items()}
 
 
-def test_a_deployment_is_taken_back_by_the_first_error_of_the_new_version(prod: Synthesized) -> None:
-    """A tenth of one function's requests is less than one per cent of all: no rate over all of them would notice it."""
+def test_the_first_error_of_the_new_version_rolls_a_deployment_back(prod: Synthesized) -> None:
+    """A tenth of one function's requests is less than one per cent of all requests, so no overall rate would notice it."""
     alarms, groups = prod.resources(ALARM), prod.resources(GROUP)
     checked = 0
     for alias in aliases(prod).values():
@@ -438,7 +438,7 @@ def test_a_deployment_is_taken_back_by_the_first_error_of_the_new_version(prod: 
         assert dimensions == {
             "FunctionName": function,
             "Resource": {"Fn::Join": ["", [function, ":live"]]},
-            # The very version that the alias is about to lead to.
+            # Exactly the version to which the alias is about to point.
             "ExecutedVersion": alias["Properties"]["FunctionVersion"],
         }
         assert (release["Namespace"], release["MetricName"], release["Statistic"]) == ("AWS/Lambda", "Errors", "Sum")
@@ -448,7 +448,7 @@ def test_a_deployment_is_taken_back_by_the_first_error_of_the_new_version(prod: 
 
 
 def test_deployments_run_in_waves_of_five(stage: Synthesized) -> None:
-    """CodeDeploy begins when CloudFormation updates an alias, so what may run at once is what waits for nothing else."""
+    """CodeDeploy starts when CloudFormation updates an alias, so aliases that wait for nothing else are deployed at once."""
     waits = {
         name: set(alias.get("DependsOn", [])) & aliases(stage).keys()
         for name, alias in aliases(stage).items()
@@ -464,7 +464,7 @@ def test_deployments_run_in_waves_of_five(stage: Synthesized) -> None:
     assert all(len(wave) == AT_ONCE for wave in waves[:-1])
 
 
-def test_nothing_waits_for_what_waits_for_it(stage: Synthesized) -> None:
+def test_no_resources_wait_for_each_other(stage: Synthesized) -> None:
     for name, resources in stage.stacks.items():
         references = {own: references_in(resource) & resources.keys() for own, resource in resources.items()}
         while references:
@@ -474,7 +474,7 @@ def test_nothing_waits_for_what_waits_for_it(stage: Synthesized) -> None:
 
 
 def references_in(value: Any) -> set[str]:
-    """Logical ids that a resource waits for: Ref, GetAtt, Sub and DependsOn, wherever they stand."""
+    """Logical ids that a resource waits for: Ref, GetAtt, Sub and DependsOn at any depth."""
     if isinstance(value, list):
         return {found for part in value for found in references_in(part)}
     if not isinstance(value, dict):
@@ -487,7 +487,7 @@ def references_in(value: Any) -> set[str]:
     return found | set([depends] if isinstance(depends, str) else depends)
 
 
-def test_codedeploy_may_do_what_a_lambda_deployment_asks_for_and_shift_no_alias_but_ours(stage: Synthesized) -> None:
+def test_codedeploy_may_do_what_a_lambda_deployment_needs_and_only_shift_our_aliases(stage: Synthesized) -> None:
     [role] = [
         name.partition("/")[2]
         for name, role in stage.resources("AWS::IAM::Role").items()
@@ -514,9 +514,9 @@ def test_the_migration_runs_before_every_other_function(stage: Synthesized) -> N
             assert trigger.partition("/")[2] in function["DependsOn"], name
 
 
-def test_a_red_deployment_can_be_mended_at_once() -> None:
-    mended = synthesize("prod", all_at_once="true")
-    for group in mended.resources(GROUP).values():
+def test_a_deployment_can_ignore_alarms_to_fix_their_cause() -> None:
+    forced = synthesize("prod", all_at_once="true")
+    for group in forced.resources(GROUP).values():
         assert group["Properties"]["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
         assert "DEPLOYMENT_STOP_ON_ALARM" not in group["Properties"]["AutoRollbackConfiguration"]["Events"]
 
@@ -524,7 +524,7 @@ def test_a_red_deployment_can_be_mended_at_once() -> None:
 EXTERNAL = {"jwt_issuer": "https://issuer.example.com", "jwt_audience": "orders"}
 
 
-def test_an_external_issuer_takes_the_place_of_the_user_pool() -> None:
+def test_an_external_issuer_replaces_the_user_pool() -> None:
     external = synthesize("prod", **EXTERNAL)
     [authorizer] = external.resources("AWS::ApiGatewayV2::Authorizer").values()
     assert authorizer["Properties"]["JwtConfiguration"] == {"Audience": ["orders"], "Issuer": "https://issuer.example.com"}
@@ -532,7 +532,7 @@ def test_an_external_issuer_takes_the_place_of_the_user_pool() -> None:
 
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_no_choice_of_the_operator_changes_what_a_live_data_stack_exports(name: str) -> None:
-    """It is deployed before the stack that uses its exports, and CloudFormation takes none away that is in use."""
+    """It is deployed before the stack that uses its exports, and CloudFormation removes none that is in use."""
 
     def exports(**context: str) -> dict[str, Any]:
         app = build({"stage": name, "aws:cdk:bundling-stacks": [], **context})
@@ -553,13 +553,13 @@ def test_stacks_stay_below_cloudformations_limits(stage: Synthesized) -> None:
 
 
 @pytest.mark.parametrize("pack", [AwsSolutionsChecks, NIST80053R5Checks])
-def test_cdk_nag_finds_nothing_that_has_no_reason(prod: Synthesized, pack: Callable[[], Any]) -> None:
+def test_every_finding_of_cdk_nag_has_a_reason(prod: Synthesized, pack: Callable[[], Any]) -> None:
     report = pack().validate_scope(prod.app)
     findings = {v.rule_name: [r.construct_path for r in v.violating_resources] for v in report.violations}
     assert findings == {}
 
 
-def test_every_reason_is_for_something_that_cdk_nag_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_reason_is_for_a_finding_of_cdk_nag(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdk.app.acknowledge", lambda app, database_group: None)
     app = build({"stage": "prod", "aws:cdk:bundling-stacks": []})
     found = {v.rule_name for pack in (AwsSolutionsChecks, NIST80053R5Checks) for v in pack().validate_scope(app).violations}
@@ -579,12 +579,12 @@ def test_every_reason_is_for_something_that_cdk_nag_finds(monkeypatch: pytest.Mo
         {"seed_max_unfinished_rows": "many"},
     ],
 )
-def test_a_choice_that_makes_no_sense_is_refused(context: dict[str, str]) -> None:
+def test_an_invalid_choice_is_refused(context: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"stage|issuer|PostgreSQL|restored|region|seed_max_unfinished_rows"):
         from_context(context)
 
 
-def test_an_operator_chooses_how_many_rows_may_wait(dev: Synthesized) -> None:
+def test_an_operator_can_limit_unfinished_rows(dev: Synthesized) -> None:
     for stage, rows in ((dev, "50000000"), (synthesize("dev", seed_max_unfinished_rows="1000"), "1000")):
         variables = [function["Environment"]["Variables"] for function in ours(stage).values()]
         assert [v["SEED_MAX_UNFINISHED_ROWS"] for v in variables if "SEED_MAX_UNFINISHED_ROWS" in v] == [rows]
@@ -610,8 +610,8 @@ def test_only_main_in_an_environment_of_the_repository_may_deploy(ci: dict[str, 
     assert subjects == ["repo:owner/repository:environment:dev", "repo:owner/repository:environment:prod"]
 
 
-def test_who_may_deploy_one_stage_may_not_deploy_the_other(ci: dict[str, dict[str, Any]]) -> None:
-    """The roles of CI do nothing themselves: they assume those of the stage's own bootstrap stack, which its stacks name."""
+def test_permission_to_deploy_one_stage_does_not_extend_to_the_other(ci: dict[str, dict[str, Any]]) -> None:
+    """CI's roles only assume those of the stage's own bootstrap stack, which the stage's stacks name."""
     policies = [r["Properties"] for r in ci.values() if r["Type"] == "AWS::IAM::Policy"]
     assert len(policies) == len(STAGES) == 2
     for policy in policies:
@@ -622,7 +622,7 @@ def test_who_may_deploy_one_stage_may_not_deploy_the_other(ci: dict[str, dict[st
         own = [name for name in STAGES if role["Ref"].lower().startswith(name)]
         roles = json.dumps(statement["Resource"])
         assert set(re.findall(r"role/cdk-(\w+)-", roles)) == {f"orders{own[0]}"}
-        # Beside its own region a stage is deployed to that of its backups' copies, and to no other.
+        # Besides its own region, a stage is only deployed to the region of its backup copies.
         elsewhere = {STAGES[own[0]].backup_region} - {None}
         assert set(re.findall(r"[a-z]{2}-[a-z]+-\d", roles)) == elsewhere
 
@@ -647,17 +647,17 @@ def test_a_session_outlasts_the_job_and_the_job_outlasts_its_canaries(prod: Synt
         [seconds] = map(int, re.findall(r"role-duration-seconds: (\d+)", job))
         assert minutes * 60 <= seconds <= session, name
     waves = -(-len(prod.resources(GROUP)) // AT_ONCE)
-    # Beside the canaries, an hour for what has no step: a first database in two zones, its proxy, interfaces of functions.
+    # In addition to the canaries, an hour for the rest: a new database in two zones, its proxy, network interfaces.
     assert minutes >= waves * 10 + 60
 
 
-def test_actions_of_the_workflows_are_pinned_by_hash() -> None:
+def test_the_workflows_pin_actions_by_hash() -> None:
     for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
         for action in re.findall(r"uses: (\S+)", workflow.read_text()):
             assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action), action
 
 
-def test_both_stages_leave_connections_to_people() -> None:
+def test_both_stages_leave_connections_for_people() -> None:
     for settings in STAGES.values():
         assert settings.proxy_connections < settings.max_connections - 10
 

@@ -1,7 +1,7 @@
-"""The checks of the release before openapi.json checked requests itself, kept as what the present ones are compared with.
+"""The request checks of the release before openapi.json was used for them, kept for comparison with the current ones.
 
-Pydantic's models and parameter types behind Powertools' resolver, as they were; only how an answer is written is left out.
-Frozen: when the contract changes on purpose, say so in test_checks.py beside what else differs, or take out what is gone.
+Pydantic's models and parameter types behind Powertools' resolver, as they were, except for how answers are written.
+Frozen: when the contract changes on purpose, add the difference to those in test_checks.py, or remove what no longer exists.
 """
 
 import json
@@ -36,7 +36,7 @@ VISIBLE_ASCII = r"^[!-~]+$"
 
 
 class Verdict(NamedTuple):
-    """fields: what is wrong, by name. arguments: what the handler of an accepted request was called with."""
+    """fields: names of what is wrong. arguments: of the handler, if the request was accepted."""
 
     status: int
     fields: set[str]
@@ -159,7 +159,7 @@ class Resolver(APIGatewayHttpResolver):
         self.not_found(lambda _: Response(404))
 
     def check(self, event: dict[str, Any]) -> Verdict:
-        """What became of a request, an HTTP API event."""
+        """The verdict on a request, an HTTP API event."""
         accepted.clear()
         try:
             _refuse_unreadable_body(event)
@@ -170,7 +170,7 @@ class Resolver(APIGatewayHttpResolver):
         except RequestValidationError as error:
             return Verdict(422, {_field(entry) for entry in error.errors()}, {})
         except UnicodeEncodeError:
-            # Only the detail said why.
+            # Only the detail gave the reason.
             return Verdict(422, set(), {})
         return Verdict(status, set(), dict(accepted))
 

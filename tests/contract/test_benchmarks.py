@@ -1,4 +1,4 @@
-"""The benchmark asks what a gateway would ask, sees when an answer differs, and writes what it found."""
+"""The benchmark sends a gateway's events, detects different answers, and writes its results."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def answer(text: str, status: int = 200) -> dict[str, Any]:
     return {"statusCode": status, "body": text}
 
 
-def test_answers_may_spell_a_moment_and_a_cursor_in_their_own_way() -> None:
+def test_answers_may_spell_times_and_cursors_differently() -> None:
     ours = answer('{"results": [{"at": "2026-01-02T03:04:05.12+00:00"}], "next": "a"}')
     compare("peer", "list", answer('{"results":[{"at":"2026-01-02T03:04:05.120000Z"}],"next":"b"}'), ours)
 

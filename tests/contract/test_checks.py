@@ -1,4 +1,4 @@
-"""openapi.json checks requests as pydantic did: one verdict, and the same fields named, whatever is sent."""
+"""openapi.json checks requests as pydantic did: for any request, the same verdict names the same fields."""
 
 import json
 import os
@@ -21,13 +21,13 @@ from local.routing import Router
 from orders.errors import MAX_ERRORS, Problem, shortened
 from tests.contract.former_checks import MAX_INTEGER, Verdict, resolver
 
-# `make fuzz` throws more, and others each time.
+# `make fuzz` sends more, and different ones each time.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10")) * 10
 FUZZING = "FUZZ_EXAMPLES" in os.environ
 
 
 class Sent(NamedTuple):
-    """A request to one operation. ids and parameters: texts before they are percent-encoded, body: JSON text or nothing."""
+    """A request to one operation. ids, query: before percent-encoding. body: JSON text or empty."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Sent(NamedTuple):
 
 
 class Field(NamedTuple):
-    """edges: what lies on either side of its bounds, and whatever else is nearly right. All are texts, also numbers."""
+    """edges: values on either side of its bounds, and others that are nearly right. All are texts, even numbers."""
 
     valid: str
     edges: list[str]
@@ -48,7 +48,7 @@ class Field(NamedTuple):
         return self.valid.isdigit()
 
 
-# A body's: by name, each a field or the fields of the entries of a list.
+# The fields of a body by name; a nested mapping has the fields of a list's entries.
 Fields = Mapping[str, "Field | Fields"]
 
 
@@ -131,7 +131,7 @@ HEADERS = {
     "If-Match": text(0, 300, "*", '"1-2", W/"3"', " ", "é", ","),
     "If-None-Match": text(0, 300, "*", '"1-2", W/"3"', " ", "é", ","),
 }
-# Also what would be another path, or no known character of one.
+# Including values that make another path, or contain characters that are unusual in one.
 ODD_IDS = [*HIDDEN, "1/2", "1\n", "a/", "1;2", '"', "{", "^", "summary", "é", "%2F", "..", "?"]
 ODD_TEXTS = [
     "",
@@ -214,7 +214,7 @@ operations = pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[" ".jo
 
 
 def event_of(sent: Sent) -> tuple[dict[str, Any], str] | None:
-    """What the gateway makes of it and the function that gets it, or nothing where the path leads nowhere."""
+    """The gateway's event and the function that receives it, or None if the path has no route."""
     query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in sent.query)
     path = sent.path.format_map({name: quote(value, safe="") for name, value in sent.ids.items()})
     body = sent.body if isinstance(sent.body, bytes) else sent.body.encode()
@@ -238,20 +238,20 @@ def present(sent: Sent) -> Verdict | None:
 
 
 def former(sent: Sent) -> Verdict:
-    """What the former checks said, and where the present ones say something else on purpose, that."""
+    """The verdict of the former checks, or the current verdict where that differs on purpose."""
     known = event_of(as_it_could_be_read(sent))
     assert known is not None
     verdict = resolver.check(known[0])
     counts = Counter(name for name, _ in sent.query)
     expected = application(known[1]).operations[known[0]["routeKey"]].in_query
-    # The query comes first now, and all of its names at once.
+    # The query is now checked first, and all of its names at once.
     if any(isinstance(value, bytes) for _, value in sent.query):
         assert verdict.status in (400, 422)
         return Verdict(400, set(), {})
     if wrong := {name for name in counts if name not in expected or counts[name] > 1}:
         assert verdict.status in (400, 422)
         return Verdict(422, wrong, {})
-    # Then a body that nobody reads.
+    # Then a body that the endpoint does not read.
     if (sent.method, sent.path.removesuffix("/")) not in BODIES and sent.body not in ("", "{}", " "):
         assert verdict.status in (400, 422)
         return Verdict(400, set(), {}) if isinstance(sent.body, bytes) else Verdict(422, {"body"}, {})
@@ -259,16 +259,16 @@ def former(sent: Sent) -> Verdict:
 
 
 def as_it_could_be_read(sent: Sent) -> Sent:
-    """What the former checks could not look at, replaced by something as wrong that they could."""
+    """Replaces what the former checks could not read by something equally wrong that they could."""
 
     def readable(name: str, value: str) -> str:
-        # Powertools' patterns did not know other characters in a path, so that such an identifier led nowhere (404).
+        # Powertools' patterns matched no other characters in a path, so that such an identifier was not found (404).
         if not re.fullmatch(r"[-._~()'!*:@,;=+&$%<> \[\]{}|^\w]*", value):
             return "x"
-        # Pydantic took a UUID in any spelling, and so gave one run several paths; openapi.json has always said format: uuid.
+        # Pydantic accepted a UUID in any spelling, so that a run had several paths; openapi.json has always said format: uuid.
         return value if name != "run_id" or SPELT_OUT.fullmatch(value) else "x"
 
-    # Pydantic named the whole object that had half of a surrogate pair in a name, and nothing else in it.
+    # For half of a surrogate pair in a name, pydantic named the whole object and nothing in it.
     body = sent.body if isinstance(sent.body, bytes) else HALF_PAIRS.sub(without_half_pairs, sent.body)
     return sent._replace(ids={name: readable(name, value) for name, value in sent.ids.items()}, body=body)
 
@@ -296,7 +296,7 @@ def assert_same(sent: Sent) -> None:
 
 
 def json_of(field: "Field | Fields") -> str:
-    """What is valid, as JSON text."""
+    """A valid value, as JSON text."""
     if isinstance(field, Field):
         return field.valid if field.is_number else json.dumps(field.valid)
     return f"[{object_of(field)}]"
@@ -315,7 +315,7 @@ def edges_of(field: "Field | Fields") -> list[str]:
 
 
 def bodies_with_one_mistake(fields: Fields) -> Iterator[str]:
-    """And some that have none."""
+    """Also some without any."""
     yield "{}"
     for name, field in fields.items():
         yield object_of({other: known for other, known in fields.items() if other != name})
@@ -330,8 +330,8 @@ def bodies_with_one_mistake(fields: Fields) -> Iterator[str]:
 
 
 @operations
-def test_one_mistake_alone_is_told_as_before(method: str, path: str) -> None:
-    """Every field and parameter, on both sides of each of its bounds; the rest of the request is right."""
+def test_a_single_mistake_is_reported_as_before(method: str, path: str) -> None:
+    """Every field and parameter, on both sides of each of its bounds; the rest of the request is valid."""
     fields = BODIES.get((method, path))
     ids = {name: field.valid for name, field in ids_of(path).items()}
     right = Sent(method, path, ids, [], {}, object_of(fields) if fields else "")
@@ -358,7 +358,7 @@ def test_one_mistake_alone_is_told_as_before(method: str, path: str) -> None:
 
 
 def as_header(value: str) -> str:
-    """As a server reads it, which takes bytes for Latin-1."""
+    """As a server reads it, which decodes bytes as Latin-1."""
     return value.encode().decode("latin-1")
 
 
@@ -371,7 +371,7 @@ ANYTHING = st.recursive(
 
 
 def mostly(valid: str, *others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """So that several mistakes meet, but seldom so many that one hides the rest."""
+    """Several mistakes at once, but rarely so many that one hides the rest."""
     return st.one_of(*[st.just(valid)] * 2 * len(others), *others)
 
 
@@ -412,7 +412,7 @@ def requests(method: str, path: str) -> st.SearchStrategy[Sent]:
 
 
 @operations
-def test_any_mistakes_together_are_told_as_before(method: str, path: str) -> None:
+def test_any_combination_of_mistakes_is_reported_as_before(method: str, path: str) -> None:
     @settings(
         max_examples=EXAMPLES,
         derandomize=not FUZZING,

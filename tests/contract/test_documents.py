@@ -1,4 +1,4 @@
-"""The documents: their links lead somewhere, their commands exist, and what they show is what the laptop cloud answers."""
+"""The documents: links and commands exist, and the examples show what the laptop cloud answers."""
 
 import json
 import re
@@ -44,18 +44,18 @@ def fences(document: Path) -> list[Fence]:
 
 
 def prose(document: Path) -> str:
-    """Without what stands in fences."""
+    """The text without code fences."""
     return re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
 def anchors(document: Path) -> set[str]:
-    """As GitHub makes them from headings."""
+    """The anchors that GitHub derives from headings."""
     headings = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @each(DOCUMENTS)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_have_a_target(document: Path) -> None:
     text = prose(document)
     for link in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text):
         if link.startswith(("http://", "https://")):
@@ -67,7 +67,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 @each(DOCUMENTS)
-def test_a_line_of_prose_fits_a_window(document: Path) -> None:
+def test_a_line_of_prose_fits_the_window(document: Path) -> None:
     assert not [line for line in prose(document).splitlines() if len(line) > LONGEST_LINE and not line.startswith("|")]
 
 
@@ -101,11 +101,11 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
     assert {path for path in DOCUMENTS if ".github" not in path.parts} <= reached
 
 
-# What docs/api.md says once for all endpoints ------------------------------------------------------------------------
+# What docs/api.md says about all endpoints ---------------------------------------------------------------------------
 
 
 def table(document: Path, heading: str) -> list[list[str]]:
-    """The cells of the first table under a heading, without its head."""
+    """The cells of the first table under a heading, without its header row."""
     section = document.read_text().split(f"## {heading}\n")[1]
     rows = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
     assert rows
@@ -143,13 +143,13 @@ def test_every_post_that_takes_an_idempotency_key_is_named() -> None:
     assert named == {re.sub(r"{\w+}", "{id}", path) for path in having}
 
 
-def test_keys_are_kept_as_long_as_is_promised() -> None:
+def test_keys_are_kept_as_long_as_promised() -> None:
     assert "24 hours" in API.read_text()
     assert "two days" in API.read_text()
     assert load_handler("audit_totals").KEYS_KEPT_HOURS == 2 * 24
 
 
-def test_the_sizes_are_those_of_the_contract() -> None:
+def test_the_documented_sizes_are_those_of_the_contract() -> None:
     sizes = {what: limit for what, limit, _ in table(API, "Sizes")}
     schemas = json.loads(OPENAPI.read_text())["components"]["schemas"]
     limits = {
@@ -165,7 +165,7 @@ def test_the_sizes_are_those_of_the_contract() -> None:
     assert sizes["an e-mail address"] == f"{schemas['NewCustomer']['properties']['email']['maxLength']} characters"
 
 
-def test_the_rates_are_those_of_the_stages() -> None:
+def test_the_documented_rates_are_those_of_the_stages() -> None:
     rates = {
         name.strip("`"): (int(rate.replace(",", "")), int(burst.replace(",", ""))) for name, rate, burst in table(API, "Rates")
     }
@@ -176,20 +176,20 @@ def test_every_choice_of_a_deployment_is_explained() -> None:
     assert {name.strip("`") for name, _ in table(CONFIGURATION, "What a deployment can choose")} == set(CONTEXT)
 
 
-def test_the_changelog_knows_the_version() -> None:
+def test_the_changelog_has_the_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert re.search(rf"^## {re.escape(version)}\b", CHANGELOG.read_text(), re.MULTILINE)
     assert "## Unreleased" in CHANGELOG.read_text()
 
 
-def test_dependabot_looks_where_the_locks_are() -> None:
+def test_dependabot_checks_the_folders_of_the_locks() -> None:
     text = (ROOT / ".github" / "dependabot.yml").read_text()
     looked_at = {ROOT / folder.strip("/") for folder in re.findall(r"^ +- (/\S+)$", text, re.MULTILINE)}
     locks = {(ROOT / file).parent for file in re.findall(r" -o (\S+\.txt)", (ROOT / "Makefile").read_text())}
     assert locks == looked_at
 
 
-# The examples: each curl, and beneath it the answer -------------------------------------------------------------------
+# The examples: each curl, followed by its answer ----------------------------------------------------------------------
 
 
 class Example(NamedTuple):
@@ -198,7 +198,7 @@ class Example(NamedTuple):
 
 
 def examples(document: Path) -> list[Example]:
-    """The curls of a document in their order; a fence of JSON is the answer to the curl before it."""
+    """The curls of a document in order; a fence of JSON is the answer to the preceding curl."""
     found: list[Example] = []
     for fence in fences(document):
         if fence.language == "json":
@@ -210,7 +210,7 @@ def examples(document: Path) -> list[Example]:
 
 
 def shape(value: Any) -> Any:
-    """What two answers of one kind have in common: names and types, and of a problem also which one it is."""
+    """What answers of the same kind have in common: names and types, and the type of a problem."""
     if isinstance(value, list):
         return [shape(value[0])] if value else []
     if not isinstance(value, dict):
@@ -221,7 +221,7 @@ def shape(value: Any) -> Any:
 
 @pytest.mark.skipif("curl" in missing(), reason="curl is not installed, and `make test` could not install it")
 @each(EXAMPLES)
-def test_what_a_document_shows_is_what_is_answered(document: Path, tmp_path: Path) -> None:
+def test_the_examples_of_a_document_show_the_real_answers(document: Path, tmp_path: Path) -> None:
     shown = examples(document)
     assert any(example.answer for example in shown)
     with Laptop(tmp_path) as laptop:

@@ -18,7 +18,7 @@ EXAMPLES, STEPS = 60, 50
 
 
 class Model(RuleBasedStateMachine):
-    """What the service should know: customers by id, and orders by id with their items."""
+    """What the service should store: customers by id, and orders by id with their items."""
 
     service: Service
     db: Database

@@ -1,4 +1,4 @@
-"""Generated files are up to date, and the house keeps its own rules."""
+"""Generated files are up to date, and the code follows the project's rules."""
 
 import ast
 import json
@@ -20,18 +20,18 @@ ROOMS = {
     "orders": sorted(LAYER.glob("*.py")),
     **{room: sorted((ROOT / room).glob("*.py")) for room in ("contract", "local", "cdk")},
 }
-# An import leads from a higher floor to a lower one, or stays within its room.
+# Imports lead from a higher layer to a lower one, or stay within a package.
 FLOORS = {"orders": 1, "contract": 2, "local": 3, "cdk": 3, "tests": 4}
 LONGEST_FUNCTION = 50
 MOST_LINES = 125
 MOST_SHARED_LINES = 220
 
 
-def test_openapi_json_says_what_the_handlers_say() -> None:
+def test_openapi_json_matches_the_handlers() -> None:
     assert json.loads(OPENAPI.read_text()) == build()
 
 
-def test_the_readmes_table_says_what_openapi_json_says() -> None:
+def test_the_readmes_table_matches_openapi_json() -> None:
     [table] = TABLE.findall(README.read_text())
     assert README.read_text() == TABLE.sub(lambda found: found[1] + endpoint_table(build()) + found[2], README.read_text())
     assert table
@@ -65,7 +65,7 @@ def test_the_limits_in_the_documents_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("handler", HANDLERS, ids=lambda handler: handler.parent.name)
-def test_a_handler_is_short_and_knows_no_other_folder(handler: Path) -> None:
+def test_a_handler_is_short_and_uses_no_other_folder(handler: Path) -> None:
     source = handler.read_text()
     assert len(source.splitlines()) <= MOST_LINES
     assert not re.search(r"^(from|import) (contract|functions|local|cdk|tests)\b", source, re.MULTILINE)
@@ -80,13 +80,13 @@ def test_functions_are_short_and_abstractions_have_more_than_one_implementation(
         assert not re.search(r"\b(ABC|Protocol|metaclass)\b", file.read_text()), file
 
 
-def test_a_shared_module_is_read_in_one_sitting() -> None:
+def test_a_shared_module_is_short() -> None:
     for file in (*ROOMS["orders"], *ROOMS["contract"]):
         assert len(file.read_text().splitlines()) <= MOST_SHARED_LINES, file
 
 
 def imported(file: Path) -> set[str]:
-    """The modules of this house that a file imports when it is itself imported or used."""
+    """The modules of this project that a file imports, at import or later."""
     tree = ast.parse(file.read_text())
     for_types = {
         inner
@@ -103,7 +103,7 @@ def imported(file: Path) -> set[str]:
     return {name for name in names if name.partition(".")[0] in FLOORS}
 
 
-def test_imports_point_downward_only() -> None:
+def test_imports_only_point_downward() -> None:
     for room, files in ROOMS.items():
         for file in files:
             for name in imported(file):
@@ -111,7 +111,7 @@ def test_imports_point_downward_only() -> None:
                 assert other == room or FLOORS[other] < FLOORS[room], f"{file} imports {name}"
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_imports_form_no_cycle() -> None:
     modules = {f"{room}.{file.stem}": imported(file) for room, files in ROOMS.items() for file in files}
     finished: set[str] = set()
 
@@ -135,7 +135,7 @@ def needs_a_file(sql: str) -> bool:
     return bool(WRITING.search(sql)) or len(sql.strip().splitlines()) > MOST_CONSTANT_LINES
 
 
-def test_sql_is_a_file_when_it_writes_or_has_more_than_three_lines_and_a_constant_otherwise() -> None:
+def test_sql_that_writes_or_has_more_than_three_lines_is_a_file_and_other_sql_a_constant() -> None:
     for file in [*HANDLERS, *LAYER.glob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and STATEMENT.match(node.value):
@@ -150,7 +150,7 @@ PINNING = re.compile(
 
 
 def test_no_statement_at_run_time_pins_a_session_of_the_proxy() -> None:
-    """RDS Proxy gives a session its own connection for good after these. The migration does not come through the proxy."""
+    """After these, RDS Proxy reserves a connection for the session. The migration does not use the proxy."""
     sources = [*FUNCTIONS.glob("*/*.sql"), *HANDLERS, *LAYER.glob("*.sql"), *LAYER.glob("*.py")]
     for file in sources:
         if "migrate_database" not in file.parts:

@@ -17,7 +17,7 @@ WELL = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"status": "ok"}'
 
 @contextmanager
 def answering(raw: bytes | None) -> Iterator[str]:
-    """The URL of a server that answers its one request with these bytes; None: of one that nobody listens at."""
+    """The URL of a server that answers one request with these bytes; None: a URL that nobody listens at."""
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     if raw is None:
@@ -63,6 +63,6 @@ def test_only_the_services_own_answer_counts(
     assert metric["HealthAnswered"] == [int(expected)]
 
 
-def test_it_waits_for_an_answer_shorter_than_it_may_run() -> None:
+def test_it_waits_for_an_answer_for_less_time_than_it_may_run() -> None:
     [function] = [function for function in load_functions() if function.name == "check_health"]
     assert function.timeout_seconds > load_handler("check_health").PATIENCE_SECONDS

@@ -1,4 +1,4 @@
-"""The documentation page in a real browser, and authorization as a client meets it."""
+"""The documentation page in a real browser, and authorization as a client experiences it."""
 
 import re
 import shutil
@@ -60,7 +60,7 @@ def test_the_page_lists_the_endpoints_and_tries_them_out(browser: webdriver.Chro
         wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".execute"))[0].click()
         answer = wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".live-responses-table .highlight-code"))
         assert "alice.nguyen.1@" in answer[0].text
-        # Nothing was asked of anybody else: no CDN, no fonts.
+        # Nothing was fetched from anywhere else: no CDN, no fonts.
         fetched = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
         assert all(name.startswith((laptop.url, "data:")) for name in fetched)
         logs = browser.get_log("browser")  # type: ignore[no-untyped-call]
@@ -87,7 +87,7 @@ def test_the_page_authorizes_itself_and_is_then_let_in(browser: webdriver.Chrome
         assert '"results": []' in answer[0].text
 
 
-# What a page can send without being asked anything first: a form, and a request whose answer it will not see.
+# What a page can send without a preflight: a form, and a request whose answer it will not see.
 ATTACK = """<!doctype html><title>attack</title>
 <iframe name="hidden"></iframe>
 <form id="form" method="post" enctype="text/plain" target="hidden" action="{laptop}/api/orders/{order}/cancel/"></form>
@@ -101,7 +101,7 @@ fetch("{laptop}/api/orders/{order}/").then(answer => answer.text(), () => "unrea
 
 @contextmanager
 def site(page: str) -> Iterator[int]:
-    """Serves one page; gives the port."""
+    """Serves one page; yields the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -137,19 +137,19 @@ def test_a_page_elsewhere_can_neither_cancel_an_order_nor_seed_nor_read(browser:
                     )
             assert laptop.get(f"/api/orders/{order['id']}/").json() == order
             assert laptop.processes("cancel_order", "start_seed") == []
-            # A link is no attack.
+            # A link is not an attack.
             browser.find_element(By.TAG_NAME, "a").click()
             wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".opblock"))
-            # The page of a name that was rebound to this machine is one with the gateway, to the browser.
+            # To the browser, a page whose name was rebound to this machine has the same origin as the gateway.
             browser.get(f"http://rebound.example.com:{laptop.url.rpartition(':')[2]}/api/orders/")
             assert browser.find_element(By.TAG_NAME, "body").text == '{"message":"Forbidden"}'
-            # An origin that was allowed to can do all of it.
+            # An allowed origin can do all of it.
             browser.get(f"http://localhost:{port}/")
             wait.until(lambda b: '"status"' in b.title)
             wait_until(lambda: laptop.get(f"/api/orders/{order['id']}/").json()["status"] == "cancelled", "The cancelling")
 
 
-def test_with_authorization_nothing_but_the_open_routes_answers_without_a_token(tmp_path: Path) -> None:
+def test_with_authorization_only_the_open_routes_answer_without_a_token(tmp_path: Path) -> None:
     with Laptop(tmp_path, AUTH="on") as laptop:
         everything, reading = re.findall(r"eyJ[\w.-]+", laptop.output)
         routes = [route for function in load_functions() for route in function.routes]
@@ -165,7 +165,7 @@ def test_with_authorization_nothing_but_the_open_routes_answers_without_a_token(
             may_read = any(scope.endswith("/read") for scope in route.scopes)
             assert (answer.status_code in (401, 403)) == (not may_read)
             assert may_read or answer.json() == {"message": "Forbidden"}
-        # No function was invoked for what was refused, so none of those that write was even started.
+        # No function was invoked for a refused request, so none of those that write was even started.
         assert laptop.processes("create_", "cancel_", "start_seed", "delete_", "update_") == []
         form = {"grant_type": "client_credentials", "scope": "orders/read", "client_id": "swagger"}
         granted = laptop.http.post("/oauth2/token", data=form).json()["access_token"]
@@ -180,5 +180,5 @@ def test_with_authorization_nothing_but_the_open_routes_answers_without_a_token(
         assert [(event["type"], event["actor"]) for event in events] == [("created", "laptop")]
 
 
-def test_the_local_tokens_hold_every_scope_that_routes_ask_for() -> None:
+def test_the_local_tokens_have_every_scope_that_routes_require() -> None:
     assert set(SCOPES) == {scope for function in load_functions() for route in function.routes for scope in route.scopes}

@@ -1,6 +1,6 @@
-"""Requests become the events that API Gateway makes of them; answers become the responses that it makes of those.
+"""Requests become the events that API Gateway would send; answers become the responses that it would return.
 
-The events in tests/events/ are golden: written by hand from the service's documentation, not by this code.
+The events in tests/events/ are golden: written by hand from API Gateway's documentation, not by this code.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ ROUTES = (
 
 
 class RecordingFunction(FunctionPool):
-    """A function in this process: what it was given, and the answer it gives."""
+    """A function in this process: the events that it received, and the answer that it gives."""
 
     def __init__(self, *routes: Route, answer: Any = None) -> None:
         function = Function(name=" ".join(f"{route.method} {route.path}" for route in routes), folder=Path(), routes=routes)
@@ -50,7 +50,7 @@ class RecordingFunction(FunctionPool):
 
 @dataclass
 class Front:
-    """A gateway over one recording function a route."""
+    """A gateway with one recording function per route."""
 
     authorizer: Authorizer | None = None
     cors: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Front:
         return [event for function in self.functions for event in function.events]
 
     def over_the_wire(self, method: str, path: str, *headers: tuple[str, str]) -> tuple[int, dict[str, str], bytes]:
-        """Through the ASGI interface: what really leaves the gateway."""
+        """What really leaves the gateway, through its ASGI interface."""
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
@@ -112,7 +112,7 @@ def test_golden_events(file: Path) -> None:
 
 
 def _part(actual: Any, expected: Any) -> Any:
-    """The part of an event that a golden one speaks about: all of it, but for the keys of objects it does not name."""
+    """The part of an event that a golden one describes: everything except keys of objects that it does not name."""
     if isinstance(actual, dict) and isinstance(expected, dict):
         return {key: _part(actual[key], value) for key, value in expected.items() if key in actual}
     return actual
@@ -141,7 +141,7 @@ def test_the_most_specific_route_wins(target: str, route_key: str, parameters: d
 @pytest.mark.parametrize(
     ("method", "target"), [("GET", "/thing"), ("DELETE", "/things"), ("GET", "/"), ("HEAD", "/things"), ("GET", "//things")]
 )
-def test_no_route_is_not_found(method: str, target: str) -> None:
+def test_a_request_without_a_route_is_not_found(method: str, target: str) -> None:
     front = Front()
     response = front.ask(method, target)
     assert (response.status, response.body) == (404, b'{"message":"Not Found"}')
@@ -170,7 +170,7 @@ def test_an_answer_becomes_a_response(answer: Any, status: int, body: bytes, hea
     assert dict(response.headers).items() >= headers.items()
 
 
-def test_cookies_of_an_answer_are_headers_of_their_own() -> None:
+def test_cookies_of_an_answer_become_separate_headers() -> None:
     response = http_response({"statusCode": 200, "cookies": ["a=1; Secure", "b=2"]})
     assert [value for name, value in response.headers if name == "set-cookie"] == ["a=1; Secure", "b=2"]
 
@@ -184,12 +184,12 @@ def test_cookies_of_an_answer_are_headers_of_their_own() -> None:
         {"statusCode": 200, "headers": "no"},
     ],
 )
-def test_an_answer_that_makes_no_sense_is_an_internal_error(answer: Any) -> None:
+def test_an_invalid_answer_is_an_internal_error(answer: Any) -> None:
     response = Front(answer=answer).ask("GET", "/things")
     assert (response.status, response.body) == (500, b'{"message":"Internal Server Error"}')
 
 
-def test_a_failing_function_is_500_and_one_that_is_too_slow_503() -> None:
+def test_a_failing_function_gives_500_and_one_that_is_too_slow_503() -> None:
     failing = Result(b'{"errorType": "ValueError", "errorMessage": "secret"}', failed=True)
     assert Front(answer=failing).ask("GET", "/things").body == b'{"message":"Internal Server Error"}'
     slow = Result(b'{"errorType": "Sandbox.Timedout"}', failed=True)
@@ -212,7 +212,7 @@ def test_a_preflight_is_answered_without_the_function() -> None:
 
 
 @pytest.mark.parametrize("path", ["/things", "/nowhere"])
-def test_cors_headers_are_on_every_answer_to_a_known_origin_only(path: str) -> None:
+def test_every_answer_to_a_known_origin_and_no_other_has_cors_headers(path: str) -> None:
     front = Front(cors=(ORIGIN,))
     assert front.over_the_wire("GET", path, ("origin", ORIGIN))[1]["access-control-allow-origin"] == ORIGIN
     assert "access-control-allow-origin" not in front.over_the_wire("GET", path, ("origin", "https://evil.example.com"))[1]
@@ -270,7 +270,7 @@ def _other_issuer(tmp_path: Path) -> Issuer:
 
 
 def signed_with_the_public_key(issuer: Issuer, claims: dict[str, Any]) -> str:
-    """By hand: libraries refuse to make it."""
+    """Built by hand: libraries refuse to do it."""
     pem = issuer.key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "kid": "local-1"}, claims)]
     text = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
@@ -294,7 +294,7 @@ def signed_with_the_public_key(issuer: Issuer, claims: dict[str, Any]) -> str:
         "no expiry",
     ],
 )
-def test_a_token_that_does_not_hold_is_unauthorized(guarded: Front, issuer: Issuer, tmp_path: Path, name: str) -> None:
+def test_an_invalid_token_is_unauthorized(guarded: Front, issuer: Issuer, tmp_path: Path, name: str) -> None:
     good = issuer.token(["things/read"])
     claims = jwt.decode(good, options={"verify_signature": False})
     forge = {"kid": "local-1"}
@@ -323,7 +323,7 @@ def test_a_token_that_does_not_hold_is_unauthorized(guarded: Front, issuer: Issu
 @pytest.mark.parametrize(
     "claims", [{"scope": None}, {"scope": 5}, {"scope": {"things/read": 1}}, {"aud": 5}, {"aud": {"orders-local": 1}}]
 )
-def test_a_signed_token_whose_claims_have_no_sensible_type_is_unauthorized(
+def test_a_signed_token_whose_claims_have_the_wrong_type_is_unauthorized(
     guarded: Front, issuer: Issuer, claims: dict[str, Any]
 ) -> None:
     response = guarded.ask("GET", "/things", b"", bearer(issuer.token(["things/read"], **claims)))
@@ -331,8 +331,8 @@ def test_a_signed_token_whose_claims_have_no_sensible_type_is_unauthorized(
     assert guarded.events == []
 
 
-def test_a_time_beyond_every_clock_is_unauthorized(guarded: Front, issuer: Issuer) -> None:
-    """JSON's 1e999 is infinite to Python."""
+def test_an_infinite_time_is_unauthorized(guarded: Front, issuer: Issuer) -> None:
+    """Python reads JSON's 1e999 as infinity."""
     response = guarded.ask("GET", "/things", b"", bearer(issuer.token(["things/read"], exp=float("inf"))))
     assert response.status == 401
 
@@ -348,7 +348,7 @@ def test_a_time_beyond_every_clock_is_unauthorized(guarded: Front, issuer: Issue
     ],
 )
 def test_what_a_token_says_cannot_break_the_refusal(guarded: Front, issuer: Issuer, header: dict[str, Any]) -> None:
-    """A header with a line break would make the web server drop the connection, or send a header of the client's making."""
+    """A header with a line break would make the web server drop the connection, or send a header that the client wrote."""
     parts = [{"alg": "RS256", "kid": "local-1", **header}, {"iss": issuer.url}]
     token = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
     response = guarded.ask("GET", "/things", b"", bearer(f"{token}.AAAA"))
@@ -361,7 +361,7 @@ def test_a_header_nested_too_deeply_is_unauthorized(guarded: Front) -> None:
     assert guarded.ask("GET", "/things", b"", bearer(f"{nested}.e30.AAAA")).status == 401
 
 
-def test_cors_headers_are_on_refusals_too(guarded: Front) -> None:
+def test_refusals_have_cors_headers_too(guarded: Front) -> None:
     status, headers, _ = guarded.over_the_wire("GET", "/things", ("origin", ORIGIN))
     assert (status, headers["access-control-allow-origin"]) == (401, ORIGIN)
 

@@ -1,4 +1,4 @@
-"""Pages in a browser on this machine: what they send to the laptop cloud is refused, unless they belong to it."""
+"""Pages in a browser on this machine: the laptop cloud refuses their requests unless they belong to it."""
 
 import asyncio
 import io
@@ -58,13 +58,13 @@ def test_a_program_that_names_the_server_is_served(host: str) -> None:
         "localhost:8000,evil.example.com",
     ],
 )
-def test_a_name_of_somebody_elses_is_refused_though_it_leads_here(host: str | None) -> None:
-    """What DNS rebinding looks like: to the browser page and server are one, only the name gives it away."""
+def test_a_foreign_name_is_refused_although_it_leads_here(host: str | None) -> None:
+    """DNS rebinding: to the browser, page and server have the same origin; only the name gives it away."""
     assert refused("GET", host)
     assert refused("GET", host, origin=f"http://{host}", sec_fetch_site="same-origin")
 
 
-def test_on_port_80_a_browser_names_no_port() -> None:
+def test_a_browser_on_port_80_names_no_port() -> None:
     assert not refused(guard=Guard.of_port(80), host="localhost")
 
 
@@ -109,8 +109,8 @@ def test_a_server_without_allowed_origins_serves_its_own_pages_only() -> None:
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_what_a_page_elsewhere_embeds_is_refused_and_a_link_that_somebody_follows_is_not(site: str) -> None:
-    """Neither has an Origin: browsers leave it out where the method is GET and the answer is not read."""
+def test_what_a_foreign_page_embeds_is_refused_but_a_link_that_somebody_follows_is_not(site: str) -> None:
+    """Neither has an Origin: browsers omit it when the method is GET and the answer is not read."""
     for mode, target in (("no-cors", "image"), ("no-cors", "script"), ("navigate", "iframe"), ("cors", "empty")):
         assert refused("GET", sec_fetch_site=site, sec_fetch_mode=mode, sec_fetch_dest=target)
     link: dict[str, Any] = {"sec_fetch_site": site, "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
@@ -119,7 +119,7 @@ def test_what_a_page_elsewhere_embeds_is_refused_and_a_link_that_somebody_follow
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
-def test_what_the_documentation_page_and_the_address_bar_ask_for_is_served(site: str) -> None:
+def test_requests_of_the_documentation_page_and_the_address_bar_are_served(site: str) -> None:
     assert not refused("GET", sec_fetch_site=site, sec_fetch_mode="cors", sec_fetch_dest="empty")
 
 
@@ -161,7 +161,7 @@ def test_no_page_reaches_the_queues_server(queue: QueueServer, headers: dict[str
     assert attributes["Attributes"]["ApproximateNumberOfMessages"] == "0"
 
 
-def test_pages_of_this_machine_may_call_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_of_this_machine_may_call_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     def of(**variables: str) -> Settings:
         for name in ("CORS_ORIGINS", "ALLOWED_HOSTS"):
             monkeypatch.delenv(name, raising=False)

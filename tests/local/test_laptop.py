@@ -1,4 +1,4 @@
-"""`make run` as a developer lives with it: two commands, a busy port, edits, crashes, ctrl-C."""
+"""`make run` in a developer's daily life: two commands, a busy port, edits, crashes, ctrl-C."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
         yield laptop
 
 
-def test_it_starts_with_nothing_warm_and_says_where_it_is(laptop: Laptop) -> None:
+def test_it_starts_with_nothing_warm_and_prints_its_address(laptop: Laptop) -> None:
     assert laptop.processes("awslambdaric") == []
     assert laptop.output.count("curl") == 3
     assert "postgresql://" in laptop.output
@@ -65,7 +65,7 @@ def test_every_path_answers_with_and_without_its_trailing_slash(laptop: Laptop, 
     ("method", "path"),
     [("GET", "/"), ("GET", "/api/order/"), ("PUT", "/api/orders/"), ("HEAD", "/api/health/"), ("OPTIONS", "/api/orders/")],
 )
-def test_what_has_no_route_is_not_found_in_api_gateways_form(laptop: Laptop, method: str, path: str) -> None:
+def test_a_path_without_a_route_is_not_found_in_api_gateways_form(laptop: Laptop, method: str, path: str) -> None:
     answer = laptop.http.request(method, path)
     assert answer.status_code == 404
     assert method == "HEAD" or answer.json() == {"message": "Not Found"}
@@ -76,7 +76,7 @@ def test_too_large_a_request_is_refused_in_api_gateways_form(laptop: Laptop) -> 
         "message": "Request Entity Too Large"
     }
     assert laptop.get("/api/orders/", headers={"x-long": "x" * 10_240}).status_code == 431
-    # What API Gateway and Lambda pass on is for the function to refuse.
+    # The function itself refuses what API Gateway and Lambda pass on.
     answer = laptop.http.post("/api/customers/", content=b'{"name": "' + b"x" * 5_900_000 + b'"}')
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
 
@@ -85,20 +85,20 @@ def test_too_large_a_request_is_refused_in_api_gateways_form(laptop: Laptop) -> 
     ("media_type", "size"),
     [("application/json", 6_291_456), ("application/json", 9_000_000), ("application/octet-stream", 5_000_000)],
 )
-def test_what_lambda_does_not_take_is_refused_though_api_gateway_takes_it(laptop: Laptop, media_type: str, size: int) -> None:
-    """A body that is no text travels as base64, which makes it a third larger."""
+def test_what_lambda_refuses_is_refused_although_api_gateway_accepts_it(laptop: Laptop, media_type: str, size: int) -> None:
+    """A body that is not text is sent as base64, which makes it a third larger."""
     answer = laptop.http.patch("/api/customers/1/", content=b"x" * size, headers={"Content-Type": media_type})
     assert (answer.status_code, answer.json()) == (413, {"message": "Request Entity Too Large"})
 
 
-def test_the_walk_through_a_deployment_passes_on_the_laptop_too(laptop: Laptop) -> None:
+def test_the_smoke_test_passes_on_the_laptop_too(laptop: Laptop) -> None:
     walk(Client(laptop.url, None), seeding=True)
     with pytest.raises(Surprise, match="seeding"):
         walk(Client(laptop.url, None), seeding=False)
 
 
-def test_asyncio_can_tell_that_the_gateway_speaks_tcp() -> None:
-    """Where it cannot, it leaves Nagle's algorithm on, and every answer waits 40 ms for an acknowledgement."""
+def test_asyncio_can_tell_that_the_gateway_uses_tcp() -> None:
+    """Otherwise it leaves Nagle's algorithm on, and every answer waits 40 ms for an acknowledgement."""
     with closing(listen(0)) as listening:
         assert listening.proto == socket.IPPROTO_TCP
 
@@ -109,9 +109,9 @@ def test_next_can_be_fetched_as_it_is(laptop: Laptop) -> None:
 
 
 def test_an_idle_cloud_is_small(tmp_path: Path) -> None:
-    """Proportional set size of everything, after a seed run and with the functions that it used still warm.
+    """Proportional set size of all processes after a seed run, while the functions that it used are still warm.
 
-    How many of those there are depends on the machine, so each has its share. 245 MB with four of them, when this was written.
+    Their number depends on the machine, so the limit grows with it. 245 MB with four of them when this was written.
     """
     with Laptop(tmp_path) as laptop:
         laptop.finished(laptop.seed(customers=1000))
@@ -123,7 +123,7 @@ def test_an_idle_cloud_is_small(tmp_path: Path) -> None:
         assert megabytes < 150 + 60 * warm
 
 
-def test_a_second_one_on_the_same_port_or_folder_says_so_in_one_line(laptop: Laptop, tmp_path: Path) -> None:
+def test_a_second_cloud_on_the_same_port_or_folder_is_refused_in_one_line(laptop: Laptop, tmp_path: Path) -> None:
     port = laptop.url.rpartition(":")[2]
     for environment, words in (
         ({"PORT": port, "LOCAL_FOLDER": str(tmp_path)}, f"Port {port} is in use"),
@@ -146,7 +146,7 @@ def test_a_second_one_on_the_same_port_or_folder_says_so_in_one_line(laptop: Lap
     ("variable", "value"),
     [("PORT", "x"), ("AUTH", "yes"), ("QUEUE_CHAOS", "explode"), ("CORS_ORIGINS", "*"), ("DATABASE_URL", "mysql://x")],
 )
-def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, variable: str, value: str) -> None:
+def test_an_invalid_setting_is_named(tmp_path: Path, variable: str, value: str) -> None:
     environment = {"PYTHONPATH": "layers/orders/python", "PORT": "0", "LOCAL_FOLDER": str(tmp_path), variable: value}
     answer = subprocess.run(
         [sys.executable, "-m", "local"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -156,7 +156,7 @@ def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, variable: str, v
     assert len(answer.stderr.strip().splitlines()) == 1
 
 
-def test_the_help_lists_every_setting_and_needs_nothing_of_the_makefile() -> None:
+def test_the_help_lists_every_setting_and_works_without_the_makefile() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     answer = subprocess.run(
         [sys.executable, "-m", "local", "--help"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -178,7 +178,7 @@ def test_a_killed_function_is_replaced(laptop: Laptop) -> None:
     assert laptop.get("/api/health/").status_code == 200
 
 
-def test_killing_workers_and_database_in_the_middle_of_a_seed_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_killing_workers_and_database_in_the_middle_of_a_seed_loses_and_duplicates_nothing(tmp_path: Path) -> None:
     with Laptop(tmp_path) as laptop:
         run = laptop.seed(customers=6000, orders_per_customer=10, items_per_order=3)
         wait_until(lambda: laptop.get(run).json()["rows_done"] > 0, "The first chunk")
@@ -189,11 +189,11 @@ def test_killing_workers_and_database_in_the_middle_of_a_seed_loses_and_doubles_
         server.kill()
         finished = laptop.finished(run)
         assert (finished["status"], finished["rows_done"]) == ("succeeded", 246_000)
-        # Twice: the first call may still meet a connection that died with the server.
+        # Twice: the first call may still use a connection that died with the server.
         assert row_count(laptop) == 246_000
 
 
-def test_the_whole_cloud_killed_in_the_middle_of_a_seed_goes_on_at_the_next_start(tmp_path: Path) -> None:
+def test_a_seed_run_continues_at_the_next_start_after_the_whole_cloud_was_killed(tmp_path: Path) -> None:
     with Laptop(tmp_path) as laptop:
         run = laptop.seed(customers=6000, orders_per_customer=10, items_per_order=3)
         wait_until(lambda: laptop.get(run).json()["rows_done"] > 0, "The first chunk")
@@ -205,7 +205,7 @@ def test_the_whole_cloud_killed_in_the_middle_of_a_seed_goes_on_at_the_next_star
         assert row_count(laptop) == 246_000
 
 
-def test_a_cancelled_run_stays_as_it_is_also_after_a_new_start(tmp_path: Path) -> None:
+def test_a_cancelled_run_stays_cancelled_after_a_restart(tmp_path: Path) -> None:
     with Laptop(tmp_path, SEED_MAX_UNFINISHED_ROWS="1000000") as laptop:
         run = laptop.seed(customers=1_000_000, orders_per_customer=0)
         refused = laptop.post("/api/dev/seed/", {"customers": 1_000_000})
@@ -213,7 +213,7 @@ def test_a_cancelled_run_stays_as_it_is_also_after_a_new_start(tmp_path: Path) -
         cancelled = laptop.post(f"{run}cancel/")
         assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
         assert cancelled.json()["rows_done"] < 1_000_000
-        # Only what was under way is still made, and other runs are not held up by what is left in the queue.
+        # Only chunks in progress are still created, and messages left in the queue do not hold up other runs.
         assert laptop.finished(laptop.seed())["status"] == "succeeded"
     with Laptop(tmp_path) as laptop:
         assert "continues" not in laptop.output
@@ -228,7 +228,7 @@ def test_a_queue_that_repeats_delays_and_reorders_changes_nothing(tmp_path: Path
         assert row_count(laptop) == 3 * 21_000
 
 
-def test_stopping_leaves_no_process_behind_and_data_stays(tmp_path: Path) -> None:
+def test_stopping_leaves_no_process_behind_and_keeps_the_data(tmp_path: Path) -> None:
     customers: list[Any] = []
     for how in (signal.SIGINT, signal.SIGTERM):
         with Laptop(tmp_path) as laptop:
@@ -261,14 +261,14 @@ def test_a_changed_file_is_picked_up_by_the_next_request(tmp_path: Path) -> None
         wait_until(lambda: "RuntimeError: broken" in laptop.output and "handler.py" in laptop.output, "The traceback")
 
 
-def test_a_database_of_ones_own_is_used_instead(tmp_path: Path, laptop: Laptop) -> None:
+def test_another_database_can_be_used_instead(tmp_path: Path, laptop: Laptop) -> None:
     port = next(line for line in laptop.lines if "postgresql://" in line).partition("@127.0.0.1:")[2].split("/")[0]
     password = (laptop.folder / "postgres" / "password").read_text()
     url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
     with Laptop(tmp_path, DATABASE_URL=url) as other:
         assert other.get("/api/health/").status_code == 200
         assert other.processes("bin/postgres") == []
-        # Roles belong to the server, so both clouds use the same: neither locks the other out.
+        # Roles belong to the server, so both clouds use the same ones: neither locks the other out.
         for cloud in (laptop, other):
             for process in cloud.processes("get_health"):
                 process.kill()

@@ -1,4 +1,4 @@
-"""The embedded server comes back, also after a crash that not all of its processes have noticed yet."""
+"""The embedded server restarts, even after a crash that not all of its processes have noticed yet."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ def test_a_server_starts_again_while_a_process_of_the_crashed_one_is_still_there
             wait_until(lambda: FORMER_BACKENDS in (tmp_path / "log").read_text(), "The refusal to start")
             straggler.resume()
             restarted.result()
-            # Before the thread ends, and with it the server that it started.
+            # Before the thread ends, which ends the server that it started.
             again = postgres.server.connect()
             assert again.run("SELECT 1") == [[1]]
             again.close()

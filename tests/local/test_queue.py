@@ -24,7 +24,7 @@ CALM = Chaos()
 
 
 class RecordingWorker(FunctionPool):
-    """A worker in this process: what it was given, and an answer for each batch."""
+    """A worker in this process: the batches that it received, and an answer for each."""
 
     def __init__(self, answer: Callable[[list[str]], Any]) -> None:
         super().__init__(WORKER, lambda _: pytest.fail("no process is needed"), Console(io.StringIO()))
@@ -89,7 +89,7 @@ def test_messages_are_delivered_in_batches_and_deleted(queue: QueueServer) -> No
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
 
 
-def test_only_what_failed_comes_back_and_ends_in_the_dead_letter_queue(queue: QueueServer) -> None:
+def test_only_failed_messages_return_and_end_in_the_dead_letter_queue(queue: QueueServer) -> None:
     worker = RecordingWorker(lambda bodies: ["poison"])
     deliver(queue, worker, ["good", "poison", "fine"], lambda: waiting(queue, queue.dead_letter_url) == 1)
     delivered = [record["body"] for record in worker.records]
@@ -98,7 +98,7 @@ def test_only_what_failed_comes_back_and_ends_in_the_dead_letter_queue(queue: Qu
     assert waiting(queue, queue.url) == 0
 
 
-def test_a_batch_whose_worker_fails_comes_back_whole(queue: QueueServer) -> None:
+def test_a_batch_whose_worker_fails_returns_whole(queue: QueueServer) -> None:
     failures = iter([True])
     worker = RecordingWorker(lambda bodies: Result(b"{}", failed=True) if next(failures, False) else [])
     deliver(queue, worker, ["a"], lambda: len(worker.records) >= 2)
@@ -106,7 +106,7 @@ def test_a_batch_whose_worker_fails_comes_back_whole(queue: QueueServer) -> None
     assert waiting(queue, queue.url) == 0
 
 
-def test_a_poller_that_is_killed_in_flight_leaves_its_messages_to_the_next(queue: QueueServer) -> None:
+def test_a_poller_that_is_killed_with_messages_in_flight_leaves_them_to_the_next(queue: QueueServer) -> None:
     class Stuck(RecordingWorker):
         async def invoke(self, event: Any) -> Result:
             await super().invoke(event)
@@ -156,7 +156,7 @@ def test_what_a_partial_response_means(payload: Any, failed: set[str]) -> None:
     assert failed_messages(Result(json.dumps(payload).encode(), failed=True), ["a", "b"]) == {"a", "b"}
 
 
-def test_chaos_is_chosen_by_words() -> None:
+def test_chaos_is_chosen_by_name() -> None:
     assert Chaos.parse("") == Chaos()
     assert Chaos.parse("delay, reorder") == Chaos(delay=True, reorder=True)
     with pytest.raises(ValueError, match="explode"):

@@ -23,7 +23,7 @@ ECHO = "def handler(event, context):\n    return {'event': event, 'id': context.
 
 
 class Bench:
-    """One function made of a piece of source, and what the terminal showed."""
+    """A function built from a piece of source, and what the terminal showed."""
 
     def __init__(self, folder: Path, source: str, *, timeout: int = 5, path: str = "") -> None:
         folder.mkdir(exist_ok=True)
@@ -60,7 +60,7 @@ def test_an_event_goes_in_and_the_answer_comes_out(tmp_path: Path) -> None:
 
 
 def test_the_runtime_client_of_the_standard_library_does_the_same(tmp_path: Path) -> None:
-    """What runs where awslambdaric has no wheel; forced here by its place on the path."""
+    """The one that runs where awslambdaric has no wheel; here its place on the path enforces it."""
     source = ECHO + "import runtime_client\nassert runtime_client.__file__.endswith('runtime_client.py')\n"
     assert Bench(tmp_path, source, path=str(RUNTIME_CLIENT)).invoke({"a": "ü"}).json["event"] == {"a": "ü"}
     failing = Bench(tmp_path, "def handler(event, context):\n    raise ValueError('ünï')\n", path=str(RUNTIME_CLIENT)).invoke()
@@ -75,7 +75,7 @@ def test_an_exception_is_an_error_with_its_traceback_on_the_terminal(tmp_path: P
     assert "raise ValueError('told you')" in bench.screen.getvalue()
 
 
-def test_one_environment_serves_one_after_the_other(tmp_path: Path) -> None:
+def test_one_environment_serves_one_request_after_another(tmp_path: Path) -> None:
     source = "import os\ndef handler(event, context):\n    return os.getpid()\n"
 
     async def scenario(function: FunctionPool) -> list[Any]:
@@ -84,7 +84,7 @@ def test_one_environment_serves_one_after_the_other(tmp_path: Path) -> None:
     assert len(set(Bench(tmp_path, source).run(scenario))) == 1
 
 
-def test_more_at_once_get_more_environments_up_to_a_few(tmp_path: Path) -> None:
+def test_concurrent_requests_get_more_environments_up_to_a_limit(tmp_path: Path) -> None:
     source = f"""
         import os, pathlib, time
         def handler(event, context):
@@ -146,21 +146,21 @@ def test_a_function_that_takes_too_long_is_killed_and_replaced(tmp_path: Path) -
         ("def handler(:\n", "Runtime.UserCodeSyntaxError"),
     ],
 )
-def test_a_function_that_cannot_be_loaded_is_an_error_until_it_is_mended(tmp_path: Path, source: str, kind: str) -> None:
+def test_a_function_that_cannot_be_loaded_is_an_error_until_it_is_fixed(tmp_path: Path, source: str, kind: str) -> None:
     bench = Bench(tmp_path, source)
 
     async def scenario(function: FunctionPool) -> tuple[Result, Result, Result]:
         first, second = await function.invoke(None), await function.invoke(None)
         (tmp_path / "handler.py").write_text(ECHO)
         await function.recycle()
-        return first, second, await function.invoke("mended")
+        return first, second, await function.invoke("fixed")
 
-    first, second, mended = bench.run(scenario)
+    first, second, fixed = bench.run(scenario)
     assert (first.failed, first.json["errorType"]) == (second.failed, second.json["errorType"]) == (True, kind)
-    assert mended.json["event"] == "mended"
+    assert fixed.json["event"] == "fixed"
 
 
-def test_an_idle_environment_goes_and_the_next_request_starts_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_environment_stops_and_the_next_request_starts_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "IDLE_SECONDS", 0)
     source = "import os\ndef handler(event, context):\n    return os.getpid()\n"
 
@@ -200,7 +200,7 @@ QUOTES = 2  # around a text that is JSON
 
 
 def test_an_answer_may_have_as_many_bytes_of_json_as_lambda_allows(tmp_path: Path) -> None:
-    """What counts is what the runtime client sends: a line break in the answer is two bytes of it."""
+    """What counts is what the runtime client sends: a line break in the answer takes two bytes."""
     most = 6_291_556 - QUOTES
 
     async def scenario(function: FunctionPool) -> list[Result]:
@@ -219,7 +219,7 @@ def test_an_answer_may_have_as_many_bytes_of_json_as_lambda_allows(tmp_path: Pat
 
 
 def test_an_event_over_lambdas_limit_does_not_reach_the_function(tmp_path: Path) -> None:
-    """Its bytes in UTF-8 count: the limit is 3,145,727 of the two-byte letters here, not of six-byte escapes."""
+    """Its bytes in UTF-8 count: 3,145,727 of these two-byte letters fit, although their escapes take six bytes."""
     most = 6_291_456 - QUOTES
 
     async def scenario(function: FunctionPool) -> list[Any]:
@@ -233,7 +233,7 @@ def test_an_event_over_lambdas_limit_does_not_reach_the_function(tmp_path: Path)
 
 
 def address(function: FunctionPool) -> str:
-    """Of the Runtime API of its one environment."""
+    """The address of the Runtime API of its only environment."""
     [environment] = function.environments
     assert environment.server is not None
     return "http://{}:{}/2018-06-01/runtime".format(*environment.server.sockets[0].getsockname())
@@ -241,7 +241,7 @@ def address(function: FunctionPool) -> str:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who is at the other end of a connection")
 def test_no_other_process_takes_an_invocation_or_ends_an_environment(tmp_path: Path) -> None:
-    """An invocation carries the bearer token of whoever sent the request."""
+    """An invocation carries its client's bearer token."""
     bench = Bench(tmp_path, ECHO)
 
     async def scenario(function: FunctionPool) -> list[Any]:
@@ -274,7 +274,7 @@ def test_no_page_takes_an_invocation_where_the_system_does_not_tell_who_asks(
     assert Bench(tmp_path, ECHO).run(scenario) == [0, 1, 2]
 
 
-def test_log_records_are_one_tidy_line_and_metrics_none(tmp_path: Path) -> None:
+def test_a_log_record_is_one_tidy_line_and_metrics_are_not_shown(tmp_path: Path) -> None:
     lines = [
         {"level": "INFO", "message": "Queued", "timestamp": "t", "location": "l", "service": "s", "chunks": 5},
         {"level": "DEBUG", "message": "noise"},

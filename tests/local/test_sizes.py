@@ -1,4 +1,4 @@
-"""What is large passes the laptop's gateway, runtime client and Lambda limit, or is refused as in the cloud."""
+"""Large requests and answers pass the laptop's gateway, runtime client and Lambda limit, or are refused as in the cloud."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 from tests.harness import MAX_ANSWER_BYTES
 from tests.laptop import Laptop
 
-# Every character becomes a surrogate pair where everything beyond ASCII is escaped: twelve bytes.
+# If everything beyond ASCII is escaped, every character becomes a surrogate pair: twelve bytes.
 WORST_ITEM = {"sku": "😀" * 64, "quantity": 1, "unit_price_cents": 1}
 
 
-def test_orders_of_the_largest_size_are_made_listed_and_changed(tmp_path: Path) -> None:
+def test_orders_of_the_largest_size_are_created_listed_and_changed(tmp_path: Path) -> None:
     with Laptop(tmp_path) as laptop:
         customer = laptop.post("/api/customers/", {"email": "alice@example.com", "name": "😀" * 200}).json()["id"]
         made: list[int] = []

@@ -27,7 +27,7 @@ WAIT_SECONDS = 30
 
 
 class RecordingFunction(FunctionPool):
-    """A function in this process: the bodies it was given, and a large answer."""
+    """A function in this process: the bodies that it received, and a large answer."""
 
     def __init__(self) -> None:
         function = Function(name="f", folder=Path(), routes=(Route("POST", "/things", ()), Route("GET", "/things", ())))
@@ -102,7 +102,7 @@ def test_a_body_that_breaks_off_is_not_acted_on(server: Web, request_text: str, 
     ["", "GET /things HTTP/1.1\r\nHost: HO", f"{HEAD}Content-Length: 5000\r\n\r\n"],
     ids=["silent", "in the head", "in the body"],
 )
-def test_many_slow_clients_hinder_nobody_and_are_sent_away(
+def test_many_slow_clients_hinder_nobody_and_are_disconnected(
     server: Web, monkeypatch: pytest.MonkeyPatch, beginning: str
 ) -> None:
     monkeypatch.setattr(web, "CLIENT_SECONDS", 1)
@@ -120,7 +120,7 @@ def test_many_slow_clients_hinder_nobody_and_are_sent_away(
 
 
 def drip(clients: list[socket.socket]) -> bool:
-    """One byte from each that is still connected: that alone keeps nobody in."""
+    """Sends one byte from each client that is still connected, which does not keep it connected."""
     for client in clients:
         with suppress(OSError):
             client.sendall(b"x")
@@ -128,7 +128,7 @@ def drip(clients: list[socket.socket]) -> bool:
 
 
 @pytest.mark.parametrize("requests", [1, 3])
-def test_a_client_that_does_not_read_its_answer_is_sent_away(
+def test_a_client_that_does_not_read_its_answer_is_disconnected(
     server: Web, monkeypatch: pytest.MonkeyPatch, requests: int
 ) -> None:
     monkeypatch.setattr(web, "CLIENT_SECONDS", 1)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from orders import database
 from orders.api import Api
 from orders.limits import MAX_BIGINT
-from orders.paging import contains, page, page_start
+from orders.needles import email_filters
+from orders.paging import page, page_start
 
 if TYPE_CHECKING:
     from orders.parameters import Cursor, CustomerFilter, EmailFilter, Limit, StatusFilter
@@ -23,6 +24,7 @@ SELECT_BY_STATUS = "SELECT id, document::text FROM order_documents WHERE -id > -
 FILTERS = {
     "status": " AND status = :status",
     "email": " AND email LIKE :email",
+    "needle": " AND strpos(email, :needle) > 0",
     "customer_id": " AND customer_id = :customer_id",
 }
 NEWEST_FIRST = " ORDER BY id DESC LIMIT :rows"
@@ -43,7 +45,7 @@ def list_orders(
     Filters combine with AND.
     """
     [before] = page_start(request, cursor, [MAX_BIGINT])
-    wanted = {"status": status, "email": contains(email), "customer_id": customer_id}
+    wanted = {"status": status, "customer_id": customer_id, **email_filters(email)}
     filters = {name: value for name, value in wanted.items() if value is not None}
     select, newest_first = (SELECT_BY_STATUS, NEWEST_FIRST_BY_STATUS) if status else (SELECT, NEWEST_FIRST)
     rows = database.run(

@@ -69,6 +69,27 @@ def test_special_characters_in_an_address_are_literal(service: Service) -> None:
         assert results(service, "/api/customers/", email=needle) == [odd]
 
 
+# Addresses around the limits of the index: words of one to four characters, and what LIKE gives a meaning to.
+ADDRESSES = (
+    "a@b.de",
+    "ab.c-1.def.9@gh.ij",
+    "alice.nguyen.77005@gmail.com",
+    "alice.nguyen.770@gmail.com",
+    "x%y_z\\w.%%%.___@a-b.co.uk",
+)
+
+
+def test_every_part_of_an_address_finds_what_contains_it(service: Service, db: Database) -> None:
+    db.sql(
+        "INSERT INTO customers (email, name) SELECT unnest(string_to_array(:all, ' ')), 'n'", all=" ".join(ADDRESSES).title()
+    )
+    parts = {address[first:last] for address in ADDRESSES for first in range(len(address)) for last in range(first + 1, 99)}
+    near_misses = {"alice.nguyen.77@", "alice.nguyen.77005@gmall.com", "alice-nguyen.77005", "ab.c-1.def.8", "x%y_z%w.%%%.___@"}
+    for part in parts | near_misses:
+        found = {customer["email"].lower() for customer in results(service, "/api/customers/", email=part.upper())}
+        assert found == {address for address in ADDRESSES if part in address}, part
+
+
 def test_filters_combine(service: Service, orders: dict[str, dict[str, Any]]) -> None:
     alice = orders["alice paid"]["customer"]["id"]
     assert results(service, "/api/orders/", status="paid", email="alice") == [orders["alice paid"]]

@@ -115,3 +115,32 @@ def test_a_list_reads_no_more_than_the_unfiltered_one(
     # Rare orders lie apart in the table, a page each, where the newest ones share theirs.
     allowed = 1.25 if status == "cancelled" else 1.2
     assert listed.pages <= allowed * unfiltered.pages, (listed.pages, unfiltered.pages, json.dumps(listed.plan))
+
+
+@pytest.mark.parametrize("status", [None, "paid", "shipped"])
+@pytest.mark.parametrize(
+    "needle",
+    [
+        "alice.nguyen.7777@gmail.com",
+        "ALICE.NGUYEN.7777@",
+        "ce.nguyen.7777@gmail",
+        "gmail.com",
+        "firm150.de",
+        "nguyen.150@firm150.de",
+        "ali",
+        "nobody-has-this",
+        "nguyen.7777_@gmail.com",
+    ],
+)
+def test_a_search_reads_few_rows_in_vain(
+    functions: Service, skewed: Database, monkeypatch: pytest.MonkeyPatch, needle: str, status: str | None
+) -> None:
+    unfiltered, _ = read(functions, skewed, monkeypatch, "/api/orders/")
+    query = {"email": needle} if status is None else {"email": needle, "status": status}
+    of_orders, _ = read(functions, skewed, monkeypatch, "/api/orders/", **query)
+    of_customers, _ = read(functions, skewed, monkeypatch, "/api/customers/", email=needle)
+    for search in (of_orders, of_customers):
+        assert search.removed <= 100, json.dumps(search.plan)
+    assert of_orders.pages <= 1.2 * unfiltered.pages, (of_orders.pages, unfiltered.pages, json.dumps(of_orders.plan))
+    # Most of it is the index. Asked for each trigram of a whole address it would read more than twice as much.
+    assert of_customers.pages <= 0.3 * unfiltered.pages, (of_customers.pages, unfiltered.pages, json.dumps(of_customers.plan))

@@ -57,13 +57,6 @@ def page_start(request: "Request", cursor: str | None, first: list[int]) -> list
     return first if cursor is None else decode_cursor(cursor, request.list_scope, len(first))
 
 
-def contains(text: str | None) -> str | None:
-    """A LIKE pattern for lower-case strings that contain this one, with every character taken literally."""
-    if text is None:
-        return None
-    return "%" + text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-
-
 def encode_cursor(position: list[int], scope: str) -> str:
     """position: the sort keys of the last row of a page. scope: the list's path and filters."""
     payload = json.dumps(position, separators=(",", ":")).encode()

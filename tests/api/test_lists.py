@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from orders.limits import MAX_ITEMS
+from orders.paging import encode_cursor
 from tests.harness import MAX_ANSWER_BYTES, Database, Service, assert_problem
 
 
@@ -226,6 +227,17 @@ def test_a_cursor_only_works_for_the_list_that_issued_it(service: Service) -> No
         ("/api/orders/", {"cursor": "ü"}),
     ]:
         assert_problem(service.http("GET", path, query=query), 422, "cursor")
+
+
+@pytest.mark.parametrize("path", ["/api/customers/", "/api/orders/", "/api/orders/summary/", "/api/orders/{}/events/"])
+@pytest.mark.parametrize(
+    "key", ["\ud800", "a", "1", None, True, 1.5, float("inf"), float("nan"), [1], {"a": 1}, 2**63, -(2**63), 10**90], ids=ascii
+)
+def test_a_cursor_that_somebody_else_has_made_holds_nothing_but_numbers(service: Service, path: str, key: Any) -> None:
+    """The checksum is no secret, so whatever JSON can say may come with the right one."""
+    path = path.format(service.order(service.customer()["id"])["id"])
+    cursor = encode_cursor([key] * (2 if "summary" in path else 1), f"{path.removesuffix('/')}?")
+    assert_problem(service.http("GET", path, query={"cursor": cursor}), 422, "cursor")
 
 
 def test_the_summary_contains_everybody_with_the_biggest_spender_first(service: Service) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from orders.errors import invalid
+from orders.limits import MAX_BIGINT
 from orders.responses import Response, json_response
 
 if TYPE_CHECKING:
@@ -64,16 +65,24 @@ def encode_cursor(position: list[int], scope: str) -> str:
 
 
 def decode_cursor(cursor: str, scope: str, keys: int) -> list[int]:
-    """The position in a cursor that `encode_cursor` created for the same scope; a Problem for any other text."""
+    """The position in a cursor for the same scope; a Problem for any other text.
+
+    A client can compute the checksum itself, so a right one says nothing about what the position holds.
+    """
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         checksum, payload = raw[:CHECKSUM_BYTES], raw[CHECKSUM_BYTES:]
         position = json.loads(payload) if checksum == _checksum(payload, scope) else None
     except (binascii.Error, ValueError):
         position = None
-    if not isinstance(position, list) or len(position) != keys:
+    if not isinstance(position, list) or len(position) != keys or not all(map(_is_sort_key, position)):
         raise invalid("cursor", "is not a cursor of this list with these filters; start again without one")
     return position
+
+
+def _is_sort_key(value: object) -> bool:
+    # In Python, True is an integer as well.
+    return type(value) is int and abs(value) <= MAX_BIGINT
 
 
 def _checksum(payload: bytes, scope: str) -> bytes:

@@ -157,3 +157,20 @@ def test_one_of_two_writers_with_the_same_etag_is_refused(service: Service, clie
         headers = {"If-Match": etag(service, order)}
         answers = clients.http([((action, item, {"quantity": n}), {"headers": headers}) for n in (2, 3)])
         assert sorted(answer.status for answer in answers) == [200, 412]
+
+
+@pytest.mark.parametrize("tag", ['"\x00"', '"\ud800"', "\x1f", "a\nb"], ids=ascii)
+def test_what_no_header_can_hold_is_refused_by_the_name_of_the_header(service: Service, order: str, tag: str) -> None:
+    """No client can send it, but an event of a function can carry it."""
+    for method, body in (("DELETE", None), ("PATCH", {"name": "New"})):
+        answer = service.http(method, customer_of(service, order), body, headers={"If-Match": tag})
+        assert_problem(answer, 422, "If-Match")
+    assert_problem(service.http("POST", f"{order}pay/", headers={"If-Match": tag}), 422, "If-Match")
+    assert_problem(service.http("GET", order, headers={"If-None-Match": tag}), 422, "If-None-Match")
+
+
+@pytest.mark.parametrize("tag", ["é", "Ã\x89", "😀", ""])
+def test_a_tag_may_hold_whatever_a_header_may(service: Service, order: str, tag: str) -> None:
+    current = etag(service, order)
+    assert_problem(service.http("POST", f"{order}pay/", headers={"If-Match": f'"{tag}"'}), 412)
+    assert service.http("POST", f"{order}pay/", headers={"If-Match": f'"{tag}",\t{current}'}).status == 200

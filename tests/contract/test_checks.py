@@ -5,7 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
@@ -350,16 +350,18 @@ def test_a_single_mistake_is_reported_as_before(method: str, path: str) -> None:
         assert_same(right._replace(query=[(name, field.valid)] * 2))
     for name, field in HEADERS.items():
         for value in [*field.edges, *ODD_TEXTS]:
-            assert_same(right._replace(headers={name: as_header(value)}))
+            assert_same(right._replace(headers={name: as_header(name, value)}))
     for body in NO_JSON:
         assert_same(right._replace(body=body))
     for text in bodies_with_one_mistake(fields) if fields else []:
         assert_same(right._replace(body=text))
 
 
-def as_header(value: str) -> str:
+def as_header(name: str, value: str) -> str:
     """As a server reads it, which decodes bytes as Latin-1."""
-    return value.encode().decode("latin-1")
+    read = value.encode().decode("latin-1")
+    # The former checks took any text for a list of ETags; control characters in it are refused now.
+    return read if name == "Idempotency-Key" else re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", "", read)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -406,7 +408,9 @@ def requests(method: str, path: str) -> st.SearchStrategy[Sent]:
         st.sampled_from([path, f"{path}/"]),
         st.fixed_dictionaries({name: parameter(field, *ODD_IDS) for name, field in ids_of(path).items()}),
         st.lists(query | st.tuples(TEXTS, TEXTS), max_size=3, unique_by=lambda pair: pair[0]) | st.lists(query, max_size=4),
-        st.fixed_dictionaries({}, optional={name: parameter(field).map(as_header) for name, field in HEADERS.items()}),
+        st.fixed_dictionaries(
+            {}, optional={name: parameter(field).map(partial(as_header, name)) for name, field in HEADERS.items()}
+        ),
         st.one_of(known, known, known, st.sampled_from(NO_JSON), ANYTHING),
     )
 

@@ -17,10 +17,13 @@ PRINTABLE_OR_EMPTY = rf"^[^{_CONTROLS}]*$"
 # Visible ASCII with one @, followed by labels separated by dots.
 EMAIL = r"^[!-?A-~]+@[!-\-/-?A-~]+(\.[!-\-/-?A-~]+)+$"
 VISIBLE_ASCII = r"^[!-~]+$"
+# What the value of a header can be (RFC 9110).
+HEADER_VALUE = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
 
 PATTERN_MESSAGES = {
     EMAIL: "is not an e-mail address",
     PRINTABLE: "must contain something visible, and no control, line-separator or bidirectional-control characters",
+    HEADER_VALUE: "must not contain control characters",
     PRINTABLE_OR_EMPTY: "must not contain control characters",
     VISIBLE_ASCII: "must contain visible ASCII characters only",
 }

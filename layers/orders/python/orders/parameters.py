@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from pydantic import Field
 
 from orders import models
-from orders.limits import MAX_CURSOR_LENGTH, MAX_INTEGER, PRINTABLE_OR_EMPTY, VISIBLE_ASCII
+from orders.limits import HEADER_VALUE, MAX_CURSOR_LENGTH, MAX_INTEGER, PRINTABLE_OR_EMPTY, VISIBLE_ASCII
 
 Id = Annotated[int, Field(ge=1, le=MAX_INTEGER), Path()]
 RunId = Annotated[str, Field(json_schema_extra={"format": "uuid"}), Path()]
@@ -32,6 +32,10 @@ IdempotencyKey = Annotated[
     ),
 ]
 IfMatch = Annotated[
-    str | None, Header(alias="If-Match", description="The change is made only if the current ETag is one of these.")
+    str | None,
+    Header(alias="If-Match", pattern=HEADER_VALUE, description="The change is made only if the current ETag is one of these."),
 ]
-IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="304 if the current ETag is one of these.")]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(alias="If-None-Match", pattern=HEADER_VALUE, description="304 if the current ETag is one of these."),
+]

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ CUSTOMER = {"email": "a@b.de", "name": "A"}
 ITEM = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
 MOST = 2**53 - 1
 MAX_BODY_BYTES = 512 * 1024
+RUN = "01234567-89ab-4cde-8f01-23456789abcd"
 # Every endpoint that reads a body.
 BODIES = [
     ("POST", "/api/customers/"),
@@ -152,6 +154,20 @@ def test_every_endpoint_with_a_body_documents_how_it_refuses_one() -> None:
     assert operations
     for operation in operations:
         assert {"400", "413", "415", "422"} <= operation["responses"].keys(), operation["operationId"]
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/json"])
+@pytest.mark.parametrize("body", ["x", '{"a": 1}', b"\xff", "x" * (MAX_BODY_BYTES + 1)], ids=["text", "json", "bytes", "large"])
+def test_however_a_body_is_refused_the_contract_has_the_status(service: Service, body: str | bytes, content_type: str) -> None:
+    """A GET and a DELETE have no use for a type or a limit of bodies: they take none."""
+    for path, methods in json.loads(OPENAPI.read_text())["paths"].items():
+        for method, operation in methods.items():
+            url = re.sub(r"{\w+}", "1", path.replace("{run_id}", RUN))
+            answer = service.http(method.upper(), url, body, headers={"content-type": content_type})
+            assert_problem(answer, answer.status, *([] if answer.status in (400, 413, 415) else names_of(answer)))
+            assert str(answer.status) in operation["responses"], (method, path, answer.text)
+            if method in ("get", "delete") and answer.status != 400:
+                assert answer.json["detail"] == "body: this endpoint takes no body"
 
 
 def names_of(answer: Answer) -> list[str]:

@@ -27,7 +27,7 @@ class Endpoint(NamedTuple):
 
     path: in API Gateway's form (`/api/orders/{order_id}`), without trailing slash. scopes: any one of them suffices; none makes
     the route public. returns: the name of each successful status's model, its content type where that is not JSON, None for an
-    empty body. problems: beside 400, 422 and 503, and 413 and 415 where a body can be sent.
+    empty body. problems: beside 400, 422 and 503, and 413 and 415 of a POST or PATCH.
     """
 
     function: Handler

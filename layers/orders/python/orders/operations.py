@@ -14,7 +14,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 from orders.errors import Problem, all_invalid, invalid
 from orders.files import read_beside
 from orders.limits import PATTERN_MESSAGES
-from orders.requests import JSON, MAX_DIGITS, Event, Request, read_json
+from orders.requests import JSON, MAX_DIGITS, NO_BODY, Event, Request, read_json
 
 SCHEMA = re.compile(r'"#/components/schemas/(\w+)"')
 # An order of 500 items has 2,002 fields and entries. Errors in twice as many are not worth listing one by one.
@@ -47,6 +47,7 @@ class Operation:
     def __init__(self, contract: dict[str, Any], method: str, path: str, function: Callable[..., Any]) -> None:
         self.function, self.path = function, path
         operation = contract["paths"][path][method.lower()]
+        self.statuses = {int(status) for status in operation["responses"] if status != "default"}
         # argument → its name in the request
         self.names: dict[str, str] = {}
         self.in_path: list[tuple[str, str]] = []
@@ -117,10 +118,10 @@ class Operation:
             raise all_invalid(problems)
 
     def _read_body(self, request: Request, found: dict[str, Any]) -> None:
-        text = request.body()
+        text = request.body(self.statuses)
         if self.body is None:
             if text.strip() not in ("", "{}"):
-                raise invalid("body", "this endpoint takes no body")
+                raise invalid("body", NO_BODY)
         elif text:
             found[self.body] = {**self.defaults, **read_json(text)}
         elif self.defaults:

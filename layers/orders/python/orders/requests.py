@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections.abc import Container
 from hashlib import sha256
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 from orders.errors import Problem, invalid
 
 JSON = "application/json"
+NO_BODY = "this endpoint takes no body"
 MAX_QUERY_FIELDS = 50
 # The largest valid order, with every character escaped, takes 425 KB.
 MAX_BODY_BYTES = 512 * 1024
@@ -54,8 +56,20 @@ class Request:
         except ValueError:
             raise Problem(400, f"The query string has more than {MAX_QUERY_FIELDS} parameters.") from None
 
-    def body(self) -> str:
-        """Its text, or an empty string. Raises Problem if the body is too large or not text."""
+    def body(self, statuses: Container[int]) -> str:
+        """Its text, or an empty string. Raises Problem if the body is too large or not text.
+
+        statuses: what the operation may answer. One that has no 413 and 415 takes no body, so that neither size nor type could
+        be corrected.
+        """
+        try:
+            return self._text_of_body()
+        except Problem as problem:
+            if problem.status in statuses:
+                raise
+            raise invalid("body", NO_BODY) from None
+
+    def _text_of_body(self) -> str:
         body: str = self.event.get("body") or ""
         if not body:
             return ""

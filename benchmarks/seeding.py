@@ -25,6 +25,7 @@ def queue() -> Iterator[None]:
     os.environ.update(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "bench"))
     os.environ.update(AWS_DEFAULT_REGION="eu-central-1", AWS_ENDPOINT_URL_SQS=f"http://{host}:{port}", SEED_MAX_RECEIVES="3")
     os.environ["SEED_QUEUE_URL"] = boto3.client("sqs").create_queue(QueueName="bench")["QueueUrl"]
+    os.environ["SEED_MAX_UNFINISHED_ROWS"] = "1000000000"
     yield
     server.stop()
 

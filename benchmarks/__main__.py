@@ -8,7 +8,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.data import Data, prepare, variables
+from benchmarks.data import Data, ask_for_passwords, prepare, variables
 from benchmarks.events import get_order, summarize_orders
 from benchmarks.limits import pgbench, redis
 from benchmarks.measure import Pool, check, cold, seeding, warm
@@ -42,6 +42,7 @@ class Run:
         self.postgres = EmbeddedPostgres(self.folder / "postgres", **POSTGRES)
         stack.callback(self.postgres.stop)
         self.server = self.postgres.start()
+        ask_for_passwords(self.postgres)
         stack.enter_context(queue())
         titles = {each.name: each.title for each in (*self.implementations, *self.variants)}
         titles |= {"limit": "PostgreSQL alone", "redis": "Redis GET", "bare insert": "bare insert", "COPY": "COPY"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.progress import Progress
 from benchmarks.seeding import ORDERS_PER_CUSTOMER, ROWS_PER_CUSTOMER, Seeder
 from benchmarks.workers import OURS
-from local.postgres import Server
+from local.postgres import EmbeddedPostgres, Server
 
 PASSWORD = "password-of-the-benchmark"
 RARE_ORDERS = 20
@@ -47,6 +47,14 @@ class Data:
 def variables(server: Server, role: str = "orders_app") -> dict[str, str]:
     """The variables by which a worker connects as one of the service's roles."""
     return {**server.environment, "DATABASE_USER": role, "DATABASE_PASSWORD": PASSWORD}
+
+
+def ask_for_passwords(postgres: EmbeddedPostgres) -> None:
+    """As RDS Proxy does, which takes an IAM token for a password: no function on AWS computes what SCRAM asks for."""
+    (postgres.folder / "data" / "pg_hba.conf").write_text("host all all 127.0.0.1/32 password\n")
+    connection = postgres.server.connect()
+    connection.run("SELECT pg_reload_conf()")
+    connection.close()
 
 
 def migrate(server: Server, log: Path) -> None:

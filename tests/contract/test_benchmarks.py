@@ -1,7 +1,9 @@
 """The benchmark sends a gateway's events, detects different answers, and writes its results."""
 
+import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from xml.etree import ElementTree
 
 import pytest
@@ -10,6 +12,8 @@ from benchmarks import report
 from benchmarks.answers import AnswersDiffer, compare
 from benchmarks.events import cancel_order, create_order, get_order, list_orders
 from benchmarks.results import Results
+from benchmarks.seeding import queue
+from contract.functions import load_functions
 from local.events import HttpRequest, http_event
 
 
@@ -29,6 +33,12 @@ def test_its_events_have_the_shape_of_the_gateways(call: Any) -> None:
     )
     expected = http_event(request, event["routeKey"], event.get("pathParameters", {}), "id", None)
     assert shape(event) == shape(expected)
+
+
+def test_it_sets_every_variable_that_the_functions_of_a_seed_run_read() -> None:
+    read = {name for each in load_functions() if each.name in ("start_seed", "run_seed_chunk") for name in each.environment}
+    with patch.dict(os.environ), queue():
+        assert read <= os.environ.keys()
 
 
 def answer(text: str, status: int = 200) -> dict[str, Any]:

@@ -7,6 +7,8 @@ PYTHON := $(shell for p in python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/
 BIN := .venv/bin
 # The newest major version of the CLI cannot read the library's output.
 CDK = PATH="$(CURDIR)/$(BIN):$$PATH" npx --yes aws-cdk@2.1148.1
+# The files of tests are shared out; each process has its own PostgreSQL and queue.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 EXAMPLES ?= 200
 SIZE ?= 10000
 FASTIFY := benchmarks/peers/fastify
@@ -30,16 +32,16 @@ reset: ## Delete the laptop's data
 # The tests that daily work needs: none that build, unpack, fuzz, count instructions or open a browser.
 quick: .venv/test ## Run the tests of the API, the data and the contract in under two minutes
 	@$(BIN)/python -m tests.tools
-	$(BIN)/python -m pytest tests/api tests/contract tests/data --ignore tests/contract/test_schemathesis.py
+	$(PYTEST) tests/api tests/contract tests/data --ignore tests/contract/test_schemathesis.py
 
 test: .venv/test ## Run every test
 	@$(BIN)/python -m tests.tools
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # Without the faults: what survives the death of a server is up to PostgreSQL, and those tests take half of the time.
 oldest: .venv/test ## Run the tests of the data and the API on the distribution's PostgreSQL, the oldest available
 	@$(BIN)/python -m tests.tools
-	POSTGRES=oldest $(BIN)/python -m pytest tests/data tests/api --ignore tests/data/test_faults.py
+	POSTGRES=oldest $(PYTEST) tests/data tests/api --ignore tests/data/test_faults.py
 
 lint: .venv/test ## Check style and types, and that generated files are up to date
 	$(BIN)/ruff check

@@ -12,6 +12,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk.api import Api
+from cdk.aurora import Cluster
 from cdk.backups import Backups, CopiesStack
 from cdk.ci import CiStack
 from cdk.compute import Compute
@@ -45,7 +46,7 @@ class DataStack(cdk.Stack):
         users = sorted({f.database_user for f in functions if f.has_database and f.trigger != "deploy"})
         self.database = Database(self, "Database", settings, self.network, users)
         if settings.backup_region:
-            Backups(self, "Backups", settings, self.database.instance.instance_arn)
+            Backups(self, "Backups", settings, self.database.server.arn)
         scopes = {scope for function in functions for route in function.routes for scope in route.scopes}
         self.identity = Identity(self, "Identity", settings, scopes)
         cdk.CfnOutput(self, "Issuer", value=self.identity.issuer, description="Who issues the API's tokens")
@@ -137,7 +138,8 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
     for key, value in {"service": "orders", "stage": settings.stage}.items():
         # CDK tags this type, but CloudFormation rejects its tags.
         cdk.Tags.of(app).add(key, value, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"])
-    acknowledge(app, data.network.database)
+    made = data.database.made
+    acknowledge(app, data.network.database, made.resource if isinstance(made, Cluster) else None)
     return app
 
 
@@ -156,6 +158,7 @@ CONTEXT = (
     "all_at_once",
     "first_edition",
     "postgres",
+    "database",
     "restored",
     "backup_region",
     "seed_max_unfinished_rows",

@@ -22,7 +22,7 @@ class CopiesStack(cdk.Stack):
 
 
 class Backups(Construct):
-    def __init__(self, scope: Construct, construct_id: str, settings: Settings, instance_arn: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, settings: Settings, database_arn: str) -> None:
         super().__init__(scope, construct_id)
         copies = f"arn:{cdk.Aws.PARTITION}:backup:{settings.backup_region}:{cdk.Aws.ACCOUNT_ID}:backup-vault:{_name(settings)}"
         copy = backup.BackupPlanCopyActionProps(
@@ -48,7 +48,7 @@ class Backups(Construct):
         )
         plan.add_selection(
             "Database",
-            resources=[backup.BackupResource.from_arn(instance_arn)],
+            resources=[backup.BackupResource.from_arn(database_arn)],
             role=role,
             disable_default_backup_policy=True,
         )

@@ -40,4 +40,6 @@ class CiStack(cdk.Stack):
             # What `make deploy` looks up before it starts; these actions support no resource-level permissions.
             asked = ["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]
             role.add_to_policy(iam.PolicyStatement(actions=asked, resources=["*"]))
+            stack = f"arn:{self.partition}:cloudformation:{self.region}:{self.account}:stack/Orders-{stage}-Data/*"
+            role.add_to_policy(iam.PolicyStatement(actions=["cloudformation:ListStackResources"], resources=[stack]))
             cdk.CfnOutput(self, f"{stage.capitalize()}RoleArn", value=role.role_arn)

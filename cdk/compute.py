@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from cdk.database import DATABASE, MASTER, Database
+from cdk.database import Database
 from cdk.layers import ARCHITECTURE, RUNTIME, build_dependencies, build_orders, layer
 from cdk.logs import log_group
 from cdk.network import DATABASE_PORT, POSTGRES_PORT, Network
 from cdk.seeding import SeedQueue
+from cdk.server import DATABASE, MASTER
 from cdk.settings import Settings
 from contract.edge import variables
 from contract.functions import Function
@@ -88,7 +88,7 @@ class Compute(Construct):
             return {}
         return {
             "vpc": self.network.vpc,
-            "vpc_subnets": ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            "vpc_subnets": self.network.isolated,
             "security_groups": [self.network.migration if function.trigger == "deploy" else self.network.functions],
         }
 
@@ -109,7 +109,7 @@ class Compute(Construct):
                 )
             )
         if function.trigger == "deploy":
-            self.database.instance.grant_connect(role, MASTER)
+            self.database.server.grant_connect(role, MASTER)
         elif function.has_database:
             self.database.proxy.grant_connect(role, function.database_user)
         if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
@@ -130,15 +130,15 @@ class Compute(Construct):
         if function.trigger == "deploy":
             return {
                 **found,
-                "DATABASE_HOST": self.database.instance.db_instance_endpoint_address,
+                "DATABASE_HOST": self.database.server.address,
                 "DATABASE_PORT": str(DATABASE_PORT),
                 "DATABASE_USER": MASTER,
-                "DATABASE_INSTANCE": self.database.resource_id,
+                "DATABASE_INSTANCE": self.database.server.resource_id,
                 "DATABASE_CA_FILE": RDS_ROOTS,
             }
         return {
             **found,
-            "DATABASE_HOST": self.database.proxy.endpoint,
+            "DATABASE_HOST": self.database.reader if function.reads_replica else self.database.writer,
             "DATABASE_PORT": str(POSTGRES_PORT),
             "DATABASE_USER": function.database_user,
             "DATABASE_CA_FILE": AMAZON_ROOTS,

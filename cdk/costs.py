@@ -16,7 +16,7 @@ os.environ["CDK_VALIDATION"] = "false"
 from aws_cdk.assertions import Template
 
 from cdk.app import build
-from cdk.settings import STAGES
+from cdk.settings import DATABASES, STAGES
 from contract.functions import ROOT
 
 COSTS, PRICES = ROOT / "docs" / "costs.md", ROOT / "docs" / "prices.toml"
@@ -54,20 +54,17 @@ def idle(resources: Resources, prices: Prices) -> list[Line]:
     def properties(kind: str) -> list[dict[str, Any]]:
         return [resource["Properties"] for resource in resources.values() if resource["Type"] == kind]
 
-    [instance] = properties("AWS::RDS::DBInstance")
-    copies = 2 if instance["MultiAZ"] else 1
-    kind, storage = instance["DBInstanceClass"], int(instance["AllocatedStorage"])
+    rules = [rule for plan in properties("AWS::Backup::BackupPlan") for rule in plan["BackupPlan"]["BackupPlanRule"]]
+    instances = properties("AWS::RDS::DBInstance")
+    clusters = properties("AWS::RDS::DBCluster")
+    database = _aurora(clusters[0], instances, rules, prices) if clusters else _rds(instances[0], rules, prices)
     zones = sum(len(e["SubnetIds"]) for e in properties("AWS::EC2::VPCEndpoint") if e["VpcEndpointType"] == "Interface")
     alarms = properties("AWS::CloudWatch::Alarm")
     machines = [c for c in properties("AWS::Cognito::UserPoolClient") if "client_credentials" in c.get("AllowedOAuthFlows", [])]
     own = {(a["Namespace"], a["MetricName"]) for a in alarms if a.get("Namespace", "AWS/").startswith("Orders")}
-    rules = [rule for plan in properties("AWS::Backup::BackupPlan") for rule in plan["BackupPlan"]["BackupPlanRule"]]
     return [
-        Line(f"database, {kind}, {_times(copies, 'zone')}", f"RDS {kind}", HOURS * copies),
-        Line(f"storage, {storage} GB, {_times(copies, 'zone')}", "RDS gp3", storage * copies),
-        *backups(rules, storage, prices),
-        Line("enhanced monitoring, its log", "log ingestion", _monitoring_gb(instance, prices)),
-        Line("RDS Proxy, by the instance's vCPUs", "RDS Proxy", HOURS * prices.table["vcpus"][kind]),
+        *database,
+        Line("enhanced monitoring, its log", "log ingestion", sum(_monitoring_gb(one, prices) for one in instances)),
         Line("interface endpoints, by zones", "interface endpoint", HOURS * zones),
         Line(f"{len(alarms)} alarms, by metrics", "alarm", sum(map(_metrics_read, alarms))),
         Line("metrics of our own", "own metric", len(own)),
@@ -78,16 +75,42 @@ def idle(resources: Resources, prices: Prices) -> list[Line]:
     ]
 
 
-def backups(rules: list[dict[str, Any]], storage_gb: int, prices: Prices) -> list[Line]:
+def _rds(instance: dict[str, Any], rules: list[dict[str, Any]], prices: Prices) -> list[Line]:
+    copies = 2 if instance["MultiAZ"] else 1
+    kind, storage = instance["DBInstanceClass"], int(instance["AllocatedStorage"])
+    return [
+        Line(f"database, {kind}, {_times(copies, 'zone')}", f"RDS {kind}", HOURS * copies),
+        Line(f"storage, {storage} GB, {_times(copies, 'zone')}", "RDS gp3", storage * copies),
+        *backups(rules, storage, prices),
+        Line("RDS Proxy, by the instance's vCPUs", "RDS Proxy", HOURS * prices.table["vcpus"][kind]),
+    ]
+
+
+def _aurora(
+    cluster: dict[str, Any], instances: list[dict[str, Any]], rules: list[dict[str, Any]], prices: Prices
+) -> list[Line]:
+    """With the least capacity, which both instances keep when nobody calls, and as much data as RDS has storage for."""
+    units = float(cluster["ServerlessV2ScalingConfiguration"]["MinCapacity"])
+    storage = STAGES[cluster["DBClusterIdentifier"].split("-")[1]].storage_gb
+    billed_by_proxy = max(units * len(instances), prices.table["aurora"]["proxy_least_units"])
+    return [
+        Line(f"database, {units:g} ACU, {_times(len(instances), 'instance')}", "Aurora ACU", HOURS * units * len(instances)),
+        Line(f"storage, {storage} GB, once for all zones", "Aurora storage", storage),
+        *backups(rules, storage, prices, "Aurora backup storage"),
+        Line("RDS Proxy, by the cluster's ACUs", "RDS Proxy for Aurora", HOURS * billed_by_proxy),
+    ]
+
+
+def backups(rules: list[dict[str, Any]], storage_gb: int, prices: Prices, price: str = "RDS backup storage") -> list[Line]:
     """Assumes full storage: RDS stores as much for free in its own region, and each snapshot adds what has changed."""
     changed_gb = storage_gb * prices.table["backups"]["changed_percent_per_day"] / 100
     lines = []
     for rule in rules:
         kept_gb = changed_gb * rule["Lifecycle"]["DeleteAfterDays"]
-        lines.append(Line("AWS Backup, snapshots beyond the free size", "RDS backup storage", kept_gb))
+        lines.append(Line("AWS Backup, snapshots beyond the free size", price, kept_gb))
         for copy in rule.get("CopyActions", []):
             copied_gb = storage_gb + changed_gb * copy["Lifecycle"]["DeleteAfterDays"]
-            lines.append(Line("AWS Backup, copies in another region", "RDS backup storage", copied_gb))
+            lines.append(Line("AWS Backup, copies in another region", price, copied_gb))
             lines.append(Line("AWS Backup, transfer to that region", "data to another region", changed_gb * HOURS / 24))
     return lines
 
@@ -130,8 +153,8 @@ def _times(number: int, what: str) -> str:
     return f"one {what}" if number == 1 else f"{number} {what}s"
 
 
-def _resources(stage: str) -> Resources:
-    app = build({"stage": stage, "aws:cdk:bundling-stacks": []})
+def _resources(stage: str, database: str) -> Resources:
+    app = build({"stage": stage, "database": database, "aws:cdk:bundling-stacks": []})
     stacks = [child for child in app.node.children if child.node.id.startswith(f"Orders-{stage}-")]
     return {
         f"{stack.node.id}/{name}": resource
@@ -176,12 +199,12 @@ def _price_list(prices: Prices) -> str:
 def tables() -> dict[str, str]:
     """What stands between the markers of docs/costs.md, by their names."""
     prices = Prices(tomllib.loads(PRICES.read_text(encoding="utf-8")))
-    bills = {stage: idle(_resources(stage), prices) for stage in STAGES}
+    bills = {(stage, database): idle(_resources(stage, database), prices) for stage in STAGES for database in DATABASES}
     requests = request(prices)
     return {
-        **{stage: _bill(lines, prices, "per month") for stage, lines in bills.items()},
+        **{f"{stage}_{database}": _bill(lines, prices, "per month") for (stage, database), lines in bills.items()},
         "requests": _bill(requests, prices, "per million"),
-        "loads": _loads(prices.total(bills["prod"]), prices.total(requests)),
+        "loads": _loads(prices.total(bills["prod", "rds"]), prices.total(requests)),
         "prices": _price_list(prices),
     }
 

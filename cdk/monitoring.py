@@ -16,9 +16,10 @@ from cdk.compute import ALIAS, Deployed
 from cdk.database import Database
 from cdk.schedules import Schedules, schedule_period
 from cdk.seeding import SeedQueue
+from cdk.server import Server
 from cdk.settings import RESERVED_CONNECTIONS, Settings
 
-MINUTE = cdk.Duration.minutes(1)
+MINUTE, FIVE_MINUTES = cdk.Duration.minutes(1), cdk.Duration.minutes(5)
 # Three slow requests at night are not an incident: a percentile only counts with enough requests per minute to be
 # more than the slowest of them.
 ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
@@ -30,6 +31,9 @@ CPU_PERCENT = 80
 CONNECTIONS_PERCENT = 80
 # RDS adds storage when 10 % is left; below that, it has failed to.
 FREE_STORAGE_PERCENT = 7
+CAPACITY_PERCENT = 90
+# Readers share the writer's storage and usually follow within a tenth of a second.
+REPLICA_LAG_MILLISECONDS = 2000
 BACKLOG_MESSAGES = 1000
 MESSAGE_AGE_SECONDS = 900
 AUDIT_LAG_HOURS = 24
@@ -151,32 +155,24 @@ def api_watches(api: Api) -> list[Watch]:
 
 
 def database_watches(database: Database, settings: Settings) -> list[Watch]:
-    instance = database.instance
+    server = database.server
     usable = settings.max_connections - RESERVED_CONNECTIONS
-    storage_bytes = settings.storage_gb * 2**30
     return [
         Watch(
             "database-cpu",
             f"The database's CPU is over {CPU_PERCENT} %.",
-            instance.metric_cpu_utilization(period=MINUTE, statistic="Average"),
+            server.metric("CPUUtilization", "Average", MINUTE),
             CPU_PERCENT,
             missing_data=MISSING_DATA_IS_AN_ALARM,
         ),
         Watch(
             "database-connections",
             f"Over {CONNECTIONS_PERCENT} % of the instance's {usable} connections are in use.",
-            instance.metric_database_connections(period=MINUTE, statistic="Maximum"),
+            server.metric("DatabaseConnections", "Maximum", MINUTE),
             usable * CONNECTIONS_PERCENT // 100,
             missing_data=MISSING_DATA_IS_AN_ALARM,
         ),
-        Watch(
-            "database-storage",
-            f"Less than {FREE_STORAGE_PERCENT} % of the database's storage is free.",
-            instance.metric_free_storage_space(period=cdk.Duration.minutes(5), statistic="Minimum"),
-            storage_bytes * FREE_STORAGE_PERCENT // 100,
-            below=True,
-            missing_data=MISSING_DATA_IS_AN_ALARM,
-        ),
+        *(_aurora_watches(server, settings) if server.aurora else [_storage_watch(server, settings)]),
         Watch(
             "proxy-connections",
             f"The proxy uses over {CONNECTIONS_PERCENT} % of the {settings.proxy_connections} connections it may open.",
@@ -192,19 +188,71 @@ def database_watches(database: Database, settings: Settings) -> list[Watch]:
     ]
 
 
+def _storage_watch(server: Server, settings: Settings) -> Watch:
+    return Watch(
+        "database-storage",
+        f"Less than {FREE_STORAGE_PERCENT} % of the database's storage is free.",
+        server.metric("FreeStorageSpace", "Minimum", FIVE_MINUTES),
+        settings.storage_gb * 2**30 * FREE_STORAGE_PERCENT // 100,
+        below=True,
+        missing_data=MISSING_DATA_IS_AN_ALARM,
+    )
+
+
+def _aurora_watches(server: Server, settings: Settings) -> list[Watch]:
+    return [
+        Watch(
+            "database-capacity",
+            f"The database uses over {CAPACITY_PERCENT} % of the {settings.aurora_max_capacity:g} capacity units it may have.",
+            server.metric("ACUUtilization", "Average", MINUTE),
+            CAPACITY_PERCENT,
+            missing_data=MISSING_DATA_IS_AN_ALARM,
+        ),
+        Watch(
+            "database-replica-lag",
+            f"The reader is more than {REPLICA_LAG_MILLISECONDS} ms behind, or there is none that could take over.",
+            _replica_lag(server),
+            REPLICA_LAG_MILLISECONDS,
+            missing_data=MISSING_DATA_IS_AN_ALARM,
+        ),
+        Watch(
+            "database-deadlocks",
+            "Transactions wait for each other; PostgreSQL ends one of them, and the service repeats it.",
+            server.metric("Deadlocks", "Average", MINUTE),
+            0,
+        ),
+        Watch(
+            "database-volume",
+            f"The database holds more than {settings.most_storage_gb} GB.",
+            _volume(server),
+            settings.most_storage_gb * 2**30,
+            points=1,
+            of=1,
+        ),
+    ]
+
+
+def _replica_lag(server: Server) -> Metric:
+    return server.metric("AuroraReplicaLag", "Maximum", MINUTE, Role="READER")
+
+
+def _volume(server: Server) -> Metric:
+    """Of the cluster, whose instances share it."""
+    return server.metric("VolumeBytesUsed", "Maximum", cdk.Duration.hours(1), Role=None)
+
+
 def queue_watches(queue: SeedQueue) -> list[Watch]:
-    five = cdk.Duration.minutes(5)
     return [
         Watch(
             "queue-backlog",
             f"More than {BACKLOG_MESSAGES} seed messages are waiting.",
-            queue.queue.metric_approximate_number_of_messages_visible(period=five, statistic="Maximum"),
+            queue.queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Maximum"),
             BACKLOG_MESSAGES,
         ),
         Watch(
             "queue-age",
             f"A seed message has been waiting for over {MESSAGE_AGE_SECONDS // 60} minutes.",
-            queue.queue.metric_approximate_age_of_oldest_message(period=five, statistic="Maximum"),
+            queue.queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum"),
             MESSAGE_AGE_SECONDS,
             points=1,
             of=1,
@@ -341,7 +389,7 @@ def dashboard(
         annotations = [monitoring.alarms[alarm].to_annotation()] if alarm else []
         return cloudwatch.GraphWidget(title=title, left=left, left_annotations=annotations, width=8, **options)
 
-    instance, rate = database.instance, monitoring.alarms["server-errors"].metric
+    server, rate = database.server, monitoring.alarms["server-errors"].metric
     board = cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=f"orders-{settings.stage}")
     board.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(monitoring.alarms.values()), width=24, height=6))
     board.add_widgets(
@@ -358,24 +406,30 @@ def dashboard(
         graph("Gateway's share of the latency, ms", [_api(api, "Latency", "p95"), _api(api, "IntegrationLatency", "p95")]),
     )
     board.add_widgets(
-        graph("Database CPU %", [instance.metric_cpu_utilization(period=MINUTE)], "database-cpu"),
+        graph("Database CPU %", [server.metric("CPUUtilization", "Average", MINUTE)], "database-cpu"),
         graph(
             "Connections",
             [
-                instance.metric_database_connections(period=MINUTE, statistic="Maximum"),
+                server.metric("DatabaseConnections", "Maximum", MINUTE),
                 _proxy(database, "ClientConnections"),
             ],
             "database-connections",
         ),
         graph("Waiting for a connection, µs", [_proxy(database, "DatabaseConnectionsBorrowLatency", "Average")]),
     )
-    board.add_widgets(
-        graph("Free storage", [instance.metric_free_storage_space(period=cdk.Duration.minutes(5))], "database-storage"),
-        graph(
-            "Disk latency, s", [instance.metric("ReadLatency", period=MINUTE), instance.metric("WriteLatency", period=MINUTE)]
-        ),
-        graph("Pinned sessions", [_proxy(database, "DatabaseConnectionsCurrentlySessionPinned")], "proxy-pinned"),
-    )
+    pinned = graph("Pinned sessions", [_proxy(database, "DatabaseConnectionsCurrentlySessionPinned")], "proxy-pinned")
+    latency: list[Metric] = [server.metric(name, "Average", MINUTE) for name in ("ReadLatency", "WriteLatency")]
+    if server.aurora:
+        capacity = server.metric("ACUUtilization", "Average", MINUTE)
+        board.add_widgets(
+            graph("Capacity in use, %", [capacity], "database-capacity"),
+            graph("Reader's lag, ms", [_replica_lag(server)], "database-replica-lag"),
+            pinned,
+        )
+        board.add_widgets(graph("Volume", [_volume(server)], "database-volume"), graph("Disk latency, s", latency))
+    else:
+        storage = server.metric("FreeStorageSpace", "Average", FIVE_MINUTES)
+        board.add_widgets(graph("Free storage", [storage], "database-storage"), graph("Disk latency, s", latency), pinned)
 
 
 def _api(api: Api, name: str, statistic: str) -> cloudwatch.Metric:

@@ -57,8 +57,14 @@ BY_REFERENCE = dict.fromkeys(
 )
 
 
-def acknowledge(app: cdk.App, database_group: IConstruct) -> None:
+# Only for a cluster's instances, so that an instance of RDS is still checked.
+BY_CLUSTER = {"NIST.800.53.R5-RDSInBackupPlan": "The plan has the cluster, whose instances share one volume."}
+
+
+def acknowledge(app: cdk.App, database_group: IConstruct, cluster: IConstruct | None) -> None:
+    """database_group: the database's security group."""
     by_reference = [child for child in database_group.node.children if child.node.id.endswith("{IndirectPort}")]
-    for scope, reasons in [(app, REASONS), *((rule, BY_REFERENCE) for rule in by_reference)]:
+    by_cluster = [(cluster, BY_CLUSTER)] if cluster is not None else []
+    for scope, reasons in [(app, REASONS), *((rule, BY_REFERENCE) for rule in by_reference), *by_cluster]:
         for rule, reason in reasons.items():
             cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))

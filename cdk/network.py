@@ -6,9 +6,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk.logs import log_group
-from cdk.settings import Settings
+from cdk.settings import ZONES, Settings
 
-ZONES = 2
 POSTGRES_PORT = 5432
 # Not PostgreSQL's default, which every scan tries first; the proxy listens on 5432 nevertheless.
 DATABASE_PORT = 6432
@@ -29,6 +28,7 @@ class Network(Construct):
             # Nothing of ours uses it; whatever else ends up there can reach nothing.
             restrict_default_security_group=True,
         )
+        self.isolated = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         self.vpc.add_flow_log(
             "Rejected",
             destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group(self, "FlowLogs", settings.log_days)),

@@ -12,14 +12,23 @@ RESERVED_CONNECTIONS = 3
 # The tests pass on the oldest and the newest of these.
 POSTGRES_VERSIONS = ("15", "16", "17", "18")
 
+DATABASES = ("rds", "aurora")
+AURORA_ENGINE, AURORA_CLASS = "aurora-postgresql", "db.serverless"
+ZONES = 2
+MOVE = "A live stage moves to Aurora as docs/operations.md describes under From RDS to Aurora."
+
 
 @dataclass(frozen=True)
 class Restored:
-    """An instance that was restored from a backup, and replaces the one that the stack created."""
+    """An instance, or a cluster of Aurora, that was made of the stack's database and has taken its place."""
 
     identifier: str
     resource_id: str
     endpoint: str
+
+    @property
+    def is_cluster(self) -> bool:
+        return self.resource_id.startswith("cluster-")
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,9 @@ class Settings:
     storage_gb: int
     # Set explicitly, so that its alarm's threshold is known and can be reached.
     max_connections: int
+    # Aurora's capacity units, of about 2 GB of memory each, per instance. Anything from 0.5 to 256 in steps of a half.
+    aurora_min_capacity: float
+    aurora_max_capacity: float
     # The proxy's share of the instance's connections; the rest is for migrations and people.
     proxy_connections_percent: int
     backup_days: int
@@ -52,6 +64,8 @@ class Settings:
     # The stage was created by the first edition, whose master user had a password in Secrets Manager.
     first_edition: bool = False
     postgres: str = POSTGRES_VERSIONS[-1]
+    # What the stack makes: an instance of RDS or a cluster of Aurora.
+    database: str = DATABASES[0]
     restored: Restored | None = None
     # The region that AWS Backup copies snapshots to; None: no snapshots.
     backup_region: str | None = None
@@ -69,6 +83,11 @@ class Settings:
         return f"{METRICS_NAMESPACE}-{self.stage}"
 
     @property
+    def most_storage_gb(self) -> int:
+        """RDS's storage grows up to here. Aurora's has no such limit, but an alarm."""
+        return self.storage_gb * 5
+
+    @property
     def proxy_connections(self) -> int:
         return self.max_connections * self.proxy_connections_percent // 100
 
@@ -81,6 +100,8 @@ STAGES = {
         instance_type="t4g.micro",
         storage_gb=20,
         max_connections=80,
+        aurora_min_capacity=0.5,
+        aurora_max_capacity=4,
         proxy_connections_percent=80,
         backup_days=1,
         log_days=14,
@@ -96,6 +117,8 @@ STAGES = {
         instance_type="m8g.large",
         storage_gb=100,
         max_connections=400,
+        aurora_min_capacity=2,
+        aurora_max_capacity=32,
         proxy_connections_percent=90,
         backup_days=14,
         log_days=90,
@@ -119,6 +142,15 @@ def from_context(context: dict[str, Any]) -> Settings:
     postgres = str(context.get("postgres") or POSTGRES_VERSIONS[-1])
     if postgres not in POSTGRES_VERSIONS:
         raise ValueError(f"The service is not tested on PostgreSQL {postgres!r}; choose one of {', '.join(POSTGRES_VERSIONS)}")
+    database = str(context.get("database") or DATABASES[0])
+    if database not in DATABASES:
+        raise ValueError(f"There is no database {database!r}; choose one of {', '.join(DATABASES)}")
+    first_edition = str(context.get("first_edition", "")).lower() == "true"
+    restored = _restored(context.get("restored"))
+    if database == "aurora" and restored and not restored.is_cluster:
+        raise ValueError("A stage on Aurora is restored into a cluster, whose resource id begins with cluster-")
+    if database == "aurora" and first_edition:
+        raise ValueError(f"The first edition had no Aurora. {MOVE}")
     unfinished_rows = str(context.get("seed_max_unfinished_rows") or STAGES[stage].seed_max_unfinished_rows)
     if not unfinished_rows.isdecimal():
         raise ValueError(f"seed_max_unfinished_rows must be a number, not {unfinished_rows!r}")
@@ -131,9 +163,10 @@ def from_context(context: dict[str, Any]) -> Settings:
         alarm_email=context.get("alarm_email"),
         runbook=context.get("runbook") or RUNBOOK,
         all_at_once=str(context.get("all_at_once", "")).lower() == "true",
-        first_edition=str(context.get("first_edition", "")).lower() == "true",
+        first_edition=first_edition,
         postgres=postgres,
-        restored=_restored(context.get("restored")),
+        database=database,
+        restored=restored,
         backup_region=_backup_region(STAGES[stage], context.get("backup_region")),
         seed_max_unfinished_rows=int(unfinished_rows),
     )
@@ -142,9 +175,9 @@ def from_context(context: dict[str, Any]) -> Settings:
 def _restored(value: str | None) -> Restored | None:
     if not value:
         return None
-    parts = re.fullmatch(r"([a-z][a-z0-9-]*),(db-[A-Z0-9]+),([a-z0-9.-]+)", str(value))
+    parts = re.fullmatch(r"([a-z][a-z0-9-]*),((?:db|cluster)-[A-Z0-9]+),([a-z0-9.-]+)", str(value))
     if parts is None:
-        raise ValueError("A restored instance takes three values: -c restored=IDENTIFIER,RESOURCE_ID,ENDPOINT")
+        raise ValueError("A restored database takes three values: -c restored=IDENTIFIER,RESOURCE_ID,ENDPOINT")
     return Restored(*parts.groups())
 
 

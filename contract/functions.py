@@ -48,6 +48,7 @@ class Function:
     """One folder of functions/. The fields with defaults are the keys of function.toml.
 
     Without a database user a function has no database: it runs outside the network, and can reach the internet instead.
+    reads_replica: it only reads, and what it reads may be seconds old. It is connected to a replica where the stage has one.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Function:
     timeout_seconds: int = 10
     memory_mb: int = 512
     database_user: str = "orders_app"
+    reads_replica: bool = False
     environment: tuple[str, ...] = ()
     stages: tuple[str, ...] = ("dev", "prod")
     queue: Queue | None = field(default=None)
@@ -80,6 +82,8 @@ def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[F
             raise ValueError(
                 f"{function.name} has trigger {function.trigger!r} and {len(function.routes)} routes; run `make openapi`"
             )
+        if function.reads_replica and function.trigger not in ("queue", "schedule"):
+            raise ValueError(f"{function.name} reads_replica, but a client expects to read what it has just written")
         for route in function.routes:
             if not route.scopes and route.key not in OPEN_ROUTES:
                 raise ValueError(f"{route.key} has no scopes and is not one of OPEN_ROUTES")

@@ -13,6 +13,8 @@ from cdk.app import build
 # The library's own validation runs in `make synth`; here it would only take time.
 os.environ["CDK_VALIDATION"] = "false"
 
+CLUSTER, INSTANCE = "AWS::RDS::DBCluster", "AWS::RDS::DBInstance"
+
 
 @dataclass(frozen=True)
 class Synthesized:
@@ -20,6 +22,21 @@ class Synthesized:
 
     app: cdk.App
     stacks: dict[str, dict[str, Any]]
+
+    @property
+    def aurora(self) -> bool:
+        return self.resources(CLUSTER) != {}
+
+    def database(self) -> tuple[str, dict[str, Any]]:
+        """Logical id and properties of what holds the data: the cluster of Aurora, or the instance of RDS."""
+        [(name, resource)] = self.resources(CLUSTER if self.aurora else INSTANCE).items()
+        return name.partition("/")[2], resource["Properties"]
+
+    def database_parameters(self) -> dict[str, str]:
+        """The settings of PostgreSQL that differ from AWS's."""
+        [group] = self.resources(f"{CLUSTER}ParameterGroup" if self.aurora else "AWS::RDS::DBParameterGroup").values()
+        parameters: dict[str, str] = group["Properties"]["Parameters"]
+        return parameters
 
     def resources(self, *types: str) -> dict[str, dict[str, Any]]:
         """Properties by stack and logical id, of all resources or those of the given types."""
@@ -48,7 +65,23 @@ def prod() -> Synthesized:
     return synthesize("prod")
 
 
-@pytest.fixture(params=["dev", "prod"])
+@pytest.fixture(scope="session")
+def dev_on_aurora() -> Synthesized:
+    return synthesize("dev", database="aurora")
+
+
+@pytest.fixture(scope="session")
+def prod_on_aurora() -> Synthesized:
+    return synthesize("prod", database="aurora")
+
+
+@pytest.fixture(params=["prod", "prod_on_aurora"])
+def production(request: pytest.FixtureRequest) -> Synthesized:
+    synthesized: Synthesized = request.getfixturevalue(request.param)
+    return synthesized
+
+
+@pytest.fixture(params=["dev", "prod", "dev_on_aurora", "prod_on_aurora"])
 def stage(request: pytest.FixtureRequest) -> Synthesized:
     synthesized: Synthesized = request.getfixturevalue(request.param)
     return synthesized

@@ -53,9 +53,10 @@ def test_the_dependencies_do_not_replace_lambdas_own_packages(tmp_path: Path) ->
     assert dateutil.name < "python_dateutil-3"
 
 
+@pytest.mark.parametrize("database", ["rds", "aurora"])
 @pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_cfn_lint_finds_no_error(tmp_path: Path, stage: str) -> None:
-    build({"stage": stage, "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
+def test_cfn_lint_finds_no_error(tmp_path: Path, stage: str, database: str) -> None:
+    build({"stage": stage, "database": database, "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
     # W3005: CDK declares a dependency that CloudFormation would infer.
     command = [
         str(Path(sys.executable).with_name("cfn-lint")),

@@ -10,7 +10,7 @@ from cdk.settings import STAGES
 from tests.cdk.conftest import Synthesized
 
 PRICED = {
-    "AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::EC2::VPCEndpoint", "AWS::CloudWatch::Alarm",
+    "AWS::RDS::DBCluster", "AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::EC2::VPCEndpoint", "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard", "AWS::Cognito::UserPoolClient", "AWS::Backup::BackupPlan",
 }  # fmt: skip
 # Billed by use, or free.
@@ -23,7 +23,8 @@ FREE_WHEN_IDLE = {
     "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPC", "AWS::Events::Rule", "AWS::IAM::Policy", "AWS::IAM::Role",
     "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function",
     "AWS::Lambda::LayerVersion", "AWS::Lambda::Permission", "AWS::Lambda::Version", "AWS::Logs::LogGroup",
-    "AWS::RDS::DBParameterGroup", "AWS::RDS::DBProxyTargetGroup", "AWS::RDS::DBSubnetGroup", "AWS::SNS::Topic",
+    "AWS::RDS::DBClusterParameterGroup", "AWS::RDS::DBParameterGroup", "AWS::RDS::DBProxyEndpoint",
+    "AWS::RDS::DBProxyTargetGroup", "AWS::RDS::DBSubnetGroup", "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Custom::Trigger",
     "Custom::VpcRestrictDefaultSG",
 }  # fmt: skip
@@ -33,14 +34,17 @@ def prices() -> Prices:
     return Prices(tomllib.loads(PRICES.read_text()))
 
 
-def test_every_price_has_its_date_and_its_source_and_is_used(dev: Synthesized, prod: Synthesized) -> None:
+def test_every_price_has_its_date_and_its_source_and_is_used(
+    dev: Synthesized, prod: Synthesized, dev_on_aurora: Synthesized, prod_on_aurora: Synthesized
+) -> None:
     table = prices()
     for name, price in table.table["prices"].items():
         assert price["dollars"] > 0, name
         assert price["per"], name
         assert re.match(r"20\d\d", price["as_of"]), name
         assert price["source"], name
-    lines = [*idle(dev.resources(), table), *idle(prod.resources(), table), *request(table)]
+    stages = (dev, prod, dev_on_aurora, prod_on_aurora)
+    lines = [*request(table), *(line for stage in stages for line in idle(stage.resources(), table))]
     assert {line.price for line in lines} == table.dollars.keys()
 
 
@@ -65,6 +69,14 @@ def test_a_stage_pays_for_what_its_templates_contain(dev: Synthesized, prod: Syn
     for stage, bill in ((dev, in_dev), (prod, in_prod)):
         assert bill["alarm"] > len(stage.resources("AWS::CloudWatch::Alarm"))
         assert bill["Cognito machine client"] == 1
+
+
+def test_aurora_is_billed_by_the_capacity_that_two_instances_keep(prod_on_aurora: Synthesized) -> None:
+    bill = {line.price: line.quantity for line in idle(prod_on_aurora.resources(), prices())}
+    assert bill["Aurora ACU"] == 730 * 2 * STAGES["prod"].aurora_min_capacity
+    assert bill["Aurora storage"] == STAGES["prod"].storage_gb
+    assert bill["RDS Proxy for Aurora"] == 730 * 8
+    assert not [price for price in bill if price.startswith("RDS db.") or price == "RDS gp3"]
 
 
 def test_backups_are_only_free_in_the_databases_region_and_up_to_its_size() -> None:

@@ -15,9 +15,9 @@ from botocore import xform_name
 from cdk.app import build
 from cdk.compute import NETWORK_ACTIONS
 from contract.functions import ROOT
-from tests.cdk.conftest import Synthesized
+from tests.cdk.conftest import INSTANCE, Synthesized
 
-INSTANCE, PROXY, TARGETS = "AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup"
+PROXY, TARGETS = "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup"
 INGRESS, EGRESS = "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"
 # What the first edition's Api stack imports from its Data stack, by stage.
 FIRST_EDITION = json.loads(Path(__file__).with_name("first_edition_exports.json").read_text())
@@ -66,20 +66,20 @@ def migration(stage: Synthesized) -> tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 def test_the_master_user_logs_in_by_iam_and_nothing_has_a_password(stage: Synthesized) -> None:
-    [instance] = [resource["Properties"] for resource in stage.resources(INSTANCE).values()]
-    assert instance["MasterUserAuthenticationType"] == "iam-db-auth"
-    assert not {"ManageMasterUserPassword", "MasterUserPassword", "MasterUserSecret"} & instance.keys()
+    _, database = stage.database()
+    assert database["MasterUserAuthenticationType"] == "iam-db-auth"
+    assert not {"ManageMasterUserPassword", "MasterUserPassword", "MasterUserSecret"} & database.keys()
     variables, statements = migration(stage)
-    assert variables["DATABASE_USER"] == instance["MasterUsername"]
+    assert variables["DATABASE_USER"] == database["MasterUsername"]
     [connect] = [json.dumps(s["Resource"]) for s in statements if s["Action"] == "rds-db:connect"]
-    assert "DbiResourceId" in connect
+    assert ("DBClusterResourceId" if stage.aurora else "DbiResourceId") in connect
     assert connect.endswith('/postgres"]]}')
     assert "secret" not in json.dumps(stage.stacks["Api"]).lower()
 
 
 def test_every_rule_between_security_groups_exists_once(stage: Synthesized) -> None:
     """To EC2, two equal rules are one: creating the second fails, or deleting one deletes both."""
-    port = json.dumps({"Fn::GetAtt": [next(iter(stage.resources(INSTANCE))).partition("/")[2], "Endpoint.Port"]})
+    port = json.dumps({"Fn::GetAtt": [stage.database()[0], "Endpoint.Port"]})
     for kind in (INGRESS, EGRESS):
         rules = []
         for resource in stage.resources(kind).values():
@@ -187,7 +187,7 @@ def test_rds_knows_the_restore_command(before: dict[str, dict[str, Any]]) -> Non
 
 
 def test_a_deployment_accepts_what_the_runbook_prints_about_a_restored_instance() -> None:
-    [query] = re.findall(r'--query "(.+)"', (ROOT / "docs" / "operations.md").read_text())
+    [query] = re.findall(r'--query "(DBInst.+)"', (ROOT / "docs" / "operations.md").read_text())
     instance = {
         "DBInstanceIdentifier": "orders-prod-2",
         "DbiResourceId": "db-ABCDEF0123",
@@ -211,11 +211,16 @@ def test_postgresql_has_the_version_that_was_chosen() -> None:
     assert parameters["Properties"]["Family"] == "postgres17"
 
 
-def test_the_instance_logs_what_it_does_but_no_customers_data(stage: Synthesized) -> None:
-    [instance] = [resource["Properties"] for resource in stage.resources(INSTANCE).values()]
-    assert instance["EnableCloudwatchLogsExports"] == ["postgresql", "upgrade"]
-    assert instance["MonitoringInterval"] == 60
-    [parameters] = [resource["Properties"]["Parameters"] for resource in stage.resources("AWS::RDS::DBParameterGroup").values()]
+def test_the_database_logs_what_it_does_but_no_customers_data(stage: Synthesized) -> None:
+    _, database = stage.database()
+    assert database["EnableCloudwatchLogsExports"] == (["postgresql"] if stage.aurora else ["postgresql", "upgrade"])
+    # AWS would otherwise make these groups itself, without an end to what they keep.
+    groups = {group["Properties"].get("LogGroupName") for group in stage.resources("AWS::Logs::LogGroup").values()}
+    kind, name = ("cluster", "DBClusterIdentifier") if stage.aurora else ("instance", "DBInstanceIdentifier")
+    assert groups >= {f"/aws/rds/{kind}/{database[name]}/{log}" for log in database["EnableCloudwatchLogsExports"]}
+    for name, instance in stage.resources(INSTANCE).items():
+        assert instance["Properties"]["MonitoringInterval"] == 60, name
+    parameters = stage.database_parameters()
     assert "pg_stat_statements" in parameters["shared_preload_libraries"]
     assert parameters["log_error_verbosity"] == "terse"
     assert parameters["log_parameter_max_length"] == parameters["log_parameter_max_length_on_error"] == "0"

@@ -13,10 +13,10 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from cdk.app import build
 from cdk.compute import NETWORK_ACTIONS, TRACING_ACTIONS
 from cdk.delivery import AT_ONCE
-from cdk.nag import BY_REFERENCE, REASONS
+from cdk.nag import BY_CLUSTER, BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
 from contract.functions import OPEN_ROUTES, ROOT, load_functions
-from tests.cdk.conftest import Synthesized, synthesize
+from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, synthesize
 
 FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP, INVOKE = (
     "AWS::Lambda::Function",
@@ -207,24 +207,28 @@ def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_treats_missi
         assert link.partition("#")[2] in sections, name
 
 
+OF_THE_DATABASE = {
+    False: {"database-storage"},
+    True: {"database-capacity", "database-replica-lag", "database-deadlocks", "database-volume"},
+}
 ASKED_FOR = {
     "server-errors", "client-errors", "health", "latency-p95", "latency-p99", "database-cpu", "database-connections",
-    "database-storage", "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing", "audit-lag",
+    "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing", "audit-lag",
     "schedule-dead-letters",
 }  # fmt: skip
 
 
-def test_every_alarm_that_users_asked_for_exists(dev: Synthesized, prod: Synthesized) -> None:
-    def names(stage: Synthesized, label: str) -> set[str]:
-        return {alarm["Properties"]["AlarmName"].removeprefix(f"orders-{label}-") for alarm in stage.resources(ALARM).values()}
-
-    assert names(prod, "prod") >= ASKED_FOR
-    assert names(dev, "dev") >= ASKED_FOR | {"queue-backlog", "queue-age", "dead-letters"}
-    for label, stage in (("dev", dev), ("prod", prod)):
-        for function in load_functions():
-            if label in function.stages:
-                own = function.name.replace("_", "-")
-                assert {f"{own}-errors", f"{own}-throttles"} <= names(stage, label)
+def test_every_alarm_that_users_asked_for_exists(stage: Synthesized) -> None:
+    [label] = {f["Environment"]["Variables"]["STAGE"] for f in ours(stage).values()}
+    names = {a["Properties"]["AlarmName"].removeprefix(f"orders-{label}-") for a in stage.resources(ALARM).values()}
+    assert names >= ASKED_FOR | OF_THE_DATABASE[stage.aurora]
+    assert not names & OF_THE_DATABASE[not stage.aurora]
+    if label == "dev":
+        assert names >= {"queue-backlog", "queue-age", "dead-letters"}
+    for function in load_functions():
+        if label in function.stages:
+            own = function.name.replace("_", "-")
+            assert {f"{own}-errors", f"{own}-throttles"} <= names
 
 
 def alarm(stage: Synthesized, name: str) -> dict[str, Any]:
@@ -283,16 +287,20 @@ def test_a_function_without_clients_alarms_on_its_first_error(stage: Synthesized
 
 
 def test_every_threshold_can_be_reached_by_its_metric(stage: Synthesized) -> None:
-    instance = next(iter(stage.resources("AWS::RDS::DBInstance").values()))["Properties"]
-    parameters = next(iter(stage.resources("AWS::RDS::DBParameterGroup").values()))["Properties"]["Parameters"]
+    _, database = stage.database()
     group = next(iter(stage.resources("AWS::RDS::DBProxyTargetGroup").values()))["Properties"]
-    connections = int(parameters["max_connections"])
+    connections = int(stage.database_parameters()["max_connections"])
     assert alarm(stage, "database-connections")["Threshold"] < connections
     assert alarm(stage, "database-connections")["Statistic"] == "Maximum"
     share = group["ConnectionPoolConfigurationInfo"]["MaxConnectionsPercent"]
     assert alarm(stage, "proxy-connections")["Threshold"] < connections * share / 100
-    # RDS adds storage when a tenth is left: the alarm tells that it has failed to.
-    assert alarm(stage, "database-storage")["Threshold"] == int(instance["AllocatedStorage"]) * 2**30 * 7 // 100
+    if stage.aurora:
+        # Aurora's storage grows without limit, so the alarm is about what RDS would have refused.
+        assert alarm(stage, "database-volume")["ComparisonOperator"] == "GreaterThanThreshold"
+        assert alarm(stage, "database-capacity")["Threshold"] == 90
+    else:
+        # RDS adds storage when a tenth is left: the alarm tells that it has failed to.
+        assert alarm(stage, "database-storage")["Threshold"] == int(database["AllocatedStorage"]) * 2**30 * 7 // 100
     assert alarm(stage, "database-cpu")["Threshold"] == 80
     assert alarm(stage, "latency-p95")["Threshold"] == alarm(stage, "latency-p99")["Threshold"] == 500
 
@@ -332,6 +340,20 @@ def test_an_open_route_and_its_twin_have_their_own_throttle(stage: Synthesized) 
     assert routes <= set(api_stage["DependsOn"])
 
 
+def test_a_function_that_clients_call_does_not_read_from_a_replica(tmp_path: Path) -> None:
+    """They expect to read what they have just written; a schedule or a queue does not."""
+    (tmp_path / "openapi.json").write_text('{"paths": {}}')
+    for trigger, fits in (("queue", True), ("schedule", True), ("deploy", False)):
+        (tmp_path / trigger).mkdir()
+        (tmp_path / trigger / "handler.py").touch()
+        (tmp_path / trigger / "function.toml").write_text(f'trigger = "{trigger}"\nreads_replica = true\n')
+        if fits:
+            assert all(function.reads_replica for function in load_functions(tmp_path, tmp_path / "openapi.json"))
+        else:
+            with pytest.raises(ValueError, match="deploy reads_replica"):
+                load_functions(tmp_path, tmp_path / "openapi.json")
+
+
 def test_a_route_that_is_open_by_mistake_is_refused(tmp_path: Path) -> None:
     """By load_functions, from which both clouds get their routes."""
     (tmp_path / "leak").mkdir()
@@ -352,12 +374,12 @@ def test_every_metric_that_is_billed_is_read(stage: Synthesized) -> None:
 
 
 def test_the_database_is_private_encrypted_and_only_reachable_by_tls_and_iam(stage: Synthesized) -> None:
-    [instance] = [resource["Properties"] for resource in stage.resources("AWS::RDS::DBInstance").values()]
-    assert instance["PubliclyAccessible"] is False
-    assert instance["StorageEncrypted"] is True
-    assert instance["EnableIAMDatabaseAuthentication"] is True
-    [parameters] = [resource["Properties"]["Parameters"] for resource in stage.resources("AWS::RDS::DBParameterGroup").values()]
-    assert parameters["rds.force_ssl"] == "1"
+    for name, instance in stage.resources(INSTANCE).items():
+        assert instance["Properties"]["PubliclyAccessible"] is False, name
+    _, database = stage.database()
+    assert database["StorageEncrypted"] is True
+    assert database["EnableIAMDatabaseAuthentication"] is True
+    assert stage.database_parameters()["rds.force_ssl"] == "1"
     [proxy] = [resource["Properties"] for resource in stage.resources("AWS::RDS::DBProxy").values()]
     assert proxy["RequireTLS"] is True
     assert proxy["DefaultAuthScheme"] == "IAM_AUTH"
@@ -371,19 +393,22 @@ def test_nothing_of_ours_is_open_to_the_world_and_nothing_gets_out(stage: Synthe
     assert stage.resources("AWS::EC2::NatGateway", "AWS::EC2::InternetGateway") == {}
 
 
-def test_production_is_protected_against_losing_data(prod: Synthesized, dev: Synthesized) -> None:
-    [instance] = prod.resources("AWS::RDS::DBInstance").values()
-    properties = instance["Properties"]
-    assert (properties["DeletionProtection"], properties["MultiAZ"], properties["DeleteAutomatedBackups"]) == (
-        True,
-        True,
-        False,
-    )
-    assert properties["BackupRetentionPeriod"] >= 14
-    assert instance["DeletionPolicy"] == "Retain"
-    [in_dev] = dev.resources("AWS::RDS::DBInstance").values()
-    assert in_dev["DeletionPolicy"] == "Delete"
-    assert all(child.termination_protection for child in prod.app.node.children if hasattr(child, "termination_protection"))
+def test_production_is_protected_against_losing_data(
+    production: Synthesized, dev: Synthesized, dev_on_aurora: Synthesized
+) -> None:
+    _, database = production.database()
+    assert (database["DeletionProtection"], database["DeleteAutomatedBackups"]) == (True, False)
+    assert database["BackupRetentionPeriod"] >= 14
+    if not production.aurora:
+        assert database["MultiAZ"] is True
+    for name, resource in production.resources(CLUSTER, INSTANCE).items():
+        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain", name
+    for stage in (dev, dev_on_aurora):
+        for name, resource in stage.resources(CLUSTER, INSTANCE).items():
+            assert resource["DeletionPolicy"] == "Delete", name
+    stacks = [child for child in production.app.node.children if hasattr(child, "termination_protection")]
+    assert stacks
+    assert all(stack.termination_protection for stack in stacks)
 
 
 def alarms_of(group: dict[str, Any]) -> list[str]:
@@ -553,17 +578,19 @@ def test_stacks_stay_below_cloudformations_limits(stage: Synthesized) -> None:
 
 
 @pytest.mark.parametrize("pack", [AwsSolutionsChecks, NIST80053R5Checks])
-def test_every_finding_of_cdk_nag_has_a_reason(prod: Synthesized, pack: Callable[[], Any]) -> None:
-    report = pack().validate_scope(prod.app)
+def test_every_finding_of_cdk_nag_has_a_reason(production: Synthesized, pack: Callable[[], Any]) -> None:
+    report = pack().validate_scope(production.app)
     findings = {v.rule_name: [r.construct_path for r in v.violating_resources] for v in report.violations}
     assert findings == {}
 
 
 def test_every_reason_is_for_a_finding_of_cdk_nag(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdk.app.acknowledge", lambda app, database_group: None)
-    app = build({"stage": "prod", "aws:cdk:bundling-stacks": []})
-    found = {v.rule_name for pack in (AwsSolutionsChecks, NIST80053R5Checks) for v in pack().validate_scope(app).violations}
-    assert found >= REASONS.keys() | BY_REFERENCE.keys()
+    monkeypatch.setattr("cdk.app.acknowledge", lambda app, *parts: None)
+    for database, also in (("rds", {}), ("aurora", BY_CLUSTER)):
+        app = build({"stage": "prod", "database": database, "aws:cdk:bundling-stacks": []})
+        packs = (AwsSolutionsChecks, NIST80053R5Checks)
+        found = {violation.rule_name for pack in packs for violation in pack().validate_scope(app).violations}
+        assert found >= REASONS.keys() | BY_REFERENCE.keys() | also.keys()
 
 
 @pytest.mark.parametrize(
@@ -615,13 +642,15 @@ def test_permission_to_deploy_one_stage_does_not_extend_to_the_other(ci: dict[st
     policies = [r["Properties"] for r in ci.values() if r["Type"] == "AWS::IAM::Policy"]
     assert len(policies) == len(STAGES) == 2
     for policy in policies:
-        statement, asked = policy["PolicyDocument"]["Statement"]
+        statement, asked, looked_at = policy["PolicyDocument"]["Statement"]
         assert statement["Action"] == "sts:AssumeRole"
         assert asked["Action"] == ["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]
         [role] = policy["Roles"]
         own = [name for name in STAGES if role["Ref"].lower().startswith(name)]
         roles = json.dumps(statement["Resource"])
         assert set(re.findall(r"role/cdk-(\w+)-", roles)) == {f"orders{own[0]}"}
+        assert looked_at["Action"] == "cloudformation:ListStackResources"
+        assert f":stack/Orders-{own[0]}-Data/*" in json.dumps(looked_at["Resource"])
         # Besides its own region, a stage is only deployed to the region of its backup copies.
         elsewhere = {STAGES[own[0]].backup_region} - {None}
         assert set(re.findall(r"[a-z]{2}-[a-z]+-\d", roles)) == elsewhere

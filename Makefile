@@ -98,9 +98,9 @@ bench-quick: .venv/test $(PEERS) ## Compare in less than three minutes, with few
 
 lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 	$(BIN)/uv pip compile --group lambda -o layers/dependencies/requirements.txt $(LOCK)
-	$(BIN)/uv pip compile --group run -o requirements/run.txt $(LOCK)
-	$(BIN)/uv pip compile --group cdk -o requirements/cdk.txt $(LOCK)
-	$(BIN)/uv pip compile --group test -o requirements/test.txt $(LOCK)
+	$(BIN)/uv pip compile pyproject.toml --group run -o requirements/run.txt $(LOCK)
+	$(BIN)/uv pip compile pyproject.toml --group cdk -o requirements/cdk.txt $(LOCK)
+	$(BIN)/uv pip compile pyproject.toml --group test -o requirements/test.txt $(LOCK)
 	$(BIN)/uv pip compile --group peers -o benchmarks/peers/requirements.txt $(LOCK)
 LOCK := --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
@@ -118,7 +118,9 @@ $(FASTIFY)/dist/handler.js: $(wildcard $(FASTIFY)/*.js*) $(FASTIFY)/.npmrc | .ve
 	$(BIN)/uv pip install --quiet --system-certs --python .venv/peers/bin/python --compile-bytecode --require-hashes -r $<
 	@touch $@
 
-# Bytecode is compiled here: where Python may not write, every function's cold start would compile again.
+# Bytecode is compiled here: where Python may not write, every function's cold start would compile again. The command
+# line of this checkout becomes .venv/bin/orders.
 .venv/%: requirements/%.txt .venv/bin/uv
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --require-hashes -r $<
+	$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --editable .
 	@touch $@

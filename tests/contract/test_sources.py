@@ -19,9 +19,11 @@ LAYER = ROOT / "layers" / "orders" / "python" / "orders"
 ROOMS = {
     "orders": sorted(LAYER.glob("*.py")),
     **{room: sorted((ROOT / room).glob("*.py")) for room in ("contract", "local", "cdk")},
+    "orders_cli": sorted((ROOT / "cli" / "orders_cli").rglob("*.py")),
 }
 # Imports lead from a higher layer to a lower one, or stay within a package.
-FLOORS = {"orders": 1, "contract": 2, "local": 3, "cdk": 3, "tests": 4}
+# A client has nothing below it: it shares the contract with the service, and no code.
+FLOORS = {"orders_cli": 1, "orders": 1, "contract": 2, "local": 3, "cdk": 3, "tests": 4}
 LONGEST_FUNCTION = 50
 MOST_LINES = 125
 MOST_SHARED_LINES = 220
@@ -81,7 +83,7 @@ def test_functions_are_short_and_abstractions_have_more_than_one_implementation(
 
 
 def test_a_shared_module_is_short() -> None:
-    for file in (*ROOMS["orders"], *ROOMS["contract"]):
+    for file in (*ROOMS["orders"], *ROOMS["contract"], *ROOMS["orders_cli"]):
         assert len(file.read_text().splitlines()) <= MOST_SHARED_LINES, file
 
 

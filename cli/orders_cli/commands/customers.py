@@ -1,0 +1,90 @@
+"""Customers."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from orders_cli.errors import Unsuccessful, WrongUse
+from orders_cli.options import DEFAULT_LIMIT, All, CustomerId, Email, Key, Limit
+from orders_cli.output import Column, moment
+from orders_cli.session import Session, command
+
+CUSTOMERS = [
+    Column("CUSTOMER", lambda customer: customer["id"], 8, number=True),
+    Column("NAME", lambda customer: customer["name"], 20),
+    Column("E-MAIL", lambda customer: customer["email"], 24),
+    Column("CREATED", lambda customer: moment(customer["created_at"]), 19),
+]
+app = typer.Typer(help="List, show and change customers.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@command(app, "list")
+def list_customers(session: Session, email: Email = None, limit: Limit = DEFAULT_LIMIT, every: All = False) -> None:
+    """List customers, newest first."""
+    session.out.rows(session.client.rows("/api/customers/", None if every else limit, email=email), CUSTOMERS)
+
+
+def print_customer(session: Session, customer: dict[str, Any]) -> None:
+    if session.out.as_json:
+        session.out.json(customer)
+    else:
+        created = moment(customer["created_at"])
+        session.out.line(f"Customer {customer['id']}: {customer['name']} <{customer['email']}>, since {created}")
+
+
+@command(app, "show")
+def show(session: Session, customer: CustomerId) -> None:
+    """Show one customer."""
+    print_customer(session, session.client.get(f"/api/customers/{customer}/"))
+
+
+@command(app, "create")
+def create(
+    session: Session,
+    email: Annotated[str, typer.Option(help="The e-mail address; no other customer may have it.")],
+    name: Annotated[str, typer.Option(help="The name.")],
+    idempotency_key: Key = None,
+) -> None:
+    """Create a customer."""
+    print_customer(session, session.client.create("/api/customers/", {"email": email, "name": name}, idempotency_key))
+
+
+@command(app, "update")
+def update(
+    session: Session,
+    customer: CustomerId,
+    email: Annotated[str | None, typer.Option(help="The new e-mail address.")] = None,
+    name: Annotated[str | None, typer.Option(help="The new name.")] = None,
+) -> None:
+    """Change a customer's e-mail address or name."""
+    change = {field: value for field, value in (("email", email), ("name", name)) if value is not None}
+    if not change:
+        raise WrongUse("Give --email, --name, or both")
+    print_customer(session, session.client.ask("PATCH", f"/api/customers/{customer}/", change))
+
+
+def confirm(question: str) -> None:
+    """Asks beside the output, which may be read by a program."""
+    print(question, end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        raise WrongUse("Nobody is there to ask; --yes deletes without asking")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise Unsuccessful("Nothing was deleted")
+
+
+@command(app, "delete")
+def delete(
+    session: Session,
+    customer: CustomerId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> None:
+    """Delete a customer that has no orders."""
+    if not yes:
+        confirm(f"Delete customer {customer}? [y/N] ")
+    session.client.ask("DELETE", f"/api/customers/{customer}/")
+    if session.out.as_json:
+        session.out.json({"id": customer, "deleted": True})
+    else:
+        session.out.line(f"Customer {customer} is deleted")

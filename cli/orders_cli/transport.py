@@ -1,0 +1,114 @@
+"""HTTP with what the standard library has: connections with checked certificates, timeouts, and the environment's proxy."""
+
+import base64
+import json
+import os
+import ssl
+from collections.abc import Iterable, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from orders_cli.errors import Unreachable, WrongUse
+
+CONNECT_SECONDS = 10
+# API Gateway gives up after 30.
+ANSWER_SECONDS = 35
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+Data = bytes | Iterable[bytes] | None
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        """Its JSON, or None if it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+def split(url: str) -> SplitResult:
+    """Raises WrongUse unless it is an http or https URL with a host."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise WrongUse(f"{url!r} is not the URL of a service, such as https://orders.example.com")
+    return parts
+
+
+def is_private(url: SplitResult) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    return url.scheme == "https" or url.hostname in LOOPBACK
+
+
+def connect(url: SplitResult) -> HTTPConnection:
+    """A connection that is made already. Raises OSError, of which ssl.SSLError is one."""
+    host, port = url.hostname or "", url.port
+    proxy = _proxy(url)
+    at = (proxy.hostname or "", proxy.port) if proxy else (host, port)
+    connection: HTTPConnection
+    if url.scheme == "https":
+        connection = HTTPSConnection(*at, timeout=CONNECT_SECONDS, context=ssl.create_default_context())
+    else:
+        connection = HTTPConnection(*at, timeout=CONNECT_SECONDS)
+    if proxy:
+        user = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}".encode()
+        sign_in = {"Proxy-Authorization": f"Basic {base64.b64encode(user).decode()}"} if proxy.username else {}
+        connection.set_tunnel(host, port, sign_in)
+    connection.connect()
+    connection.sock.settimeout(ANSWER_SECONDS)
+    return connection
+
+
+def _proxy(url: SplitResult) -> SplitResult | None:
+    if url.hostname in LOOPBACK or not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies, proxy_bypass  # costs more than all else here
+
+    proxy = getproxies().get(url.scheme)
+    return split(proxy) if proxy and not proxy_bypass(url.hostname or "") else None
+
+
+def target(url: SplitResult) -> str:
+    return (url.path or "/") + (f"?{url.query}" if url.query else "")
+
+
+def read(response: HTTPResponse) -> Answer:
+    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+
+
+def once(method: str, url: str, headers: Mapping[str, str], data: bytes | None = None) -> Answer:
+    """One request on a connection of its own, without retries. Raises Unreachable."""
+    parts = split(url)
+    try:
+        connection = connect(parts)
+        try:
+            connection.request(method, target(parts), data, dict(headers))
+            return read(connection.getresponse())
+        finally:
+            connection.close()
+    except (OSError, HTTPException) as reason:
+        raise unreachable(parts, reason) from reason
+
+
+def unreachable(url: SplitResult, reason: Exception) -> Unreachable:
+    where = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return Unreachable(
+            f"The certificate of {where} is not trusted",
+            reason.verify_message,
+            "SSL_CERT_FILE can name the certificates of an authority of your own.",
+        )
+    text = "it did not answer in time" if isinstance(reason, TimeoutError) else str(reason) or type(reason).__name__
+    details = [text]
+    if isinstance(reason, ConnectionRefusedError) and url.hostname in LOOPBACK:
+        details.append("`make run` starts the service on this machine; --url or ORDERS_URL names another one.")
+    return Unreachable(f"{where} cannot be reached", *details)

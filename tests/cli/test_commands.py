@@ -1,0 +1,205 @@
+"""Every command against the laptop cloud."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from contract.functions import OPENAPI
+from orders_cli.commands.orders import ACTIONS, STATUSES
+from tests.cli.conftest import PROGRAM, Shell
+from tests.laptop import Laptop
+from tests.servers import wait_until
+
+
+def new_customer(orders: Shell, name: str = "Alice Nguyen") -> Any:
+    return orders.ok("customers", "create", "--email", f"{uuid4().hex}@example.com", "--name", name, "--json").json
+
+
+def new_order(orders: Shell, customer: int, *items: str) -> Any:
+    options = [word for item in items or ("MUG-11:2:1250",) for word in ("--item", item)]
+    return orders.ok("create", "--customer", customer, *options, "--json").json
+
+
+def test_an_order_lives_its_whole_life(orders: Shell) -> None:
+    customer = new_customer(orders)
+    order = new_order(orders, customer["id"], "MUG-11:2:1250", "size:XL:1:300")
+    assert (order["total_cents"], order["items"][1]["sku"]) == (2800, "size:XL")
+    for action, status in (("pay", "paid"), ("ship", "shipped"), ("deliver", "delivered"), ("deliver", "delivered")):
+        assert orders.ok(action, order["id"], "--json").json["status"] == status
+    shown = orders.ok("show", order["id"], "--json").json
+    assert (shown["id"], shown["status"], len(shown["events"])) == (order["id"], "delivered", 4)
+    text = orders.ok("show", order["id"]).out
+    assert text.startswith(f"Order {order['id']}: delivered, 28.00\n")
+    assert "  2 × MUG-11 at 12.50 = 25.00\n" in text
+    assert len(re.findall(r"^  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \S", text, re.MULTILINE)) == 4
+
+
+def test_an_order_is_cancelled(orders: Shell) -> None:
+    order = new_order(orders, new_customer(orders)["id"])
+    assert orders.ok("cancel", order["id"]).out.startswith(f"Order {order['id']}: cancelled, 25.00\n")
+
+
+def test_an_order_is_read_from_a_file_and_from_stdin(orders: Shell, tmp_path: Path) -> None:
+    body = json.dumps(
+        {"customer_id": new_customer(orders)["id"], "items": [{"sku": "TEE-é", "quantity": 1, "unit_price_cents": 5}]}
+    )
+    (tmp_path / "order.json").write_text(body)
+    for source, stdin in ((str(tmp_path / "order.json"), ""), ("-", body)):
+        assert orders.ok("create", "--from", source, "--json", stdin=stdin).json["items"][0]["sku"] == "TEE-é"
+
+
+def test_a_list_has_filters_a_limit_and_all_of_its_pages(orders: Shell, laptop: Laptop) -> None:
+    laptop.finished(laptop.seed(customers=50, orders_per_customer=5, items_per_order=1))
+    everything = orders.ok("list", "--all", "--json").lines
+    assert len(everything) >= 250
+    assert len({order["id"] for order in everything}) == len(everything)
+    assert len(orders.ok("list", "--limit", 3, "--json").lines) == 3
+    assert len(orders.ok("list", "--limit", 203, "--json").lines) == 203
+    paid = orders.ok("list", "--all", "--status", "paid", "--email", "ALICE", "--json").lines
+    assert paid == [o for o in everything if o["status"] == "paid" and "alice" in o["customer"]["email"]]
+    customer = everything[0]["customer"]["id"]
+    mine = orders.ok("list", "--customer", customer, "--json").lines
+    assert mine == [order for order in everything if order["customer"]["id"] == customer]
+    # Not on a terminal: a line per row, tabs between the columns, no heading.
+    rows = [line.split("\t") for line in orders.ok("list", "--customer", customer).out.splitlines()]
+    assert [(int(row[0]), row[1]) for row in rows] == [(order["id"], order["status"]) for order in mine]
+
+
+def test_customers_are_created_shown_listed_changed_and_deleted(orders: Shell) -> None:
+    customer = new_customer(orders)
+    number = customer["id"]
+    assert orders.ok("customers", "show", number, "--json").json == customer
+    assert orders.ok("customers", "update", number, "--name", "Alice B.", "--json").json["name"] == "Alice B."
+    assert [row["name"] for row in orders.ok("customers", "list", "--email", customer["email"], "--json").lines] == ["Alice B."]
+    assert orders.ok("customers", "show", number).out.startswith(f"Customer {number}: Alice B. <{customer['email']}>")
+    assert [orders("customers", "delete", number, stdin=stdin).code for stdin in ("n\n", "")] == [6, 2]
+    assert orders.ok("customers", "delete", number, stdin="y\n").out == f"Customer {number} is deleted\n"
+    assert orders("customers", "show", number).code == 1
+    spare = new_customer(orders)["id"]
+    assert orders.ok("customers", "delete", spare, "--yes", "--json").json == {"id": spare, "deleted": True}
+
+
+def test_the_summary_counts_what_was_spent(orders: Shell) -> None:
+    customer = new_customer(orders)["id"]
+    new_order(orders, customer, "GOLD:1000000:1000000")
+    first = orders.ok("summary", "--limit", 1, "--json").json
+    assert (first["customer_id"], first["total_spent_cents"]) == (customer, 10**12)
+    assert orders.ok("summary", "--limit", 1).out.split("\t")[3] == "10000000000.00"
+
+
+def test_a_seed_run_is_watched_until_it_ends(orders: Shell) -> None:
+    numbers = ("--customers", 20, "--orders-per-customer", 2, "--items-per-order", 1)
+    run = orders.ok("seed", *numbers, "--json").json
+    assert (run["status"], run["rows_done"], run["rows_total"]) == ("succeeded", 100, 100)
+    assert orders.ok("seed", "--run", run["id"]).out == f"Run {run['id']}: succeeded, 100 of 100 rows\n"
+    detached = orders.ok("seed", *numbers, "--detach", "--json").json
+    assert orders.ok("seed", "--run", detached["id"], "--json").json["rows_done"] == 100
+    assert orders("seed", "--run", run["id"], "--cancel").code == 1
+
+
+def test_a_cancelled_run_ends_without_success(orders: Shell) -> None:
+    run = orders.ok("seed", "--customers", 100_000, "--detach", "--json").json["id"]
+    assert orders.ok("seed", "--run", run, "--cancel", "--json").json["status"] == "cancelled"
+    ended = orders("seed", "--run", run)
+    assert (ended.code, "cancelled" in ended.err) == (6, True)
+
+
+def test_the_same_key_creates_once(orders: Shell) -> None:
+    email = f"{uuid4().hex}@example.com"
+    words = ("customers", "create", "--email", email, "--name", "Once", "--idempotency-key", uuid4().hex, "--json")
+    assert orders.ok(*words).json == orders.ok(*words).json
+
+
+def on_a_terminal(orders: Shell, *words: str | int) -> tuple[int, str]:
+    """The exit code, and what a terminal shows of both streams."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [PROGRAM, *map(str, words)],
+        env={**orders.full_environment(), "TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    return process.wait(), re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.decode())
+
+
+def test_a_terminal_shows_tables_and_a_progress_bar(orders: Shell) -> None:
+    order = new_order(orders, new_customer(orders)["id"])
+    code, shown = on_a_terminal(orders, "list", "--limit", 1)
+    heading, row = shown.splitlines()[:2]
+    assert (code, heading.split()) == (0, ["ORDER", "STATUS", "TOTAL", "CREATED", "CUSTOMER"])
+    assert row.split()[:3] == [str(order["id"]), "pending", "25.00"]
+    code, shown = on_a_terminal(orders, "seed", "--customers", 3)
+    assert (code, "Seeding" in shown, "━" in shown) == (0, True, True)
+    assert "succeeded, 63 of 63 rows" in shown
+
+
+def test_ctrl_c_stops_watching_and_says_how_to_go_on(orders: Shell, laptop: Laptop) -> None:
+    before = len(laptop.lines)
+    process = orders.start("seed", "--customers", 200_000)
+    # The gateway's terminal shows each request: the run has been looked at twice.
+    wait_until(lambda: "".join(laptop.lines[before:]).count("GET /api/dev/seed/") > 1, "Looks at the run", 60)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    found = re.search(r"orders seed --run (\S+)` watches it", err)
+    assert found, err
+    orders("seed", "--run", found[1], "--cancel")
+
+
+def test_a_closed_pipe_is_no_error_message(orders: Shell, laptop: Laptop) -> None:
+    laptop.finished(laptop.seed(customers=100, orders_per_customer=10, items_per_order=1))
+    process = orders.start("list", "--all", "--json")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert (process.wait(30), process.stderr.read()) == (141, "")
+    process.stderr.close()
+
+
+def test_what_completion_suggests_is_in_the_contract() -> None:
+    contract = json.loads(OPENAPI.read_text())
+    [status] = [p for p in contract["paths"]["/api/orders"]["get"]["parameters"] if p["name"] == "status"]
+    assert list(STATUSES) == status["schema"]["enum"]
+    for action, text in ACTIONS.items():
+        assert contract["paths"][f"/api/orders/{{order_id}}/{action}"]["post"]["summary"] == text
+
+
+@pytest.mark.parametrize(
+    ("words", "suggested"),
+    [("orders li", "list"), ("orders list --status pa", "paid"), ("orders customers up", "update")],
+)
+def test_bash_completes_commands_and_statuses(shell: Shell, words: str, suggested: str) -> None:
+    count = str(len(words.split()) - 1)
+    done = shell(_ORDERS_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=count)
+    assert done.out.split() == [suggested]
+
+
+@pytest.mark.parametrize(
+    ("name", "sign"), [("bash", "complete -o default"), ("zsh", "#compdef orders"), ("fish", "complete --")]
+)
+def test_completion_is_made_for_three_shells(shell: Shell, name: str, sign: str) -> None:
+    script = shell.ok(_ORDERS_COMPLETE=f"source_{name}").out
+    assert sign in script
+    if name == "bash":
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)

@@ -1,0 +1,235 @@
+"""What a command says and which exit code it has when it fails: refusals, faults on the way, and what is sent again."""
+
+import re
+import ssl
+import subprocess
+import sys
+import time
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from orders_cli.app import app
+from orders_cli.errors import EXIT_CODES, Failure
+from tests.cli.conftest import Shell
+from tests.cli.server import Asked, Reply, SmallServer
+from tests.laptop import Laptop
+
+REQUEST_ID = re.compile(r"^  request id: [\w-]{20,}$", re.MULTILINE)
+CUSTOMER = {"id": 1, "email": "a@example.com", "name": "A", "created_at": "2026-01-01T00:00:00+00:00"}
+EMPTY: dict[str, Any] = {"results": [], "next": None, "next_cursor": None}
+NEW_CUSTOMER = ("customers", "create", "--email", "a@example.com", "--name", "A", "--json")
+
+
+def test_a_refusal_is_said_in_plain_words_with_the_request_id(orders: Shell) -> None:
+    ended = orders("show", 999_999_999)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("orders: Not found (404)\n")
+    assert REQUEST_ID.search(ended.err)
+    error = orders("show", 999_999_999, "--json").error
+    assert (error["type"], error["status"]) == ("/problems/not-found", 404)
+    assert error["request_id"]
+
+
+def test_a_conflict_and_an_invalid_field_are_refused(orders: Shell) -> None:
+    customer = orders.ok("customers", "create", "--email", f"{uuid4().hex}@example.com", "--name", "A", "--json").json["id"]
+    order = orders.ok("create", "--customer", customer, "--item", "A:1:1", "--json").json["id"]
+    orders.ok("cancel", order)
+    conflict = orders("pay", order)
+    assert conflict.code == 1
+    assert "orders: Conflict with the current state (409)\n  The order is cancelled; allowed now: nothing.\n" in conflict.err
+    assert orders("customers", "delete", customer, "--yes").code == 1
+    invalid = orders("create", "--customer", customer, "--item", "A:0:1")
+    assert invalid.code == 1
+    assert "orders: Invalid request (422)\n  items.0.quantity: must be at least 1\n" in invalid.err
+    assert "status" in orders("list", "--status", "payed").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lst",),
+        ("show",),
+        ("show", "abc"),
+        ("show", "0"),
+        ("list", "--limit", "0"),
+        ("create",),
+        ("create", "--customer", "1"),
+        ("create", "--customer", "1", "--item", "A:1"),
+        ("create", "--customer", "1", "--item", "A:1:x"),
+        ("create", "--customer", "1", "--item", "A:1:1", "--from", "-"),
+        ("create", "--from", "/nowhere"),
+        ("customers", "update", "1"),
+        ("customers", "create", "--email", "a@example.com", "--name", "A", "--idempotency-key", "two words"),
+        ("seed", "--cancel"),
+        ("seed", "--run", "x", "--customers", "1"),
+        ("list", "--url", "orders.example.com"),
+        ("list", "--url", "ftp://orders.example.com"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_not_sent(shell: Shell, words: tuple[str, ...]) -> None:
+    with SmallServer() as server:
+        ended = shell(*words, ORDERS_URL=server.url)
+    assert (ended.code, ended.out, server.requests) == (2, "", [])
+    assert ended.err
+
+
+def test_a_service_that_is_down_is_not_reachable(shell: Shell) -> None:
+    ended = shell("list", "--url", "http://127.0.0.1:9", ORDERS_RETRIES="1")
+    assert ended.code == 3
+    assert ended.err.startswith("orders: http://127.0.0.1:9 cannot be reached\n")
+    assert "`make run` starts the service" in ended.err
+    assert shell("list", "--url", "http://nowhere.invalid", "--json", ORDERS_RETRIES="0").error["title"]
+
+
+@pytest.mark.parametrize("token", ["nonsense", "a.b.c"])
+def test_a_wrong_token_is_not_authorized(shell: Shell, guarded: Laptop, token: str) -> None:
+    ended = shell("list", "--url", guarded.url, ORDERS_TOKEN=token)
+    assert ended.code == 4
+    assert ended.err.startswith("orders: Unauthorized (401)\n  `orders login` gets a token.\n")
+    assert REQUEST_ID.search(ended.err)
+    assert shell("list", "--url", guarded.url).code == 4
+
+
+def test_a_token_without_the_scope_is_not_authorized(shell: Shell, guarded: Laptop) -> None:
+    read_only = re.findall(r"Read only: (\S+)", guarded.output)[0]
+    assert shell("list", "--url", guarded.url, ORDERS_TOKEN=read_only).code == 0
+    ended = shell("pay", 1, "--url", guarded.url, ORDERS_TOKEN=read_only)
+    assert (ended.code, "lacks the scope" in ended.err) == (4, True)
+
+
+def test_a_path_that_the_service_does_not_have_is_explained(shell: Shell) -> None:
+    with SmallServer() as server:
+        server.answer("GET", "/api/orders/", (404, {"message": "Not Found"}))
+        ended = shell("list", "--url", server.url)
+    assert (ended.code, "The service has no GET /api/orders/" in ended.err) == (1, True)
+
+
+def test_a_list_is_asked_for_again_after_429_and_503(shell: Shell) -> None:
+    with SmallServer() as server:
+        busy = (429, {"message": "Too Many Requests"})
+        down = (503, {"title": "Unavailable", "status": 503}, {"Retry-After": "1"})
+        server.answer("GET", "/api/orders/", busy, down, (200, EMPTY))
+        assert shell("list", "--url", server.url).code == 0
+    assert len(server.requests) == 3
+    # As Retry-After says, or later.
+    assert server.requests[2].at - server.requests[1].at >= 1
+
+
+def test_a_date_in_retry_after_is_honoured_and_a_long_wait_is_not_begun(shell: Shell) -> None:
+    def soon(_: Asked) -> Reply:
+        return 503, {}, {"Retry-After": formatdate(time.time() + 2, usegmt=True)}
+
+    with SmallServer() as server:
+        server.answer("GET", "/api/orders/", soon, (200, EMPTY))
+        assert shell("list", "--url", server.url).code == 0
+        assert server.requests[1].at - server.requests[0].at >= 1
+        server.answer("GET", "/api/orders/", (503, {"title": "Unavailable"}, {"Retry-After": "3600"}))
+        ended = shell("list", "--url", server.url)
+    assert (ended.code, len(server.requests)) == (5, 3)
+
+
+def test_a_creating_post_is_sent_again_with_the_same_key(shell: Shell) -> None:
+    with SmallServer() as server:
+        server.answer("POST", "/api/customers/", (503, {}), "hang up", (201, CUSTOMER))
+        assert shell(*NEW_CUSTOMER, "--url", server.url).json == CUSTOMER
+    assert len(server.requests) == 3
+    assert len({request.headers["idempotency-key"] for request in server.requests}) == 1
+    assert len({request.body for request in server.requests}) == 1
+
+
+def test_two_commands_have_two_keys(shell: Shell) -> None:
+    with SmallServer() as server:
+        server.answer("POST", "/api/customers/", (201, CUSTOMER))
+        for _ in range(2):
+            shell.ok(*NEW_CUSTOMER, "--url", server.url)
+    assert len({request.headers["idempotency-key"] for request in server.requests}) == 2
+
+
+@pytest.mark.parametrize("fault", [(503, {"title": "Unavailable"}), (429, {"message": "Too Many Requests"}), "hang up"])
+@pytest.mark.parametrize(("method", "words"), [("PATCH", ("update", "1", "--name", "B")), ("DELETE", ("delete", "1", "--yes"))])
+def test_what_is_not_safe_is_sent_once(shell: Shell, fault: Any, method: str, words: tuple[str, ...]) -> None:
+    with SmallServer() as server:
+        server.answer(method, "/api/customers/1/", fault)
+        ended = shell("customers", *words, "--url", server.url)
+    assert (ended.code, len(server.requests)) == (3 if fault == "hang up" else 5, 1)
+
+
+def test_the_service_stays_busy(shell: Shell) -> None:
+    with SmallServer() as server:
+        server.answer("GET", "/api/orders/", (429, {"message": "Too Many Requests"}, {"apigw-requestid": "abc="}))
+        ended = shell("list", "--url", server.url, ORDERS_RETRIES="1")
+    assert (ended.code, len(server.requests)) == (5, 2)
+    assert ended.err == "orders: Too Many Requests (429)\n  request id: abc=\n"
+
+
+def test_a_redirect_and_a_page_of_a_proxy_are_refusals(shell: Shell) -> None:
+    with SmallServer() as server:
+        server.answer("GET", "/api/orders/", (301, {}, {"Location": "https://elsewhere.example.com/"}))
+        assert shell("list", "--url", server.url).code == 1
+        server.answer("GET", "/api/orders/", (403, "<html>"))
+        assert shell("list", "--url", server.url).code == 4
+    assert len(server.requests) == 2
+
+
+def test_a_page_cannot_command_the_terminal(shell: Shell) -> None:
+    with SmallServer() as server:
+        row = {**CUSTOMER, "name": "A\x1b[2J\nB"}
+        server.answer("GET", "/api/customers/", (200, {"results": [row], "next": None, "next_cursor": None}))
+        assert "A\\x1b[2J\\nB" in shell.ok("customers", "list", "--url", server.url).out
+        server.answer("GET", "/api/customers/", (409, {"title": "T\x1b[2J", "detail": "D\x1b[2J"}))
+        assert "\x1b" not in shell("customers", "list", "--url", server.url).err
+
+
+def certificate(folder: Path) -> Path:
+    """A self-signed certificate of 127.0.0.1, with its key."""
+    file = folder / "server.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(file), "-out", str(folder / "c.pem")]
+    subprocess.run(
+        [*words, "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
+    )
+    file.write_text(file.read_text() + (folder / "c.pem").read_text())
+    return file
+
+
+def test_a_certificate_is_checked(shell: Shell, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate(tmp_path))
+    with SmallServer(context) as server:
+        server.answer("GET", "/api/orders/", (200, EMPTY))
+        ended = shell("list", "--url", server.url)
+        assert ended.code == 3
+        assert f"The certificate of {server.url} is not trusted" in ended.err
+        assert server.requests == []
+        assert shell("list", "--url", server.url, SSL_CERT_FILE=str(tmp_path / "c.pem")).code == 0
+
+
+def test_a_token_does_not_leave_this_machine_without_encryption(shell: Shell) -> None:
+    ended = shell("list", "--url", "http://orders.example.com", ORDERS_TOKEN="secret")
+    assert (ended.code, "without encryption" in ended.err) == (2, True)
+
+
+def test_help_is_quick_because_it_imports_little(shell: Shell) -> None:
+    """Counted instead of timed. Typer itself brings about a hundred modules of the standard library."""
+    program = (
+        "import sys\n"
+        "from orders_cli.app import app\n"
+        "try: app(['--help'], prog_name='orders')\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "Usage: orders" in done.stdout
+    modules = set(done.stderr.split())
+    heavy = {"rich", "pydantic", "httpx", "requests", "http.client", "http.server", "ssl", "email", "urllib.request", "asyncio"}
+    assert modules & heavy == set()
+    assert len(modules) < 180
+
+
+def test_every_kind_of_failure_has_an_exit_code() -> None:
+    assert {kind.code for kind in Failure.__subclasses__()} <= set(EXIT_CODES)
+    assert app.info.epilog

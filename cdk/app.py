@@ -18,6 +18,7 @@ from cdk.ci import CiStack
 from cdk.compute import Compute
 from cdk.database import Database
 from cdk.delivery import Canaries, migrate_before
+from cdk.domain import Domain
 from cdk.identity import Identity
 from cdk.monitoring import (
     Monitoring,
@@ -80,9 +81,10 @@ class ApiStack(cdk.Stack):
             for trigger in ("http", "queue", "schedule", "deploy")
         }
         api = Api(self, "Api", settings, data.identity, by_trigger["http"])
+        url = Domain(self, "Domain", settings.public_name, api).url if settings.public_name else api.http.api_endpoint
         for deployed in compute.deployed.values():
             if "PUBLIC_URL" in deployed.function.environment:
-                deployed.resource.add_environment("PUBLIC_URL", api.http.api_endpoint)
+                deployed.resource.add_environment("PUBLIC_URL", url)
         monitoring = Monitoring(self, "Monitoring", settings)
         api_alarms = {watch: monitoring.watch(watch) for watch in api_watches(api)}
         for watch in database_watches(data.database, settings):
@@ -102,7 +104,7 @@ class ApiStack(cdk.Stack):
             monitoring.watch(watch)
         migrate_before(self, compute, migration)
         dashboard(self, settings, monitoring, api=api, database=data.database, functions=running)
-        cdk.CfnOutput(self, "Url", value=api.http.api_endpoint, description="Where the API answers")
+        cdk.CfnOutput(self, "Url", value=url, description="Where the API answers")
 
     def _add_queue(self, data: DataStack, monitoring: Monitoring, workers: list[Any]) -> None:
         for worker in workers:
@@ -150,6 +152,8 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 CONTEXT = (
     "stage",
+    "domain",
+    "hosted_zone",
     "jwt_issuer",
     "jwt_audience",
     "cors_origins",

@@ -32,6 +32,14 @@ class Restored:
 
 
 @dataclass(frozen=True)
+class PublicName:
+    """Where clients find the service. hosted_zone: the id of the Route 53 zone that holds the name."""
+
+    domain: str
+    hosted_zone: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """protect: nothing that holds data can be deleted by accident, and deployments shift traffic in steps."""
 
@@ -56,6 +64,7 @@ class Settings:
     open_burst: int
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
+    public_name: PublicName | None = None
     cors_origins: tuple[str, ...] = ()
     alarm_email: str | None = None
     runbook: str = RUNBOOK
@@ -159,6 +168,7 @@ def from_context(context: dict[str, Any]) -> Settings:
         STAGES[stage],
         jwt_issuer=issuer,
         jwt_audience=audience,
+        public_name=_public_name(context.get("domain"), context.get("hosted_zone")),
         cors_origins=tuple(origin for origin in origins if origin),
         alarm_email=context.get("alarm_email"),
         runbook=context.get("runbook") or RUNBOOK,
@@ -170,6 +180,18 @@ def from_context(context: dict[str, Any]) -> Settings:
         backup_region=_backup_region(STAGES[stage], context.get("backup_region")),
         seed_max_unfinished_rows=int(unfinished_rows),
     )
+
+
+def _public_name(domain: str | None, hosted_zone: str | None) -> PublicName | None:
+    if not domain and not hosted_zone:
+        return None
+    if not domain or not hosted_zone:
+        raise ValueError("A domain needs its Route 53 zone: -c domain=orders.example.com -c hosted_zone=Z0123456789ABC")
+    if not re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", domain):
+        raise ValueError(f"{domain!r} is not the name of a host in lower case: -c domain=orders.example.com")
+    if not re.fullmatch(r"Z[A-Z0-9]+", hosted_zone):
+        raise ValueError(f"{hosted_zone!r} is not the id of a hosted zone: -c hosted_zone=Z0123456789ABC")
+    return PublicName(domain, hosted_zone)
 
 
 def _restored(value: str | None) -> Restored | None:

@@ -56,7 +56,8 @@ def test_the_dependencies_do_not_replace_lambdas_own_packages(tmp_path: Path) ->
 @pytest.mark.parametrize("database", ["rds", "aurora"])
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_cfn_lint_finds_no_error(tmp_path: Path, stage: str, database: str) -> None:
-    build({"stage": stage, "database": database, "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
+    named = {"domain": "orders.example.com", "hosted_zone": "Z0123456789ABC"}
+    build({"stage": stage, "database": database, **named, "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
     # W3005: CDK declares a dependency that CloudFormation would infer.
     command = [
         str(Path(sys.executable).with_name("cfn-lint")),

@@ -18,7 +18,7 @@ export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi costs migrate synth checkov bootstrap ci deploy destroy smoke lock
+.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi costs doctor migrate synth checkov bootstrap ci deploy destroy smoke lock
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
@@ -61,6 +61,10 @@ openapi: .venv/test ## Generate openapi.json and the README's endpoint table fro
 costs: .venv/cdk ## Generate the tables of docs/costs.md from docs/prices.toml and the templates
 	$(BIN)/python -m cdk.costs
 
+# With any Python and without .venv: it says what keeps these from being made.
+doctor: ## Say what this machine, and STAGE's AWS account, lack to run, test and deploy the service, and what to do
+	@$(firstword $(wildcard $(BIN)/python) $(PYTHON) python3) -m local.doctor stage=$(STAGE) $(ARGS)
+
 migrate: .venv/run ## Migrate the database at DATABASE_URL to the schema of this release
 	@$(BIN)/python -m local.migrate
 
@@ -77,8 +81,11 @@ checkov: synth ## Scan what would be deployed with checkov, which is installed f
 	@# Too large for .venv: 100 packages, some in older versions than ours.
 	$(BIN)/uv tool run --system-certs checkov@3.3.30 --config-file .checkov.yaml
 
-deploy: .venv/cdk ## Deploy STAGE to the environment's AWS account (ARGS="-c alarm_email=… -c jwt_issuer=…")
+deploy: .venv/cdk ## Show what would change in STAGE, ask and deploy it (YES=1 does not ask; ARGS="-c alarm_email=… -c domain=…")
 	@$(BIN)/python -m cdk.preflight stage=$(STAGE) $(ARGS)
+	$(CDK) diff -c stage=$(STAGE) $(ARGS)
+	@test "$(YES)" = 1 || { printf 'Deploy this to %s? [y/N] ' $(STAGE); read -r answer && test "$$answer" = y; } || { \
+		echo "Nothing was deployed. Answer y, or say YES=1 where nobody can answer."; exit 1; }
 	$(CDK) deploy --all --require-approval never -c stage=$(STAGE) $(ARGS)
 
 destroy: .venv/cdk ## Remove STAGE from AWS; production is protected against it
@@ -105,9 +112,10 @@ lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 LOCK := --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .venv/bin/uv: requirements/uv.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found."; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found. \`make doctor\` says what to do."; exit 1; }
+	@$(PYTHON) -m venv .venv && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt || { \
+		echo "The environment in .venv could not be made. \`make doctor\` says what to do."; exit 1; }
 
 # Runs on the wheel's Node.js.
 $(FASTIFY)/dist/handler.js: $(wildcard $(FASTIFY)/*.js*) $(FASTIFY)/.npmrc | .venv/test

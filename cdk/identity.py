@@ -34,7 +34,7 @@ class Identity(Construct):
         )
         granted = [self._resource_server(pool, resource, scopes) for resource in sorted({s.partition("/")[0] for s in scopes})]
         account = cdk.Aws.ACCOUNT_ID
-        pool.add_domain(
+        domain = pool.add_domain(
             "Domain", cognito_domain=cognito.CognitoDomainOptions(domain_prefix=f"orders-{settings.stage}-{account}")
         )
         machine = pool.add_client(
@@ -48,6 +48,13 @@ class Identity(Construct):
         stack = cdk.Stack.of(self)
         for value in (pool.user_pool_provider_url, machine.user_pool_client_id):
             stack.export_value(value)
+        # What a person needs to get the first token; see docs/first-deployment.md.
+        for name, value in (
+            ("TokenUrl", f"{domain.base_url()}/oauth2/token"),
+            ("UserPoolId", pool.user_pool_id),
+            ("ClientId", machine.user_pool_client_id),
+        ):
+            cdk.CfnOutput(stack, name, value=value, description="See docs/first-deployment.md")
         self.issuer = settings.jwt_issuer or pool.user_pool_provider_url
         self.audience = settings.jwt_audience or machine.user_pool_client_id
 

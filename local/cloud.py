@@ -124,7 +124,9 @@ class Cloud:
 
     def _start_database(self) -> Server:
         if self.settings.database_url:
-            return Server.from_url(self.settings.database_url)
+            server = Server.from_url(self.settings.database_url)
+            server.check()
+            return server
         self.embedded = EmbeddedPostgres(self.settings.folder / "postgres")
         return self.embedded.start()
 

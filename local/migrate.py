@@ -12,7 +12,9 @@ def main() -> None:
     if not url:
         sys.exit("Name the database: make migrate DATABASE_URL=postgresql://user:password@host:5432/database")
     try:
-        os.environ.update(Server.from_url(url).environment)
+        server = Server.from_url(url)
+        server.check()
+        os.environ.update(server.environment)
         result = load_handler("migrate_database").handler({}, None)
     except Exception as error:
         sys.exit(f"Nothing was migrated. {error}" if isinstance(error, PostgresFailed) else f"Nothing was migrated: {error!r}")

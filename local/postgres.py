@@ -16,6 +16,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from orders.connection import Connection
+from orders.driver import DatabaseError, InterfaceError
+from orders.errors import sqlstate
 
 START_SECONDS = 30
 STOP_SECONDS = 10
@@ -24,6 +26,18 @@ DATABASE = "orders"
 # PostgreSQL refuses to run as root; if the project belongs to root, it runs under this uid and gid.
 UNPRIVILEGED_ID = 65534
 PR_SET_PDEATHSIG = 1
+# As server_version_num says it; the tests pass on it.
+OLDEST = 150000
+WHAT_IT_IS = """
+    SELECT current_setting('server_version_num')::int, rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user
+"""
+# By SQLSTATE, when somebody's own server refuses.
+REMEDIES = {
+    "28P01": "Correct the user or the password in DATABASE_URL.",
+    "28000": "Let this user in from this machine: pg_hba.conf.",
+    "3D000": "Create the database, or name one that exists in DATABASE_URL.",
+    "53300": "All connections are in use: end some, or raise max_connections.",
+}
 # PostgreSQL's message after a crash while some processes of the crashed server are still running.
 FORMER_BACKENDS = "pre-existing shared memory block"
 
@@ -59,11 +73,16 @@ class Server:
     def from_url(cls, url: str) -> "Server":
         """postgresql://user:password@host:port/database, each part percent-decoded."""
         parts = urlsplit(url)
-        if parts.scheme not in ("postgresql", "postgres") or not parts.hostname:
-            raise PostgresFailed("DATABASE_URL must look like postgresql://user:password@host:5432/database")
+        try:
+            port = parts.port or 5432
+        except ValueError:
+            port = 0
+        if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or not port:
+            form = "postgresql://user:password@host:5432/database"
+            raise PostgresFailed(f"DATABASE_URL must look like {form}, with @ : / ? in the password percent-encoded")
         return cls(
             host=parts.hostname,
-            port=parts.port or 5432,
+            port=port,
             database=unquote(parts.path.lstrip("/")) or "postgres",
             user=unquote(parts.username or "postgres"),
             password=unquote(parts.password or ""),
@@ -73,6 +92,28 @@ class Server:
     def address(self) -> str:
         """For display: without the password."""
         return f"postgresql://{self.user}@{self.host}:{self.port}/{self.database}"
+
+    def check(self) -> None:
+        """Raises PostgresFailed, with what to do in the second line, unless the owner can log in and make roles."""
+        try:
+            connection = self.connect()
+        except DatabaseError as error:
+            remedy = REMEDIES.get(sqlstate(error), "The server's log may say more.")
+            message = error.args[0]["M"] if isinstance(error.args[0], dict) else str(error)
+            raise PostgresFailed(f"{self.address} refused: {message}.\n{remedy}") from error
+        except (InterfaceError, OSError) as error:
+            remedy = "Start the server, correct DATABASE_URL, or unset it to use the server that comes with the packages."
+            raise PostgresFailed(f"Nothing answers at {self.address}.\n{remedy}") from error
+        try:
+            [[version, makes_roles]] = connection.run(WHAT_IT_IS)
+        finally:
+            connection.close()
+        if version < OLDEST:
+            raise PostgresFailed(f"{self.address} is older than PostgreSQL {OLDEST // 10000}.\nUpgrade it, or use another one.")
+        if not makes_roles:
+            raise PostgresFailed(
+                f"{self.user} may not make roles at {self.address}.\nALTER ROLE {self.user} CREATEROLE, or use another."
+            )
 
     def connect(self, database: str | None = None, timeout: float = 5) -> Connection:
         return Connection(

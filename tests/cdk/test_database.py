@@ -196,6 +196,14 @@ def test_a_deployment_accepts_what_the_runbook_prints_about_a_restored_instance(
     assert jmespath.search(query, {"DBInstances": [instance]}) == RESTORED["restored"]
 
 
+def test_the_guide_to_the_first_deployment_reads_outputs_that_exist(before: dict[str, dict[str, Any]]) -> None:
+    guide = (ROOT / "docs" / "first-deployment.md").read_text()
+    read = set(re.findall(r"output (Data|Api) (\w+)", guide))
+    assert len(read) == 4
+    for part, name in read:
+        assert name in before[part]["Outputs"], name
+
+
 def test_people_reach_the_database_through_the_migrations_group_with_a_token(before: dict[str, dict[str, Any]]) -> None:
     outputs = {name: json.dumps(output["Value"]) for name, output in before["Data"]["Outputs"].items()}
     assert "NetworkMigration" in outputs["ShellPlace"]

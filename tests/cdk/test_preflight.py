@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -177,9 +178,35 @@ def test_the_clis_options_are_understood() -> None:
     assert context(arguments) == {"stage": "prod", "alarm_email": "a@example.com", "postgres": "17"}
 
 
-def test_nothing_is_deployed_without_a_check() -> None:
-    recipe = (ROOT / "Makefile").read_text().partition("\ndeploy:")[2].partition("\n\n")[0]
-    assert recipe.index("cdk.preflight") < recipe.index("$(CDK) deploy")
+@pytest.mark.parametrize(
+    ("answer", "arguments", "deployed"),
+    [("y\n", [], True), ("n\n", [], False), ("", [], False), ("", ["YES=1"], True)],
+    ids=["yes", "no", "nobody to ask", "YES=1"],
+)
+def test_a_deployment_checks_shows_what_changes_and_asks(
+    tmp_path: Path, answer: str, arguments: list[str], deployed: bool
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "python $@"\n')
+    python.chmod(0o755)
+    # -o: the environment is taken as it is.
+    make = ["make", "-o", ".venv/cdk", "--silent", "deploy", f"BIN={tmp_path}", "CDK=echo cdk", "STAGE=dev", *arguments]
+    run = subprocess.run(make, cwd=ROOT, input=answer, capture_output=True, text=True, check=False)
+    assert (run.returncode == 0) == deployed, run.stderr
+    steps = ["python -m cdk.preflight stage=dev", "cdk diff -c stage=dev"]
+    places = [run.stdout.index(step) for step in [*steps, *(["cdk deploy"] if deployed else ["Nothing was deployed."])]]
+    assert places == sorted(places)
+    assert ("cdk deploy" in run.stdout) == deployed
+
+
+def test_nothing_is_deployed_if_the_check_fails(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    make = ["make", "-o", ".venv/cdk", "deploy", f"BIN={tmp_path}", "CDK=echo cdk", "YES=1"]
+    run = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert "cdk d" not in run.stdout
 
 
 @pytest.mark.parametrize("argument", ["stage=staging", "postgres=9"])

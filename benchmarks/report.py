@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from string import Template
 
+from benchmarks.capacity import fill
 from benchmarks.mixed import PROCESSES, SHARES
 from benchmarks.plots import dots, growth, stacks
 from benchmarks.results import Results
@@ -12,6 +13,7 @@ from benchmarks.workers import ROOT
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "benchmarks"
+SCALING = ROOT / "docs" / "scaling.md"
 # The last run of each size, from which the document is built.
 RUNS = PLOTS / "runs.json"
 TEMPLATE = Path(__file__).with_name("document.md")
@@ -71,14 +73,18 @@ def print_tables(results: Results) -> None:
             )
 
 
-def write_document(results: Results) -> None:
-    """Rewrites the document, with this run replacing the previous one of its size."""
-    PLOTS.mkdir(exist_ok=True)
+def committed() -> list[Results]:
+    """The last run of each size, smallest first."""
     runs = json.loads(RUNS.read_text()) if RUNS.exists() else {}
-    runs[str(results.size)] = asdict(results)
-    runs = dict(sorted(runs.items(), key=lambda item: int(item[0])))
-    RUNS.write_text(json.dumps(runs, indent=1) + "\n")
-    every = [Results(**run) for run in runs.values()]
+    return [Results(**run) for run in runs.values()]
+
+
+def write_document(results: Results) -> None:
+    """Rewrites the document and the table of docs/scaling.md, with this run replacing the previous one of its size."""
+    PLOTS.mkdir(exist_ok=True)
+    every = sorted([results, *(run for run in committed() if run.size != results.size)], key=lambda run: run.size)
+    RUNS.write_text(json.dumps({str(run.size): asdict(run) for run in every}, indent=1) + "\n")
+    SCALING.write_text(fill(SCALING.read_text(encoding="utf-8"), every), encoding="utf-8")
     sections = [_section(run) for run in every]
     if len(every) > 1:
         sections.insert(0, _growth(every))

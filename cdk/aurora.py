@@ -2,7 +2,7 @@
 
 Both instances are Serverless v2: an order service's load follows the day, capacity follows the load within seconds and without
 a failover, and one setting (`aurora_max_capacity`) serves from a quiet stage to 256 capacity units. A provisioned instance of
-the same size costs about half per hour, and so less where the load is steady.
+the same size costs about half per hour, and so less where the load is steady: docs/scaling.md says when to exchange them.
 """
 
 import aws_cdk as cdk

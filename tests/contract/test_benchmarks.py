@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.answers import AnswersDiffer, compare
+from benchmarks.capacity import fill
 from benchmarks.events import cancel_order, create_order, get_order, list_orders
 from benchmarks.results import Results
 from benchmarks.seeding import queue
@@ -82,6 +83,8 @@ def results(size: int) -> Results:
 def test_the_document_keeps_the_last_run_of_each_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, path in (("DOCUMENT", "benchmarks.md"), ("PLOTS", "benchmarks"), ("RUNS", "benchmarks/runs.json")):
         monkeypatch.setattr(report, name, tmp_path / path)
+    monkeypatch.setattr(report, "SCALING", tmp_path / "scaling.md")
+    (tmp_path / "scaling.md").write_text("<!-- capacity: made by `make bench` -->\nold\n<!-- /capacity -->\n")
     for size in (1_000_000, 10_000, 10_000):
         report.write_document(results(size))
     text = (tmp_path / "benchmarks.md").read_text()
@@ -92,3 +95,14 @@ def test_the_document_keeps_the_last_run_of_each_size(tmp_path: Path, monkeypatc
     for plot in plots:
         assert f"benchmarks/{plot.name}" in text
         ElementTree.fromstring(plot.read_text())
+    scaling = (tmp_path / "scaling.md").read_text()
+    # 0.3 s of PostgreSQL per 1,000 requests, of a database that is 60 % busy.
+    assert "1,000,000 orders" in scaling
+    assert "carries 2,000 requests per second" in scaling
+    assert "| 10× | 10,000 | 3.0 | 5.0 | 0.078 |" in scaling
+    assert "old" not in scaling
+
+
+def test_the_figures_of_scaling_are_those_of_the_committed_runs() -> None:
+    text = report.SCALING.read_text()
+    assert fill(text, report.committed()) == text

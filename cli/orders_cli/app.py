@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orders_cli.commands import customers, orders, seeding, signin
+from orders_cli.commands import customers, events, exports, orders, seeding, signin, webhooks
 from orders_cli.errors import EXIT_CODES
 
 ENVIRONMENT = {
@@ -12,6 +12,7 @@ ENVIRONMENT = {
     "ORDERS_TOKEN": "a token to send, instead of that of `orders login`",
     "ORDERS_CLIENT_ID": "the app client of `orders login`",
     "ORDERS_CLIENT_SECRET": "its secret, for `orders login --machine`",
+    "ORDERS_WEBHOOK_SECRET": "the secret of `orders webhooks listen`",
     "ORDERS_RETRIES": "how often a request that is safe to repeat is sent again; 3 unless chosen",
     "SSL_CERT_FILE": "certificates to trust instead of the system's",
 }
@@ -19,7 +20,7 @@ ENVIRONMENT = {
 
 def listing(title: str, lines: dict[int, str] | dict[str, str]) -> str:
     # \b keeps the line breaks of a paragraph.
-    return "\n".join(["\b", title, *(f"  {name:<20}  {text}" for name, text in lines.items())])
+    return "\n".join(["\b", title, *(f"  {name:<21}  {text}" for name, text in lines.items())])
 
 
 app = typer.Typer(
@@ -50,5 +51,8 @@ def root(
 
 orders.add_to(app)
 app.add_typer(customers.app, name="customers")
+events.add_to(app)
+exports.add_to(app)
+app.add_typer(webhooks.app, name="webhooks")
 seeding.add_to(app)
 signin.add_to(app)

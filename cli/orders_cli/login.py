@@ -87,6 +87,9 @@ class Redirected(HTTPServer):
         self.state = state
         self.result: dict[str, str] = {}
 
+    def handle_error(self, *_: Any) -> None:
+        """A connection that breaks off is no redirect."""
+
     def wait(self) -> str:
         deadline = time.monotonic() + SIGN_IN_SECONDS
         while not self.result:

@@ -50,12 +50,14 @@ class Output:
     def line(self, *words: Any) -> None:
         print(*map(plain, words), flush=True)
 
-    def note(self, text: str) -> None:
-        """For a person, beside the result. A program reads only JSON."""
+    def note(self, text: str, document: dict[str, Any] | None = None) -> None:
+        """Beside the result, on stderr. document: the same for programs, if it is of use to them."""
         if not self.as_json:
-            print(plain(text), file=sys.stderr, flush=True)
+            print(*map(plain, text.split("\n")), sep="\n", file=sys.stderr, flush=True)
+        elif document is not None:
+            print(json.dumps(document), file=sys.stderr, flush=True)
 
-    def rows(self, rows: Iterable[dict[str, Any]], columns: list[Column]) -> None:
+    def rows(self, rows: Iterable[dict[str, Any]], columns: list[Column], *, heading: bool = True) -> None:
         """JSON lines; a table on a terminal; else lines with tabs between the columns, and no heading."""
         if self.as_json:
             for row in rows:
@@ -64,16 +66,16 @@ class Output:
             for row in rows:
                 print(*(plain(column.value(row)) for column in columns), sep="\t", flush=True)
         else:
-            self._table(iter(rows), columns)
+            self._table(iter(rows), columns, heading=heading)
 
-    def _table(self, rows: Iterator[dict[str, Any]], columns: list[Column]) -> None:
+    def _table(self, rows: Iterator[dict[str, Any]], columns: list[Column], *, heading: bool) -> None:
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        console, first = Console(), True
-        while (batch := list(islice(rows, BATCH))) or first:
-            table = Table(box=None, show_header=first, pad_edge=False, header_style="bold")
+        console = Console()
+        while (batch := list(islice(rows, BATCH))) or heading:
+            table = Table(box=None, show_header=heading, pad_edge=False, header_style="bold")
             for column in columns:
                 table.add_column(
                     column.heading, min_width=column.width, no_wrap=True, justify="right" if column.number else "left"
@@ -81,7 +83,7 @@ class Output:
             for row in batch:
                 table.add_row(*(Text(plain(column.value(row))) for column in columns))
             console.print(table)
-            first = False
+            heading = False
 
     def failure(self, failure: Failure) -> None:
         if self.as_json:

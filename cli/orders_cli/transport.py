@@ -4,18 +4,18 @@ import base64
 import json
 import os
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from orders_cli.errors import Unreachable, WrongUse
+from orders_cli.errors import Unreachable, WrongUse, failure_of
 
 CONNECT_SECONDS = 10
 # API Gateway gives up after 30.
 ANSWER_SECONDS = 35
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-Data = bytes | Iterable[bytes] | None
+PIECE_BYTES = 256 * 1024
 
 
 class Answer(NamedTuple):
@@ -97,6 +97,45 @@ def once(method: str, url: str, headers: Mapping[str, str], data: bytes | None =
             connection.close()
     except (OSError, HTTPException) as reason:
         raise unreachable(parts, reason) from reason
+
+
+def download(url: str, file: IO[bytes]) -> int:
+    """Writes what a link answers, which nobody needs a token for. How many bytes. Raises Unreachable, Refused, Unavailable."""
+    parts = split(url)
+    try:
+        connection = connect(parts)
+        try:
+            connection.request("GET", target(parts))
+            response = connection.getresponse()
+            if response.status != 200:
+                raise failure_of(response.status, None, None, "GET", parts.path)
+            count = 0
+            while piece := response.read1(PIECE_BYTES):
+                count += write(file, piece)
+            if response.length:
+                raise HTTPException(f"the connection ended {response.length} bytes too early")
+            return count
+        finally:
+            connection.close()
+    except CannotWrite as reason:
+        raise reason.error from reason
+    except (OSError, HTTPException) as reason:
+        raise unreachable(parts, reason) from reason
+
+
+class CannotWrite(Exception):
+    """Our own file fails, not the connection; both raise OSError."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def write(file: IO[bytes], piece: bytes) -> int:
+    try:
+        return file.write(piece)
+    except OSError as error:
+        raise CannotWrite(error) from error
 
 
 def unreachable(url: SplitResult, reason: Exception) -> Unreachable:

@@ -59,7 +59,7 @@ class Shell:
             **options,
         )
 
-    def __call__(self, *words: str | int, stdin: str | None = None, **environment: str) -> Ended:
+    def __call__(self, *words: str | int | Path, stdin: str | None = None, **environment: str) -> Ended:
         done = subprocess.run(
             [PROGRAM, *map(str, words)],
             env={**self.full_environment(), **environment},
@@ -72,7 +72,7 @@ class Shell:
         assert "Traceback" not in done.stderr, done.stderr
         return Ended(done.returncode, done.stdout, done.stderr)
 
-    def ok(self, *words: str | int, **options: Any) -> Ended:
+    def ok(self, *words: str | int | Path, **options: Any) -> Ended:
         ended = self(*words, **options)
         assert ended.code == 0, ended
         return ended

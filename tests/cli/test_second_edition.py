@@ -1,0 +1,232 @@
+"""The feed, exports and webhooks, against a small server that plays the contract's second edition."""
+
+import base64
+import hmac
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from orders_cli.deliveries import NotVerified, secret_key, verified
+from tests.cli.conftest import Shell
+from tests.cli.server import Asked, Reply, SmallServer
+from tests.servers import wait_until
+
+# From the specification of Standard Webhooks, not from our code.
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SIGNED_AT = 1614265330
+SIGNED = {
+    "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+    "webhook-timestamp": str(SIGNED_AT),
+    "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+}
+SIGNED_BODY = b'{"test": 2432232314}'
+
+
+def event(number: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "type": "order.paid",
+        "at": "2026-01-01T00:00:00.123456+00:00",
+        "actor": None,
+        "request_id": "r",
+        "order_id": 10 + number,
+        "customer_id": None,
+        "sequence": 1,
+        "changes": {},
+    }
+
+
+class Feed(SmallServer):
+    """Two events per page; `next_cursor` is always given, `next` only where there is more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events = [event(number) for number in range(1, 6)]
+        self.answer("GET", "/api/events/", self.page)
+
+    def page(self, asked: Asked) -> Reply:
+        begin = int(asked.query.get("cursor", "0"))
+        results = self.events[begin : begin + 2]
+        end = begin + len(results)
+        following = f"{self.url}/api/events/?cursor={end}" if end < len(self.events) else None
+        return 200, {"results": results, "next": following, "next_cursor": str(end)}
+
+
+def test_events_are_walked_and_continued_from_a_cursor(shell: Shell) -> None:
+    with Feed() as feed:
+        shell.environment["ORDERS_URL"] = feed.url
+        ended = shell.ok("events", "--type", "order.paid", "--order", 7, "--json")
+        assert [document["id"] for document in ended.lines] == [1, 2, 3, 4, 5]
+        assert feed.requests[0].query == {"type": "order.paid", "order_id": "7", "limit": "200"}
+        ended = shell.ok("events", "--cursor", "4")
+        assert ended.out == "5\t2026-01-01 00:00:00\torder.paid\t15\t\t\n"
+        assert ended.err == "Continue with --cursor 5\n"
+
+
+def test_following_the_feed_prints_later_events_once_until_ctrl_c(shell: Shell) -> None:
+    with Feed() as feed:
+        process = shell.start("events", "--follow", "--interval", "0.1", "--json", "--url", feed.url)
+        assert process.stdout is not None
+        assert [json.loads(process.stdout.readline())["id"] for _ in range(5)] == [1, 2, 3, 4, 5]
+        asked = len(feed.requests)
+        wait_until(lambda: len(feed.requests) > asked + 2, "Questions at the end", 30)
+        feed.events.append(event(6))
+        assert json.loads(process.stdout.readline())["id"] == 6
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", '{"next_cursor": "6"}\n')
+
+
+class Exports(SmallServer):
+    """An export that is finished at the third look. Its link is on the same server and takes no token."""
+
+    content = b"id,status\n1,paid\n"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.document = {"id": 5, "kind": "orders", "format": "csv", "rows": None, "bytes": None, "url": None, "progress": 0}
+        self.answer("POST", "/api/exports/", (202, {**self.document, "status": "queued"}))
+        running = {**self.document, "status": "running", "progress": 50}
+        link = {**self.document, "status": "succeeded", "rows": 1, "bytes": len(self.content), "url": f"{self.url}/file?sign=x"}
+        self.answer("GET", "/api/exports/5/", (200, running), (200, running), (200, link))
+        self.answer("DELETE", "/api/exports/5/", (204, ""))
+        self.answer("GET", "/file", (200, self.content, {"Content-Type": "text/csv"}))
+
+
+def test_an_export_is_downloaded_when_it_is_finished(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    with Exports() as exports:
+        words = ("export", "orders", "--filter", "status=paid", "--filter", "customer_id=3", "-o", file, "--json")
+        done = shell.ok(*words, "--url", exports.url, ORDERS_TOKEN="secret").json
+    assert (done["rows"], done["file"], "url" in done) == (1, str(file), False)
+    assert file.read_bytes() == exports.content
+    assert exports.requests[0].json == {"kind": "orders", "format": "csv", "filters": {"status": "paid", "customer_id": 3}}
+    assert "idempotency-key" in exports.requests[0].headers
+    assert ["authorization" in request.headers for request in exports.requests] == [True] * 4 + [False]
+
+
+def test_an_export_goes_to_stdout(shell: Shell) -> None:
+    with Exports() as exports:
+        assert shell.ok("export", "orders", "-o", "-", "--url", exports.url).out == exports.content.decode()
+        assert shell("export", "orders", "-o", "-", "--json", "--url", exports.url).code == 2
+
+
+def test_a_failed_export_and_a_broken_download_leave_no_file(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    with Exports() as exports:
+        words = ("export", "orders", "-o", file, "--url", exports.url)
+        exports.answer("GET", "/file", (200, b"half", {"Content-Length": "1000", "Connection": "close"}))
+        assert shell(*words).code == 3
+        exports.answer("GET", "/file", (403, "<Error>Request has expired</Error>"))
+        assert shell(*words).code == 4
+        exports.answer("GET", "/api/exports/5/", (200, {**exports.document, "status": "failed", "error": "The disk is full"}))
+        ended = shell(*words)
+        assert (ended.code, "The disk is full" in ended.err) == (6, True)
+        exports.answer("POST", "/api/exports/", (409, {"title": "Conflict with the current state", "detail": "Five at once"}))
+        assert (shell(*words).code, list(tmp_path.glob("orders*"))) == (1, [])
+
+
+def test_ctrl_c_cancels_the_export(shell: Shell, tmp_path: Path) -> None:
+    with Exports() as exports:
+        exports.answer("GET", "/api/exports/5/", (200, {**exports.document, "status": "running"}))
+        process = shell.start("export", "orders", "-o", str(tmp_path / "x"), "--url", exports.url)
+        wait_until(lambda: len(exports.requests) > 1, "A look at the export", 30)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, exports.requests[-1].method, "Export 5 is cancelled" in err) == (130, "DELETE", True)
+
+
+def test_webhooks_are_created_and_listed(shell: Shell) -> None:
+    target = "https://shop.example.com/hook"
+    webhook = {"id": "w1", "url": target, "types": ["order.paid"], "secret": SECRET}
+    with SmallServer() as server:
+        shell.environment["ORDERS_URL"] = server.url
+        server.answer("POST", "/api/webhooks/", (201, webhook))
+        server.answer("GET", "/api/webhooks/", (200, {"results": [webhook], "next": None, "next_cursor": None}))
+        assert SECRET in shell.ok("webhooks", "create", target, "--type", "order.paid").out
+        shell.ok("webhooks", "create", target, "--description", "Shop", "--json")
+        assert [request.json for request in server.requests] == [
+            {"url": webhook["url"], "types": ["order.paid"]},
+            {"url": webhook["url"], "types": ["*"], "description": "Shop"},
+        ]
+        assert all("idempotency-key" in request.headers for request in server.requests)
+        assert shell.ok("webhooks", "list").out == "w1\torder.paid\thttps://shop.example.com/hook\n"
+
+
+def test_the_example_of_the_standard_is_verified() -> None:
+    delivery = verified(secret_key(SECRET), SIGNED, SIGNED_BODY, SIGNED_AT + 300)
+    assert delivery.document == {
+        "webhook_id": SIGNED["webhook-id"],
+        "webhook_timestamp": SIGNED_AT,
+        "body": {"test": 2432232314},
+    }
+    several = {**SIGNED, "webhook-signature": f"v1,AAAA v1a,x {SIGNED['webhook-signature']}"}
+    verified(secret_key(SECRET), several, SIGNED_BODY, SIGNED_AT - 300)
+
+
+@pytest.mark.parametrize(
+    ("change", "body", "off"),
+    [
+        ({}, SIGNED_BODY + b" ", 0),
+        ({"webhook-id": "msg_other"}, SIGNED_BODY, 0),
+        ({"webhook-timestamp": str(SIGNED_AT + 1)}, SIGNED_BODY, 0),
+        ({"webhook-timestamp": ""}, SIGNED_BODY, 0),
+        ({"webhook-signature": ""}, SIGNED_BODY, 0),
+        ({"webhook-signature": "v1,"}, SIGNED_BODY, 0),
+        ({"webhook-signature": "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="}, SIGNED_BODY, 0),
+        ({}, SIGNED_BODY, 301),
+        ({}, SIGNED_BODY, -301),
+    ],
+)
+def test_a_delivery_that_differs_is_not_believed(change: dict[str, str], body: bytes, off: int) -> None:
+    with pytest.raises(NotVerified):
+        verified(secret_key(SECRET), SIGNED | change, body, SIGNED_AT + off)
+
+
+def deliver(url: str, body: bytes, secret: str = SECRET) -> int:
+    """The status that the listener answers, to a delivery that is signed now."""
+    now = str(int(time.time()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signature = base64.b64encode(hmac.digest(key, f"e1.{now}.".encode() + body, "sha256")).decode()
+    headers = {"webhook-id": "e1", "webhook-timestamp": now, "webhook-signature": f"v1,{signature}"}
+    try:
+        with urlopen(Request(url, body, headers), timeout=10) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+
+
+def listening(shell: Shell, *words: str) -> tuple["subprocess.Popen[str]", str]:
+    shell.environment["ORDERS_WEBHOOK_SECRET"] = SECRET
+    process = shell.start("webhooks", "listen", "--port", "0", *words)
+    assert process.stderr is not None
+    found = re.search(r"http://\S+", process.stderr.readline())
+    assert found
+    return process, found[0]
+
+
+def test_listening_prints_verified_deliveries_only(shell: Shell) -> None:
+    process, url = listening(shell, "--count", "2")
+    assert [deliver(url, b'{"n": 1}'), deliver(url, b"forged", "whsec_AAAA"), deliver(url, b"\x1b[2J")] == [204, 401, 204]
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "Refused a delivery: its signature does not fit the secret\n")
+    assert [line.split()[0] for line in out.splitlines()] == ["e1", "e1"]
+    assert '{"n": 1}' in out
+    assert "\\x1b[2J" in out
+
+
+def test_ctrl_c_ends_listening_and_a_secret_is_checked(shell: Shell) -> None:
+    process, url = listening(shell)
+    assert deliver(url, b"{}") == 204
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert shell("webhooks", "listen", ORDERS_WEBHOOK_SECRET="whsec_?").code == 2

@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlencode
 
-from orders_cli.errors import WrongUse, failure_of
+from orders_cli.errors import Refused, WrongUse, failure_of
 from orders_cli.transport import Answer, connect, is_private, read, split, unreachable
 
 RETRIED = (429, 502, 503, 504)
@@ -70,6 +70,8 @@ class Client:
         answer = self._send(method, target, data, sent, retries() if method == "GET" or repeatable else 0)
         if not 200 <= answer.status < 300:
             raise failure_of(answer.status, answer.document, request_id(answer), method, path)
+        if answer.status != 204 and not isinstance(answer.document, dict):
+            raise Refused(f"{method} {path} answers {answer.status}, but no JSON document", "Is the URL that of the service?")
         return answer.document
 
     def pages(self, path: str, **query: Any) -> Iterator[list[dict[str, Any]]]:

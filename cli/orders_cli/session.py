@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orders_cli.errors import Failure
+from orders_cli.errors import Failure, Refused
 from orders_cli.output import Output
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ def exit_code(session: Session, work: Callable[[], None]) -> int:
     except Failure as failure:
         session.out.failure(failure)
         return failure.code
+    except KeyError as missing:
+        session.out.failure(Refused(f"The answer has no {missing}", "Is the URL that of the service?"))
+        return Refused.code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -87,7 +87,10 @@ class TokenFile:
 
     def get(self, url: str) -> Login | None:
         known = self.read().get(url)
-        return Login(**known) if known else None
+        try:
+            return Login(**known) if known else None
+        except TypeError as reason:
+            raise WrongUse(f"{self.path} is of another version: sign in again") from reason
 
     def put(self, url: str, login: Login | None) -> bool:
         """None forgets it. Whether there was one. The file is replaced as a whole; nobody else can read it at any time."""
@@ -113,6 +116,8 @@ class StoredToken:
 
     def __call__(self, refused: bool) -> str | None:
         if given := os.environ.get("ORDERS_TOKEN"):
+            if not given.isascii() or not given.isprintable():
+                raise WrongUse("ORDERS_TOKEN is not a token: it has characters that none may have")
             return None if refused else given
         file = TokenFile()
         login = file.get(self.url)

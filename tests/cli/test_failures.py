@@ -1,13 +1,19 @@
 """What a command says and which exit code it has when it fails: refusals, faults on the way, and what is sent again."""
 
+import base64
+import contextlib
 import re
+import socket
+import socketserver
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -183,6 +189,75 @@ def test_a_page_cannot_command_the_terminal(shell: Shell) -> None:
         assert "A\\x1b[2J\\nB" in shell.ok("customers", "list", "--url", server.url).out
         server.answer("GET", "/api/customers/", (409, {"title": "T\x1b[2J", "detail": "D\x1b[2J"}))
         assert "\x1b" not in shell("customers", "list", "--url", server.url).err
+
+
+@pytest.mark.parametrize("content", ["<html>", [], {"hello": "world"}])
+def test_the_url_of_something_else_is_noticed(shell: Shell, content: Any) -> None:
+    with SmallServer() as server:
+        server.answer("GET", "/api/orders/", (200, content))
+        ended = shell("list", "--url", server.url)
+    assert (ended.code, "Is the URL that of the service?" in ended.err) == (1, True)
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "tokén"])
+def test_a_token_with_impossible_characters_is_not_sent(shell: Shell, token: str) -> None:
+    with SmallServer() as server:
+        assert (shell("list", "--url", server.url, ORDERS_TOKEN=token).code, server.requests) == (2, [])
+
+
+def test_a_file_of_tokens_that_nobody_understands_is_said(shell: Shell) -> None:
+    folder = shell.home / ".config" / "orders"
+    folder.mkdir(parents=True)
+    for content in ("{", '{"http://127.0.0.1:9": {"later": 1}}'):
+        (folder / "tokens.json").write_text(content)
+        assert shell("list", "--url", "http://127.0.0.1:9").code == 2
+
+
+class Tunnel(socketserver.ThreadingTCPServer):
+    """A proxy that leads every CONNECT to one server."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), TunnelHandler)
+        self.port = port
+        self.heads: list[str] = []
+
+
+class TunnelHandler(socketserver.StreamRequestHandler):
+    server: Tunnel
+
+    def handle(self) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.rfile.read(1)
+        self.server.heads.append(head.decode())
+        with socket.create_connection(("127.0.0.1", self.server.port)) as far:
+            self.wfile.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+            threading.Thread(target=self._back, args=(far,), daemon=True).start()
+            while data := self.connection.recv(65536):
+                far.sendall(data)
+
+    def _back(self, far: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := far.recv(65536):
+                self.wfile.write(data)
+
+
+def test_the_proxy_of_the_environment_is_used_except_for_this_machine(shell: Shell) -> None:
+    with SmallServer() as server, Tunnel(urlsplit(server.url).port or 0) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        server.answer("GET", "/api/orders/", (200, EMPTY))
+        shell.environment["http_proxy"] = f"http://me:pass%3A@127.0.0.1:{proxy.server_address[1]}"
+        assert shell("list", "--url", "http://orders.example.com:8080").code == 0
+        [head] = proxy.heads
+        assert head.startswith("CONNECT orders.example.com:8080 ")
+        assert f"Proxy-Authorization: Basic {base64.b64encode(b'me:pass:').decode()}" in head
+        assert server.requests[0].headers["host"] == "orders.example.com:8080"
+        assert shell("list", "--url", "http://orders.example.com:8080", no_proxy="example.com", ORDERS_RETRIES="0").code == 3
+        shell.ok("list", "--url", server.url)
+        proxy.shutdown()
+    assert len(proxy.heads) == 1
 
 
 def certificate(folder: Path) -> Path:

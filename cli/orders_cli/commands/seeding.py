@@ -2,6 +2,7 @@
 
 import time
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -32,10 +33,11 @@ def seed(
     given = {name: number for name, number in numbers.items() if number is not None}
     if (run and given) or (cancel and not run):
         raise WrongUse("--run takes --cancel or --detach, and no numbers; --cancel needs --run")
+    path = f"/api/dev/seed/{quote(run or '', safe='')}/"
     if cancel:
-        document = session.client.ask("POST", f"/api/dev/seed/{run}/cancel/", repeatable=True)
+        document = session.client.ask("POST", f"{path}cancel/", repeatable=True)
     elif run:
-        document = session.client.get(f"/api/dev/seed/{run}/")
+        document = session.client.get(path)
     else:
         document = session.client.create("/api/dev/seed/", given, idempotency_key)
     if not detach and not cancel:

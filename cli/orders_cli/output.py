@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, NamedTuple, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
 from orders_cli.errors import Failure
 
@@ -14,7 +14,10 @@ BATCH = 200
 
 
 class Column(NamedTuple):
-    """width: at least that many characters, so that the parts of a long list stand below each other."""
+    """width: at least that many characters, so that the parts of a long list stand below each other.
+
+    In a window that is too narrow, only the last column gives way: its words are cut or take several lines.
+    """
 
     heading: str
     value: Callable[[dict[str, Any]], Any]
@@ -76,10 +79,10 @@ class Output:
         console = Console()
         while (batch := list(islice(rows, BATCH))) or heading:
             table = Table(box=None, show_header=heading, pad_edge=False, header_style="bold")
-            for column in columns:
-                table.add_column(
-                    column.heading, min_width=column.width, no_wrap=True, justify="right" if column.number else "left"
-                )
+            for column in columns[:-1]:
+                justify: Literal["left", "right"] = "right" if column.number else "left"
+                table.add_column(column.heading, min_width=column.width, no_wrap=True, justify=justify)
+            table.add_column(columns[-1].heading, overflow="ellipsis")
             for row in batch:
                 table.add_row(*(Text(plain(column.value(row))) for column in columns))
             console.print(table)

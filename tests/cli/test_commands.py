@@ -148,6 +148,10 @@ def test_a_terminal_shows_tables_and_a_progress_bar(orders: Shell) -> None:
     heading, row = shown.splitlines()[:2]
     assert (code, heading.split()) == (0, ["ORDER", "STATUS", "TOTAL", "CREATED", "CUSTOMER"])
     assert row.split()[:3] == [str(order["id"]), "pending", "25.00"]
+    orders.environment["COLUMNS"] = "70"
+    narrow = on_a_terminal(orders, "list", "--limit", 1)[1].splitlines()[1]
+    created = order["created_at"][:19].replace("T", " ")
+    assert (created in narrow, narrow.rstrip()[-1], len(narrow) <= 70) == (True, "…", True)
     code, shown = on_a_terminal(orders, "seed", "--customers", 3)
     assert (code, "Seeding" in shown, "━" in shown) == (0, True, True)
     assert "succeeded, 63 of 63 rows" in shown

@@ -12,9 +12,9 @@ from orders_cli.session import Session, command
 
 CUSTOMERS = [
     Column("CUSTOMER", lambda customer: customer["id"], 8, number=True),
+    Column("CREATED", lambda customer: moment(customer["created_at"]), 19),
     Column("NAME", lambda customer: customer["name"], 20),
     Column("E-MAIL", lambda customer: customer["email"], 24),
-    Column("CREATED", lambda customer: moment(customer["created_at"]), 19),
 ]
 app = typer.Typer(help="List, show and change customers.", no_args_is_help=True, rich_markup_mode=None)
 

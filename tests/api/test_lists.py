@@ -1,6 +1,7 @@
 """Lists: filters, pages and the summary."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,25 +71,61 @@ def test_special_characters_in_an_address_are_literal(service: Service) -> None:
         assert results(service, "/api/customers/", email=needle) == [odd]
 
 
-# Addresses around the limits of the index: words of one to four characters, and what LIKE gives a meaning to.
+# Addresses around the limits of the index: words of one to four characters, what LIKE gives a meaning to, and letters that only
+# raw SQL can have written.
 ADDRESSES = (
     "a@b.de",
     "ab.c-1.def.9@gh.ij",
     "alice.nguyen.77005@gmail.com",
     "alice.nguyen.770@gmail.com",
     "x%y_z\\w.%%%.___@a-b.co.uk",
+    "ünï.cöde@exämple.ελ",
 )
 
 
-def test_every_part_of_an_address_finds_what_contains_it(service: Service, db: Database) -> None:
+# More newer rows than a search walks before it turns to the index.
+NEWER_CUSTOMERS = 501
+
+
+def add_customers(db: Database, addresses: Iterable[str]) -> None:
+    """Each with an order."""
     db.sql(
-        "INSERT INTO customers (email, name) SELECT unnest(string_to_array(:all, ' ')), 'n'", all=" ".join(ADDRESSES).title()
+        "WITH c AS (INSERT INTO customers (email, name) SELECT unnest(string_to_array(:all, ' ')), 'n' RETURNING id)"
+        " INSERT INTO orders (customer_id) SELECT id FROM c",
+        all=" ".join(addresses),
     )
+
+
+@pytest.mark.parametrize("newer", [0, NEWER_CUSTOMERS])
+def test_every_part_of_an_address_finds_what_contains_it(service: Service, db: Database, newer: int) -> None:
+    add_customers(db, [address.title() for address in ADDRESSES])
+    others = [f"{n}@{n}" for n in range(newer)]
+    add_customers(db, others)
     parts = {address[first:last] for address in ADDRESSES for first in range(len(address)) for last in range(first + 1, 99)}
     near_misses = {"alice.nguyen.77@", "alice.nguyen.77005@gmall.com", "alice-nguyen.77005", "ab.c-1.def.8", "x%y_z%w.%%%.___@"}
-    for part in parts | near_misses:
-        found = {customer["email"].lower() for customer in results(service, "/api/customers/", email=part.upper())}
-        assert found == {address for address in ADDRESSES if part in address}, part
+    for number, part in enumerate(sorted(parts | near_misses)):
+        # Every second part of orders, the others of customers, and all pages where there are several.
+        path = ("/api/orders/", "/api/customers/")[number % 2]
+        filters = {"status": "pending"} if number % 4 == 0 else {}
+        pages = walk(service, path, email=part.upper(), limit=200, **filters)
+        found = [row.get("customer", row)["email"].lower() for page in pages for row in page]
+        assert found == [address for address in reversed([*ADDRESSES, *others]) if part in address], (part, path)
+
+
+def test_what_the_index_cannot_find_is_searched_for_page_by_page(service: Service, db: Database) -> None:
+    """A page ends where so many rows have been looked at, as it does where its rows are large."""
+    add_customers(db, ["b~1@x.de", "b~2@x.de"])
+    db.sql("INSERT INTO customers (email, name) SELECT n || '@y.de', 'n' FROM generate_series(1, 10000) AS n")
+    db.sql(
+        "INSERT INTO orders (customer_id) SELECT id FROM (SELECT max(id) AS id FROM customers) AS c, generate_series(1, 4000)"
+    )
+    add_customers(db, ["b~3@x.de"])
+    of_customers = walk(service, "/api/customers/", email="~")
+    assert [[row["email"] for row in page] for page in of_customers] == [["b~3@x.de"], ["b~2@x.de", "b~1@x.de"]]
+    for filters in ({}, {"status": "pending"}):
+        of_orders = walk(service, "/api/orders/", email="~", **filters)
+        found = [[row["customer"]["email"] for row in page] for page in of_orders]
+        assert found == [["b~3@x.de"], [], ["b~2@x.de", "b~1@x.de"]]
 
 
 def test_filters_combine(service: Service, orders: dict[str, dict[str, Any]]) -> None:

@@ -14,26 +14,37 @@ PIECE = re.compile(
     r"|[^a-z0-9][a-z0-9]{1,2}(?![a-z0-9])"
     r"|[a-z0-9]{2}[^a-z0-9]"
 )
+# What the index can find at least: two characters of a word and another one, or a word of one character.
+FINDABLE = re.compile(r"[a-z0-9]{3}|[a-z0-9]{2}[^a-z0-9]|[^a-z0-9][a-z0-9]{2}|[^a-z0-9][a-z0-9][^a-z0-9]")
 # With fewer in it, the part before the @ may be as common as the domain.
 FEWEST = 3
 
 
-def email_filters(needle: str | None) -> dict[str, str]:
-    """What an address that contains the needle fulfils, in any letter case: {} without a needle.
+def index_pattern(needle: str) -> str | None:
+    """A LIKE pattern that each address with the needle matches, and few others; None if the index cannot help.
 
-    email: a LIKE pattern for the address in lower case. needle: if that says too little, what the address must contain.
+    needle: in lower case, as is the address that the pattern is for.
     """
-    if needle is None:
-        return {}
-    needle = needle.lower()
+    if not FINDABLE.search(needle):
+        return None
     mailbox, at, domain = needle.partition("@")
-    pieces = PIECE.findall(mailbox + at)
+    pieces = list(PIECE.finditer(mailbox + at))
     if len(pieces) < FEWEST:
-        return {"email": f"%{_literal(needle)}%"}
-    # People's names are at the beginning, and the numbers that tell them apart at the end. One piece of the domain, because
-    # at a rare one there are few of any name.
-    chosen = pieces[:FEWEST] + pieces[FEWEST:][-FEWEST:] + PIECE.findall(domain)[:1]
-    return {"email": f"%{'%'.join([_literal(piece) for piece in chosen])}%", "needle": needle}
+        return f"%{_literal(needle)}%"
+    beginnings = [n for n, piece in enumerate(pieces) if _begins_word(mailbox + at, piece.start())] or [0]
+    # People's names are the first two words, and a number that tells them apart is the last one.
+    chosen = {*beginnings[:2], beginnings[-1]}
+    if len(beginnings) != 2:
+        chosen.add(len(pieces) - 1)
+    texts = [pieces[n][0] for n in sorted(chosen)]
+    if len(beginnings) < FEWEST:
+        # At a rare domain there are few of any name.
+        texts += PIECE.findall(domain)[:1]
+    return f"%{'%'.join(map(_literal, texts))}%"
+
+
+def _begins_word(text: str, position: int) -> bool:
+    return not (position and text[position - 1 : position + 1].isalnum())
 
 
 def _literal(text: str) -> str:

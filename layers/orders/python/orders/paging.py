@@ -29,12 +29,15 @@ MAX_ESCAPED_BYTES = len(r"\ud83d\ude00")
 def page(request: "Request", rows: "list[Row]", limit: int) -> Response:
     """A page of a list, which ends early if its rows are large.
 
-    rows: up to limit + 1, each its sort keys and then its document as JSON text.
+    rows: up to limit + 1, each its sort keys and then its document as JSON text. A last one without a document says how far
+    was searched where that is not the end of the list; then the next page goes on from there.
     """
+    searched = rows.pop() if rows and rows[-1][-1] is None else None
     count = min(limit, _fitting(rows))
     following, cursor = None, None
-    if len(rows) > count:
-        cursor = encode_cursor(rows[count - 1][:-1], request.list_scope)
+    last = rows[count - 1] if len(rows) > count else searched
+    if last is not None:
+        cursor = encode_cursor(last[:-1], request.list_scope)
         query = [pair for pair in request.query() if pair[0] != "cursor"] + [("cursor", cursor)]
         following = f"{request.base_url}{request.path}/?{urlencode(query)}"
     results = ",".join([row[-1] for row in rows[:count]])

@@ -36,7 +36,7 @@ def test_ten_thousand_calls_return_no_foreign_row(db: Database, tmp_path: Path, 
                 connection.run("DEALLOCATE ALL")
             if call % 5 == 0:
                 connection.run("BEGIN")
-            rows = connection.run(query, plan_with_values=call % 3 == 0, call=call)
+            rows = connection.run(query, call=call)
             if call % 5 == 0:
                 connection.run("COMMIT")
             wrong[str(rows)] += rows != [[number, call]]

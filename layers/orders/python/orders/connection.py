@@ -86,10 +86,10 @@ class Connection(Pg8000Connection):  # type: ignore[misc]  # pg8000 has no type 
         self._readable = select.poll()
         self._readable.register(self._usock, select.POLLIN)
 
-    def run(self, sql: str, *, plan_with_values: bool = False, **params: Any) -> list[Row]:
+    def run(self, sql: str, **params: Any) -> list[Row]:
         """Rows of one statement, in one round trip; a second one only if the server does not know the statement (any more).
 
-        plan_with_values plans the statement each time, for these values. SQL without parameters may hold several statements.
+        SQL without parameters may hold several statements.
         Raises pg8000's DatabaseError when the server refuses (the connection stays usable unless `lost` is set), and
         ConnectionLost when it went silent. A value that cannot be encoded raises UnicodeEncodeError before anything is sent.
         """
@@ -99,7 +99,7 @@ class Connection(Pg8000Connection):  # type: ignore[misc]  # pg8000 has no type 
         values = [
             None if value is None else value.encode() for value in make_params(self.py_types, [params[name] for name in names])
         ]
-        if plan_with_values or self.in_transaction:
+        if self.in_transaction:
             return self._exchange(_parse_messages(b"", text) + _bind_to_sync_messages(b"", values), sql)
         return self._run_named(name, text, values, sql)
 

@@ -40,12 +40,11 @@ def begin_invocation(context: "LambdaContext") -> None:
     _deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
 
 
-def run(sql: str, *, repeatable: bool = False, plan_with_values: bool = False, **params: Any) -> list[Row]:
+def run(sql: str, *, repeatable: bool = False, **params: Any) -> list[Row]:
     """Rows of one statement, each a list in the order of its columns.
 
     repeatable says that running the statement twice is harmless (it reads, or an idempotency key guards it), so that it may be
     sent again when the connection ended before the answer. Whatever certainly did not run is sent again in any case.
-    plan_with_values plans the statement anew for these values; otherwise its plan is kept.
     Raises DatabaseError when the server refuses the statement, DatabaseUnavailable when it cannot be had.
     """
     for attempt in range(ATTEMPTS):
@@ -53,7 +52,7 @@ def run(sql: str, *, repeatable: bool = False, plan_with_values: bool = False, *
             time.sleep(RETRY_PAUSE_SECONDS * attempt * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         connection = _open_connection()
         try:
-            return connection.run(sql, plan_with_values=plan_with_values, **params)
+            return connection.run(sql, **params)
         except DatabaseError as error:
             if sqlstate(error) == READ_ONLY_TRANSACTION:
                 # After a failover the old primary still answers, as a reader. A new connection reaches the new one.

@@ -116,33 +116,38 @@ def pgbench(data: Data, scenario: Scenario, rounds: int, seconds: float, log: Pa
     statements = statements_of(data, call, log)
     # Statements that the function plans with their values each time, pgbench plans so, too.
     mode = "prepared" if all(each.name for each in statements) else "extended"
-    variables_given, script = _script(data, scenario, call, statements, rounds)
-    server = variables(data.server)
+    given, script = script_of(data, scenario, call, statements, rounds)
+    options = ["-c1", f"-M{mode}", f"--rate={CALLS_PER_SECOND}"]
+    options.append(f"-t{rounds}" if scenario.writes else f"-T{max(1, round(seconds / 4))}")
+    # Microseconds since a transaction was due, minus its delayed start.
+    return statistics.median(int(line[2]) - int(line[6]) for line in run_pgbench(data.server, options, given, script)) / 1e6
+
+
+def run_pgbench(server: Server, options: list[str], given: dict[str, str], script: str) -> list[list[str]]:
+    """given: pgbench's variables. The columns of its log, a line per transaction; LimitFailed if it refuses."""
+    connection = variables(server)
     environment = {
         **os.environ,
-        "PGHOST": server["DATABASE_HOST"],
-        "PGPORT": server["DATABASE_PORT"],
-        "PGUSER": server["DATABASE_USER"],
-        "PGPASSWORD": server["DATABASE_PASSWORD"],
-        "PGDATABASE": server["DATABASE_NAME"],
+        "PGHOST": connection["DATABASE_HOST"],
+        "PGPORT": connection["DATABASE_PORT"],
+        "PGUSER": connection["DATABASE_USER"],
+        "PGPASSWORD": connection["DATABASE_PASSWORD"],
+        "PGDATABASE": connection["DATABASE_NAME"],
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "script.sql").write_text(script)
-        command = [str(binaries() / "pgbench"), "-n", "-c1", f"-M{mode}", "-l", f"--log-prefix={folder / 'times'}"]
-        command.append(f"--rate={CALLS_PER_SECOND}")
-        command += [f"-t{rounds}"] if scenario.writes else [f"-T{max(1, round(seconds / 4))}"]
-        command += [f"-D{variable}={value}" for variable, value in variables_given.items()]
+        command = [str(binaries() / "pgbench"), "-n", "-l", f"--log-prefix={folder / 'times'}", *options]
+        command += [f"-D{variable}={value}" for variable, value in given.items()]
         done = subprocess.run([*command, "-f", str(folder / "script.sql")], env=environment, capture_output=True, check=False)
         if done.returncode:
-            raise LimitFailed(f"{scenario.title}: {done.stderr.decode()}")
-        [times] = folder.glob("times.*")
-        columns = [line.split() for line in times.read_text().splitlines()]
-        # Microseconds since a transaction was due, minus its delayed start.
-        return statistics.median(int(column[2]) - int(column[6]) for column in columns) / 1e6
+            raise LimitFailed(done.stderr.decode())
+        return [line.split() for times in folder.glob("times.*") for line in times.read_text().splitlines()]
 
 
-def _script(data: Data, scenario: Scenario, call: Call, statements: list[Statement], rounds: int) -> tuple[dict[str, str], str]:
+def script_of(
+    data: Data, scenario: Scenario, call: Call, statements: list[Statement], rounds: int
+) -> tuple[dict[str, str], str]:
     """pgbench's variables and its form of the statements, with a new id each time if the scenario has one."""
     given: dict[str, str] = {}
     lines = []

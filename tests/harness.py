@@ -96,7 +96,8 @@ class Database:
         return {**self.server.environment, "DATABASE_ROLE_PASSWORD": ROLE_PASSWORD}
 
     def empty(self) -> None:
-        tables = "customers, orders, order_items, customer_totals, order_events, idempotency_keys, seed_runs, seed_chunks"
+        tables = "customers, orders, order_items, customer_totals, customer_total_deltas, order_events"
+        tables += ", idempotency_keys, seed_runs, seed_chunks"
         self.sql(f"TRUNCATE {tables}; UPDATE audit_progress SET part = DEFAULT, last_id = DEFAULT")
 
 

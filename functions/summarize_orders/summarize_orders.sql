@@ -1,7 +1,41 @@
--- The negated sum makes the order ascending in both keys, so that one index range serves any page.
-SELECT -t.spent_cents, t.customer_id, customer_summary_json(c, t)::text
-FROM customer_totals AS t
-JOIN customers AS c ON c.id = t.customer_id
-WHERE (-t.spent_cents, t.customer_id) > (:negative_spent, :customer_id)
-ORDER BY -t.spent_cents, t.customer_id
-LIMIT :rows
+-- The negated sum makes the order ascending in both keys, so that one index range serves any page. Customers with deltas, who
+-- are few, have another place in the order than in the index: that passes them over, and their sums are computed and sorted in.
+WITH pending AS MATERIALIZED (
+    SELECT
+        customer_id,
+        sum(order_count)::bigint AS order_count,
+        sum(item_count)::bigint AS item_count,
+        sum(spent_cents)::bigint AS spent_cents
+    FROM customer_total_deltas
+    GROUP BY customer_id
+), indexed AS (
+    SELECT customer_id, order_count, item_count, spent_cents
+    FROM customer_totals
+    WHERE (-spent_cents, customer_id) > (:negative_spent, :customer_id)
+      AND customer_id NOT IN (SELECT customer_id FROM pending)
+    ORDER BY -spent_cents, customer_id
+    LIMIT :rows
+), summed AS (
+    SELECT
+        customer_id,
+        t.order_count + pending.order_count AS order_count,
+        t.item_count + pending.item_count AS item_count,
+        t.spent_cents + pending.spent_cents AS spent_cents
+    FROM pending
+    JOIN customer_totals AS t USING (customer_id)
+), page AS (
+    SELECT * FROM indexed
+    UNION ALL
+    SELECT * FROM summed WHERE (-spent_cents, customer_id) > (:negative_spent, :customer_id)
+    ORDER BY spent_cents DESC, customer_id
+    LIMIT :rows
+)
+SELECT
+    -page.spent_cents,
+    page.customer_id,
+    customer_summary_json(
+        c, ROW(page.customer_id, page.order_count, page.item_count, page.spent_cents)::customer_totals
+    )::text
+FROM page
+JOIN customers AS c ON c.id = page.customer_id
+ORDER BY page.spent_cents DESC, page.customer_id

@@ -1,5 +1,6 @@
 """Totals are correct whoever writes: the API, the seed worker, raw SQL, or several of them at once."""
 
+import json
 import threading
 from typing import Any
 
@@ -19,9 +20,9 @@ HAVING o.total_cents <> coalesce(sum(i.quantity * i.unit_price_cents), 0) OR o.i
 WRONG_CUSTOMERS = """
 SELECT c.id
 FROM customers AS c
-LEFT JOIN customer_totals AS t ON t.customer_id = c.id
+LEFT JOIN current_customer_totals AS t ON t.customer_id = c.id
 LEFT JOIN orders AS o ON o.customer_id = c.id
-GROUP BY c.id, t.customer_id
+GROUP BY c.id, t.customer_id, t.order_count, t.item_count, t.spent_cents
 HAVING t.customer_id IS NULL
     OR t.order_count <> count(o.id)
     OR t.item_count <> coalesce(sum(o.item_count), 0)
@@ -64,7 +65,18 @@ RAW = [
     WHEN NOT MATCHED THEN INSERT (order_id, sku, quantity, unit_price_cents) VALUES (o.id, 'M', 1, 11)
     """,
 ]
-STEPS = st.lists(st.tuples(st.sampled_from(["api", "seed", *RAW]), st.integers(0, 1000)), min_size=1, max_size=12)
+GO = "DELETE FROM customers AS c WHERE id % 2 = :n % 2 AND NOT EXISTS (SELECT FROM orders WHERE customer_id = c.id)"
+HOLD = "SELECT FROM customer_totals WHERE customer_id % 2 = :n % 2 FOR UPDATE"
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["api", "seed", "audit", GO, HOLD, *RAW]), st.integers(0, 1000)), min_size=1, max_size=12
+)
+# What the summary must show, in its order.
+COUNTED_SUMMARY = """
+SELECT c.id, count(o.id), coalesce(sum(o.item_count), 0)::bigint,
+    coalesce(sum(o.total_cents) FILTER (WHERE o.status <> 'cancelled'), 0)::bigint AS spent_cents
+FROM customers AS c LEFT JOIN orders AS o ON o.customer_id = c.id
+GROUP BY c.id ORDER BY spent_cents DESC, c.id
+"""
 
 
 def api_step(service: Service, number: int) -> None:
@@ -90,15 +102,178 @@ def api_step(service: Service, number: int) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_totals_are_right_after_any_mix_of_writers(service: Service, db: Database, steps: list[tuple[str, int]]) -> None:
+    """HOLD locks totals, as a writer does that has not committed yet, until the next HOLD or GO."""
     db.empty()
+    holder = db.server.connect()
     for what, number in steps:
         if what == "api":
             api_step(service, number)
         elif what == "seed":
             service.seed(customers=number % 4 + 1, orders_per_customer=number % 3, items_per_order=number % 2 + 1)
+        elif what == "audit":
+            assert service.invoke("audit_totals", {})["repaired_customers"] == 0
         else:
-            db.sql(what, n=number)
+            if what in (GO, HOLD):
+                holder.run("ROLLBACK; BEGIN")
+            (holder.run if what == HOLD else db.sql)(what, n=number)
         assert_totals_are_right(db)
+        assert summary(service, number % 3 + 1) == db.sql(COUNTED_SUMMARY)
+    holder.close()
+    assert service.invoke("audit_totals", {})["repaired_customers"] == 0
+    assert db.value("SELECT count(*) FROM customer_total_deltas") == 0
+    assert_totals_are_right(db)
+
+
+def summary(service: Service, limit: int = 200) -> list[list[int]]:
+    """All pages, as rows of customer, orders, items and cents spent."""
+    rows, cursor = [], ""
+    while cursor is not None:
+        query = {"limit": limit, **({"cursor": cursor} if cursor else {})}
+        page = service.http("GET", "/api/orders/summary/", query=query).json
+        rows += [[r["customer_id"], r["order_count"], r["item_count"], r["total_spent_cents"]] for r in page["results"]]
+        cursor = page["next_cursor"]
+    return rows
+
+
+def test_nobody_waits_for_another_writer_of_the_same_customer(service: Service, db: Database) -> None:
+    customer = service.customer()["id"]
+    first = service.order(customer, (1, 100))["id"]
+    writer = db.connect("orders_app")
+    writer.run("BEGIN")
+    writer.run("UPDATE orders SET status = 'cancelled' WHERE id = :id", id=first)
+    service.order(customer, (2, 10))
+    service.act(service.order(customer, (1, 7))["id"], "cancel")
+    # One delta for each: two orders, and what was cancelled. The cancellation of the first is not committed yet.
+    assert db.value("SELECT count(*) FROM customer_total_deltas") == 3
+    assert summary(service) == [[customer, 3, 3, 120]]
+    writer.run("COMMIT")
+    assert summary(service) == [[customer, 3, 3, 20]]
+    service.order(customer, (1, 5))
+    assert db.sql("SELECT * FROM customer_totals") == summary(service) == [[customer, 4, 4, 25]]
+    assert db.value("SELECT count(*) FROM customer_total_deltas") == 0
+    writer.close()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_customers_with_deltas_are_paged_by_their_sums(service: Service, db: Database, limit: int) -> None:
+    customers = [service.customer(f"{n}@example.com")["id"] for n in range(7)]
+    for n, customer in enumerate(customers):
+        service.order(customer, (1, 100 * n))
+    holder = db.server.connect()
+    holder.run("BEGIN; SELECT FROM customer_totals WHERE customer_id % 2 = 0 FOR UPDATE")
+    # From last to third, from first to last, to a tie with another one, and to the first place.
+    for n, customer in enumerate(customers):
+        service.order(customer, (1, (350, 0, 100, 40)[n % 4]))
+        service.order(customer, (1, 1))
+    db.sql("UPDATE orders SET status = 'cancelled' WHERE customer_id = :id", id=customers[6])
+    assert db.value("SELECT count(*) FROM customer_total_deltas") > 0
+    assert summary(service, limit) == db.sql(COUNTED_SUMMARY)
+    holder.close()
+
+
+def test_deltas_of_a_writer_that_is_killed_are_never_seen(service: Service, db: Database) -> None:
+    customer = service.customer()["id"]
+    holder, killed = db.server.connect(), db.connect("orders_app")
+    holder.run("BEGIN; SELECT FROM customer_totals FOR UPDATE")
+    killed.run("BEGIN")
+    killed.run("INSERT INTO orders (customer_id, total_cents, item_count) VALUES (:id, 5, 1)", id=customer)
+    service.order(customer, (1, 3))
+    killed.abandon()
+    holder.close()
+    assert summary(service) == [[customer, 1, 1, 3]]
+    service.order(customer, (1, 4))
+    assert db.sql("SELECT * FROM customer_totals") == [[customer, 2, 2, 7]]
+    assert_totals_are_right(db)
+
+
+def test_a_writer_waits_where_a_delta_could_pass_the_limit(service: Service, db: Database) -> None:
+    """A delta that no row of totals has room for would make every later writer of the customer fail."""
+    customer = service.customer()["id"]
+    db.sql("INSERT INTO orders (customer_id, total_cents) VALUES (:id, 9007199254740000)", id=customer)
+    holder, writer = db.server.connect(), db.connect("orders_app")
+    holder.run("BEGIN; SELECT FROM customer_totals FOR UPDATE")
+    writer.run("SET lock_timeout = '50ms'")
+    with pytest.raises(DatabaseError, match="lock timeout"):
+        writer.run("INSERT INTO orders (customer_id, total_cents) VALUES (:id, 1)", id=customer)
+    holder.close()
+    writer.run("INSERT INTO orders (customer_id, total_cents) VALUES (:id, 1)", id=customer)
+    with pytest.raises(DatabaseError) as refused:
+        writer.run("INSERT INTO orders (customer_id, total_cents) VALUES (:id, 1000)", id=customer)
+    assert violated_constraint(refused.value) == "customer_totals_spent_limit"
+    writer.close()
+
+
+def test_deltas_go_with_their_customer_and_with_all_orders(service: Service, db: Database) -> None:
+    gone, stays = (service.customer(f"{name}@example.com")["id"] for name in ("gone", "stays"))
+    holder = db.server.connect()
+    holder.run("BEGIN; SELECT FROM customer_totals FOR UPDATE")
+    db.sql("INSERT INTO orders (customer_id) VALUES (:gone), (:stays)", gone=gone, stays=stays)
+    db.sql("DELETE FROM orders WHERE customer_id = :gone", gone=gone)
+    assert db.value("SELECT count(*) FROM customer_total_deltas") == 3
+    holder.close()
+    assert service.http("DELETE", f"/api/customers/{gone}/").status == 204
+    assert db.sql("SELECT customer_id FROM customer_total_deltas") == [[stays]]
+    db.sql("TRUNCATE orders, order_items, order_events")
+    assert db.value("SELECT count(*) FROM customer_total_deltas") == 0
+    assert_totals_are_right(db)
+
+
+def test_the_audit_counts_deltas_and_adds_those_that_were_left(service: Service, db: Database) -> None:
+    right, wrong = (service.customer(f"{name}@example.com")["id"] for name in ("right", "wrong"))
+    holder = db.server.connect()
+    holder.run("BEGIN; SELECT FROM customer_totals FOR UPDATE")
+    for customer in (right, wrong):
+        service.order(customer, (1, 5))
+    # Neither waits for a writer nor takes its deltas for drift.
+    assert service.invoke("audit_totals", {})["repaired_customers"] == 0
+    assert db.value("SELECT count(*) FROM customer_total_deltas") == 2
+    holder.close()
+    db.sql("UPDATE customer_totals SET spent_cents = spent_cents + 1 WHERE customer_id = :wrong", wrong=wrong)
+    assert db.sql("SELECT repair_customer_totals(:first, :last)", first=right, last=wrong) == [[1]]
+    assert db.value("SELECT count(*) FROM customer_total_deltas") == 2
+    assert_totals_are_right(db)
+    assert service.invoke("audit_totals", {})["repaired_customers"] == 0
+    assert db.value("SELECT count(*) FROM customer_total_deltas") == 0
+    assert_totals_are_right(db)
+
+
+def test_the_summary_is_exact_at_every_read_while_eight_write_for_one_customer(
+    service: Service, clients: Clients, db: Database
+) -> None:
+    """Some writers are killed, and the row of totals is locked again and again, as it is until a disk has been flushed."""
+    customer = service.customer()["id"]
+    orders = [service.order(customer)["id"] for _ in range(60)]
+    body = {"customer_id": customer, "items": [{"sku": "A", "quantity": 1, "unit_price_cents": 5}]}
+    requests: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    for order in orders:
+        requests += [(("POST", "/api/orders/", body), {})] * 5
+        requests += [(("POST", f"/api/orders/{order}/items/", body["items"][0]), {})]
+        requests += [(("POST", f"/api/orders/{order}/cancel/"), {})]
+    futures = [clients.submit(request) for request in requests]
+    reader, holder = db.server.connect(), db.server.connect()
+    statement = service.module("summarize_orders").SUMMARIZE_ORDERS
+    most_deltas, reads = 0, 0
+    while not all(future.done() for future in futures):
+        holder.run("BEGIN; SELECT FROM customer_totals FOR UPDATE")
+        for _ in range(5):
+            reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            [[spent, _, document]] = reader.run(statement, negative_spent=-(2**62), customer_id=0, rows=2)
+            shown = [customer, *list(json.loads(document).values())[3:]]
+            assert [shown] == reader.run(COUNTED_SUMMARY)
+            assert -spent == shown[-1]
+            most_deltas = max(most_deltas, reader.run("SELECT count(*) FROM customer_total_deltas")[0][0])
+            reader.run("COMMIT")
+            reads += 1
+        holder.run("COMMIT")
+        if reads % 50 == 0:
+            db.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'orders_app' LIMIT 1")
+    for connection in (reader, holder):
+        connection.close()
+    assert {future.result().status for future in futures} <= {200, 201, 409, 503}
+    assert most_deltas > 1
+    service.invoke("audit_totals", {})
+    assert db.value("SELECT count(*) FROM customer_total_deltas") == 0
+    assert summary(service) == db.sql(COUNTED_SUMMARY)
 
 
 def test_totals_are_right_after_a_truncate(service: Service, db: Database) -> None:

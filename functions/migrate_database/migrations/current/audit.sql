@@ -37,20 +37,24 @@ BEGIN
     ON CONFLICT DO NOTHING;
 
     SELECT array_agg(t.customer_id) INTO suspects
-    FROM customer_totals AS t
+    FROM current_customer_totals AS t
     JOIN counted_customer_totals AS counted USING (customer_id)
-    -- Of the view's column: the same bounds on t would not keep the view from counting the orders of all customers.
+    -- Of this view's column: the same bounds on t would not keep it from counting the orders of all customers.
     WHERE counted.customer_id BETWEEN first_id AND last_id
       AND (t.order_count, t.item_count, t.spent_cents) <> (counted.order_count, counted.item_count, counted.spent_cents);
 
     PERFORM FROM customer_totals WHERE customer_id = ANY (suspects) ORDER BY customer_id FOR UPDATE;
 
     UPDATE customer_totals AS t
-    SET order_count = counted.order_count, item_count = counted.item_count, spent_cents = counted.spent_cents
+    SET order_count = t.order_count + counted.order_count - shown.order_count,
+        item_count = t.item_count + counted.item_count - shown.item_count,
+        spent_cents = t.spent_cents + counted.spent_cents - shown.spent_cents
     FROM counted_customer_totals AS counted
+    JOIN current_customer_totals AS shown USING (customer_id)
     WHERE counted.customer_id = ANY (suspects)
       AND counted.customer_id = t.customer_id
-      AND (t.order_count, t.item_count, t.spent_cents) <> (counted.order_count, counted.item_count, counted.spent_cents);
+      AND (shown.order_count, shown.item_count, shown.spent_cents)
+          <> (counted.order_count, counted.item_count, counted.spent_cents);
     GET DIAGNOSTICS repaired = ROW_COUNT;
     RETURN repaired;
 END
@@ -74,6 +78,17 @@ CREATE OR REPLACE FUNCTION last_customer_to_audit(after_id bigint, batch integer
     ) AS by_orders
 $$;
 
+-- Adds the deltas that wait for a next writer of their customer. Whoever is writing at this moment does so without this.
+CREATE OR REPLACE FUNCTION settle_customer_totals() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT change_customer_totals(ARRAY(
+        SELECT ROW(customer_id, 0, 0, 0)::customer_total_deltas
+        FROM customer_totals
+        WHERE customer_id IN (SELECT customer_id FROM customer_total_deltas)
+        FOR NO KEY UPDATE SKIP LOCKED
+    ))
+$$;
+
 -- One step of a pass: the next `batch` orders; when they are through, customers with about that many orders. The place is
 -- stored together with what was repaired, so whichever run comes next goes on from there. finished: it was the last step.
 CREATE OR REPLACE FUNCTION audit_step(batch integer, OUT audited text, OUT repaired bigint, OUT finished boolean)
@@ -87,6 +102,7 @@ BEGIN
     SELECT * INTO progress FROM audit_progress FOR UPDATE;
     audited := progress.part;
     finished := false;
+    PERFORM settle_customer_totals();
     IF progress.part = 'orders' THEN
         SELECT max(id), count(*) INTO step_end, step_size
         FROM (SELECT id FROM orders WHERE id > progress.last_id ORDER BY id LIMIT batch) AS following;

@@ -55,53 +55,109 @@ BEGIN
 END
 $$;
 
--- Adds differences: a customer's other orders need not be read, and concurrent writers each add their own. Sorted, so that
--- they cannot deadlock. A cancelled order counts as an order with items, and nothing spent.
+-- A customer's totals are these, at any moment.
+CREATE OR REPLACE VIEW current_customer_totals AS
+SELECT
+    t.customer_id,
+    t.order_count + coalesce(pending.order_count, 0) AS order_count,
+    t.item_count + coalesce(pending.item_count, 0) AS item_count,
+    t.spent_cents + coalesce(pending.spent_cents, 0) AS spent_cents
+FROM customer_totals AS t
+LEFT JOIN (
+    SELECT customer_id, sum(order_count) AS order_count, sum(item_count) AS item_count, sum(spent_cents) AS spent_cents
+    FROM customer_total_deltas
+    GROUP BY customer_id
+) AS pending USING (customer_id);
+
+-- Adds to the totals of customers, at most one change of each. A row of totals is locked until the transaction that changed it
+-- is on disk, and nobody waits for that: who finds it locked leaves the change in customer_total_deltas, and who finds it free
+-- takes what others left there. Only who has the lock takes a customer's deltas, so none is added twice; what is not committed
+-- yet stays for the next, as sums may be added in any order. Called by functions that run with the owner's rights.
+CREATE OR REPLACE FUNCTION change_customer_totals(changes customer_total_deltas[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    free bigint[];
+BEGIN
+    free := ARRAY(
+        SELECT customer_id FROM customer_totals
+        WHERE customer_id IN (SELECT customer_id FROM unnest(changes))
+        FOR NO KEY UPDATE SKIP LOCKED
+    );
+
+    IF cardinality(free) < cardinality(changes) THEN
+        WITH left_behind AS (
+            INSERT INTO customer_total_deltas
+            SELECT change.*
+            FROM unnest(changes) AS change
+            JOIN customer_totals AS t USING (customer_id)
+            WHERE customer_id <> ALL (free)
+              -- Close to customer_totals_spent_limit one waits: a delta beyond it would be refused to whoever takes it.
+              AND abs(change.spent_cents) < (9007199254740991 - t.spent_cents) / 1000
+            RETURNING customer_id
+        )
+        SELECT ARRAY(
+            SELECT change FROM unnest(changes) AS change WHERE customer_id NOT IN (SELECT customer_id FROM left_behind)
+        ) INTO changes;
+    END IF;
+
+    WITH taken AS (
+        DELETE FROM customer_total_deltas WHERE customer_id = ANY (free) RETURNING *
+    )
+    INSERT INTO customer_totals AS t (customer_id, order_count, item_count, spent_cents)
+    SELECT customer_id, sum(order_count), sum(item_count), sum(spent_cents)
+    FROM (SELECT * FROM unnest(changes) UNION ALL SELECT * FROM taken) AS change
+    GROUP BY customer_id
+    -- Sorted, so that writers that do wait cannot deadlock.
+    ORDER BY customer_id
+    ON CONFLICT (customer_id) DO UPDATE SET
+        order_count = t.order_count + excluded.order_count,
+        item_count = t.item_count + excluded.item_count,
+        spent_cents = t.spent_cents + excluded.spent_cents;
+END
+$$;
+
+-- Differences, so that a customer's other orders need not be read. A cancelled order counts as an order with items, and nothing
+-- spent.
 CREATE OR REPLACE FUNCTION keep_customer_totals() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    changes customer_total_deltas[];
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO customer_totals AS t (customer_id, order_count, item_count, spent_cents)
-        SELECT customer_id, count(*), sum(item_count), coalesce(sum(total_cents) FILTER (WHERE status <> 'cancelled'), 0)
-        FROM new_rows
-        GROUP BY customer_id
-        ORDER BY customer_id
-        ON CONFLICT (customer_id) DO UPDATE SET
-            order_count = t.order_count + excluded.order_count,
-            item_count = t.item_count + excluded.item_count,
-            spent_cents = t.spent_cents + excluded.spent_cents;
-    ELSIF TG_OP = 'DELETE' THEN
-        PERFORM FROM customer_totals
-        WHERE customer_id IN (SELECT customer_id FROM old_rows) ORDER BY customer_id FOR UPDATE;
-        -- No row where the customer went in the same statement.
-        UPDATE customer_totals AS t
-        SET order_count = t.order_count - gone.order_count,
-            item_count = t.item_count - gone.item_count,
-            spent_cents = t.spent_cents - gone.spent_cents
-        FROM (
-            SELECT customer_id, count(*) AS order_count, sum(item_count) AS item_count,
-                coalesce(sum(total_cents) FILTER (WHERE status <> 'cancelled'), 0) AS spent_cents
-            FROM old_rows
-            GROUP BY customer_id
-        ) AS gone
-        WHERE t.customer_id = gone.customer_id;
-    ELSE
-        INSERT INTO customer_totals AS t (customer_id, order_count, item_count, spent_cents)
-        SELECT customer_id, sum(order_count), sum(item_count), sum(spent_cents)
-        FROM (
-            SELECT customer_id, 1 AS order_count, item_count, CASE status WHEN 'cancelled' THEN 0 ELSE total_cents END AS spent_cents
+        changes := ARRAY(
+            SELECT ROW(
+                customer_id, count(*), sum(item_count), coalesce(sum(total_cents) FILTER (WHERE status <> 'cancelled'), 0)
+            )::customer_total_deltas
             FROM new_rows
-            UNION ALL
-            SELECT customer_id, -1, -item_count, CASE status WHEN 'cancelled' THEN 0 ELSE -total_cents END
+            GROUP BY customer_id
+        );
+    ELSIF TG_OP = 'DELETE' THEN
+        changes := ARRAY(
+            SELECT ROW(
+                customer_id, -count(*), -sum(item_count), -coalesce(sum(total_cents) FILTER (WHERE status <> 'cancelled'), 0)
+            )::customer_total_deltas
             FROM old_rows
-        ) AS difference
-        GROUP BY customer_id
-        HAVING sum(order_count) <> 0 OR sum(item_count) <> 0 OR sum(spent_cents) <> 0
-        ORDER BY customer_id
-        ON CONFLICT (customer_id) DO UPDATE SET
-            order_count = t.order_count + excluded.order_count,
-            item_count = t.item_count + excluded.item_count,
-            spent_cents = t.spent_cents + excluded.spent_cents;
+            -- The customer may have gone in the same statement, and the totals with it.
+            WHERE customer_id IN (SELECT id FROM customers)
+            GROUP BY customer_id
+        );
+    ELSE
+        changes := ARRAY(
+            SELECT ROW(customer_id, sum(order_count), sum(item_count), sum(spent_cents))::customer_total_deltas
+            FROM (
+                SELECT
+                    customer_id, 1 AS order_count, item_count,
+                    CASE status WHEN 'cancelled' THEN 0 ELSE total_cents END AS spent_cents
+                FROM new_rows
+                UNION ALL
+                SELECT customer_id, -1, -item_count, CASE status WHEN 'cancelled' THEN 0 ELSE -total_cents END
+                FROM old_rows
+            ) AS difference
+            GROUP BY customer_id
+            HAVING sum(order_count) <> 0 OR sum(item_count) <> 0 OR sum(spent_cents) <> 0
+        );
+    END IF;
+    IF cardinality(changes) > 0 THEN
+        PERFORM change_customer_totals(changes);
     END IF;
     RETURN NULL;
 END
@@ -123,7 +179,9 @@ BEGIN
     IF TG_TABLE_NAME = 'order_items' THEN
         UPDATE orders SET total_cents = 0, item_count = 0 WHERE total_cents <> 0 OR item_count <> 0;
     ELSE
-        UPDATE customer_totals SET order_count = 0, item_count = 0, spent_cents = 0 WHERE order_count <> 0;
+        DELETE FROM customer_total_deltas;
+        UPDATE customer_totals SET order_count = 0, item_count = 0, spent_cents = 0
+        WHERE (order_count, item_count, spent_cents) <> (0, 0, 0);
     END IF;
     RETURN NULL;
 END

@@ -18,7 +18,7 @@ export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi costs doctor migrate synth checkov bootstrap ci deploy destroy smoke lock
+.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi costs doctor migrate synth checkov bootstrap ci deploy destroy smoke redrive lock
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
@@ -93,6 +93,9 @@ destroy: .venv/cdk ## Remove STAGE from AWS; production is protected against it
 
 smoke: .venv/run ## Walk through every endpoint of the service at URL (TOKEN=… if tokens are required)
 	@$(BIN)/python -m contract.smoke $(URL) --stage $(STAGE)
+
+redrive: .venv/run ## Send the dead letters of QUEUE in STAGE again (SHOW=on only shows them; STAGE=local is the laptop)
+	@$(BIN)/python -m contract.redrive $(STAGE) $(QUEUE) $(if $(SHOW),--show)
 
 fuzz: .venv/test ## Run the fuzz tests for longer (EXAMPLES=200)
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract -s -o timeout=3600

@@ -1,4 +1,4 @@
-"""The service's own seeding: its request, its queue (moto's SQS) and its worker."""
+"""The service's own seeding: its request, the relay, its queue (moto's SQS) and its worker."""
 
 import os
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from moto.server import ThreadedMotoServer
 
 from benchmarks.events import start_seed
 from benchmarks.workers import OURS
+from contract.edge import leases
+from contract.functions import load_functions
 
 ORDERS_PER_CUSTOMER, ITEMS_PER_ORDER = 10, 3
 ROWS_PER_CUSTOMER = 1 + ORDERS_PER_CUSTOMER * (1 + ITEMS_PER_ORDER)
@@ -23,19 +25,21 @@ def queue() -> Iterator[None]:
     server.start()
     host, port = server.get_host_and_port()
     os.environ.update(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "bench"))
-    os.environ.update(AWS_DEFAULT_REGION="eu-central-1", AWS_ENDPOINT_URL_SQS=f"http://{host}:{port}", SEED_MAX_RECEIVES="3")
-    os.environ["SEED_QUEUE_URL"] = boto3.client("sqs").create_queue(QueueName="bench")["QueueUrl"]
+    os.environ.update(AWS_DEFAULT_REGION="eu-central-1", AWS_ENDPOINT_URL_SQS=f"http://{host}:{port}", QUEUE_MAX_RECEIVES="3")
+    os.environ["QUEUE_LEASES"] = leases(load_functions())
+    os.environ["SEEDING_QUEUE_URL"] = boto3.client("sqs").create_queue(QueueName="bench")["QueueUrl"]
     os.environ["SEED_MAX_UNFINISHED_ROWS"] = "1000000000"
     yield
     server.stop()
 
 
 class Seeder:
-    """The two functions of a seed run, in warm processes, connected as orders_seeder."""
+    """The three functions of a seed run, in warm processes. database: how to connect as orders_seeder."""
 
     def __init__(self, database: dict[str, str], log: Path) -> None:
         self.log = log
         self.starter = OURS.start(database, log, "start_seed")
+        self.relay = OURS.start({**database, "DATABASE_USER": "orders_relay"}, log, "relay_outbox")
         self.worker = OURS.start(database, log, "run_seed_chunk")
 
     def seed(self, customers: int) -> Iterator[float]:
@@ -43,6 +47,11 @@ class Seeder:
         report = self.starter.call(OURS.message(start_seed(customers, ORDERS_PER_CUSTOMER, ITEMS_PER_ORDER)))
         assert report.answer["statusCode"] == 202, report.answer
         yield report.seconds
+        sent = 1
+        while sent:
+            report = self.relay.call({"function": "relay_outbox", "event": {}})
+            sent = report.answer["sent"]
+            yield report.seconds
         while event := _receive():
             report = self.worker.call({"function": "run_seed_chunk", "event": event})
             assert report.answer["batchItemFailures"] == [], self.log.read_text()
@@ -50,15 +59,15 @@ class Seeder:
             yield report.seconds
 
     def stop(self) -> None:
-        self.starter.stop()
-        self.worker.stop()
+        for function in (self.starter, self.relay, self.worker):
+            function.stop()
 
 
 def _receive() -> dict[str, Any] | None:
     """Up to ten messages as an event of Lambda's, or None if the queue is empty."""
     messages = (
         boto3.client("sqs")
-        .receive_message(QueueUrl=os.environ["SEED_QUEUE_URL"], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"])
+        .receive_message(QueueUrl=os.environ["SEEDING_QUEUE_URL"], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"])
         .get("Messages", [])
     )
     records = [
@@ -76,4 +85,4 @@ def _receive() -> dict[str, Any] | None:
 
 def _delete(event: dict[str, Any]) -> None:
     for record in event["Records"]:
-        boto3.client("sqs").delete_message(QueueUrl=os.environ["SEED_QUEUE_URL"], ReceiptHandle=record["receiptHandle"])
+        boto3.client("sqs").delete_message(QueueUrl=os.environ["SEEDING_QUEUE_URL"], ReceiptHandle=record["receiptHandle"])

@@ -15,7 +15,7 @@ from cdk.api import Api
 from cdk.aurora import Cluster
 from cdk.backups import Backups, CopiesStack
 from cdk.ci import CiStack
-from cdk.compute import Compute
+from cdk.compute import Compute, Deployed
 from cdk.database import Database
 from cdk.delivery import Canaries, migrate_before
 from cdk.domain import Domain
@@ -32,10 +32,11 @@ from cdk.monitoring import (
 )
 from cdk.nag import acknowledge
 from cdk.network import Network
+from cdk.queues import WorkQueue
 from cdk.schedules import Schedules
-from cdk.seeding import SeedQueue
 from cdk.settings import STAGES, Settings, from_context
 from contract.functions import ROOT, Function, load_functions
+from contract.redrive import dead_letters_output
 
 
 class DataStack(cdk.Stack):
@@ -51,14 +52,22 @@ class DataStack(cdk.Stack):
         scopes = {scope for function in functions for route in function.routes for scope in route.scopes}
         self.identity = Identity(self, "Identity", settings, scopes)
         cdk.CfnOutput(self, "Issuer", value=self.identity.issuer, description="Who issues the API's tokens")
-        self.queue: SeedQueue | None = None
-        for worker in [function for function in functions if function.trigger == "queue"]:
-            self.queue = SeedQueue(self, "Seeding", worker)
+        self.queues = {
+            function.queue.name: WorkQueue(self, function.queue.name.capitalize(), function)
+            for function in functions
+            if function.queue is not None
+        }
+        for name, known in self.queues.items():
+            url = known.dead_letters.queue_url
+            cdk.CfnOutput(self, dead_letters_output(name), value=url, description="For `make redrive`")
+        if self.queues:
             # Lambda itself receives and deletes messages; from within the network they are only sent.
             self.network.add_endpoint(
                 "Sqs",
                 cdk.aws_ec2.InterfaceVpcEndpointAwsService.SQS,
-                cdk.aws_iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.queue.queue.queue_arn]),
+                cdk.aws_iam.PolicyStatement(
+                    actions=["sqs:SendMessage"], resources=[known.queue.queue_arn for known in self.queues.values()]
+                ),
             )
 
 
@@ -74,7 +83,7 @@ class ApiStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, **options)
         compute = Compute(
-            self, "Functions", settings, functions, network=data.network, database=data.database, queue=data.queue
+            self, "Functions", settings, functions, network=data.network, database=data.database, queues=data.queues
         )
         by_trigger = {
             trigger: [deployed for deployed in compute.deployed.values() if deployed.function.trigger == trigger]
@@ -95,7 +104,7 @@ class ApiStack(cdk.Stack):
             own = [*function_watches(deployed), *([release_watch(deployed)] if settings.protect else [])]
             alarms = {watch: monitoring.watch(watch) for watch in own} | (api_alarms if deployed.function.routes else {})
             rolled_back_by[deployed.function.name] = [alarm for watch, alarm in alarms.items() if watch.rolls_back]
-        self._add_queue(data, monitoring, by_trigger["queue"])
+        self._add_queues(data, monitoring, by_trigger["queue"])
         for watch in schedule_watches(Schedules(self, "Schedules", by_trigger["schedule"]), settings):
             monitoring.watch(watch)
         Canaries(self, "Canaries", settings, running, rolled_back_by)
@@ -103,22 +112,24 @@ class ApiStack(cdk.Stack):
         for watch in function_watches(migration):
             monitoring.watch(watch)
         migrate_before(self, compute, migration)
-        dashboard(self, settings, monitoring, api=api, database=data.database, functions=running)
+        queues = list(data.queues.values())
+        dashboard(self, settings, monitoring, api=api, database=data.database, queues=queues, functions=running)
         cdk.CfnOutput(self, "Url", value=url, description="Where the API answers")
 
-    def _add_queue(self, data: DataStack, monitoring: Monitoring, workers: list[Any]) -> None:
+    def _add_queues(self, data: DataStack, monitoring: Monitoring, workers: list[Deployed]) -> None:
         for worker in workers:
-            assert data.queue is not None
+            settings = worker.function.queue
+            assert settings is not None
+            known = data.queues[settings.name]
             worker.alias.add_event_source(
                 cdk.aws_lambda_event_sources.SqsEventSource(
-                    data.queue.queue,
-                    batch_size=worker.function.queue.batch_size,
+                    known.queue,
+                    batch_size=settings.batch_size,
                     report_batch_item_failures=True,
-                    # Seeding must leave connections for the API.
-                    max_concurrency=5,
+                    max_concurrency=settings.max_concurrency,
                 )
             )
-            for watch in queue_watches(data.queue):
+            for watch in queue_watches(known):
                 monitoring.watch(watch)
 
 

@@ -12,10 +12,10 @@ from cdk.database import Database
 from cdk.layers import ARCHITECTURE, RUNTIME, build_dependencies, build_orders, layer
 from cdk.logs import log_group
 from cdk.network import DATABASE_PORT, POSTGRES_PORT, Network
-from cdk.seeding import SeedQueue
+from cdk.queues import WorkQueue
 from cdk.server import DATABASE, MASTER
 from cdk.settings import Settings
-from contract.edge import variables
+from contract.edge import leases, variables
 from contract.functions import Function
 
 ALIAS = "live"
@@ -54,10 +54,11 @@ class Compute(Construct):
         *,
         network: Network,
         database: Database,
-        queue: SeedQueue | None,
+        queues: dict[str, WorkQueue],
     ) -> None:
         super().__init__(scope, construct_id)
-        self.settings, self.network, self.database, self.queue = settings, network, database, queue
+        self.settings, self.network, self.database, self.queues = settings, network, database, queues
+        self.leases = leases(functions)
         self.layers = [layer(self, "orders", build_orders), layer(self, "dependencies", build_dependencies)]
         self.deployed = {function.name: self._deploy(function) for function in functions}
 
@@ -112,18 +113,23 @@ class Compute(Construct):
             self.database.server.grant_connect(role, MASTER)
         elif function.has_database:
             self.database.proxy.grant_connect(role, function.database_user)
-        if "SEED_QUEUE_URL" in function.environment and self.queue is not None:
-            self.queue.queue.grant_send_messages(role)
+        if to := [known.queue.queue_arn for name, known in self.queues.items() if function.may_send_to(name)]:
+            role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=to))
         return role
 
     def _variables(self, function: Function) -> dict[str, str]:
         """The same variables as on the laptop; AWS_REGION and credentials come from Lambda."""
-        settings = {"SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows)}
-        if self.queue is not None:
-            settings["SEED_QUEUE_URL"] = self.queue.queue.queue_url
-        if function.queue is not None:
-            settings["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
-        found = variables(function, stage=self.settings.stage, settings=settings, namespace=self.settings.metrics_namespace)
+        settings = {
+            "SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows),
+            "QUEUE_LEASES": self.leases,
+        }
+        found = variables(
+            function,
+            stage=self.settings.stage,
+            settings=settings,
+            queues={name: known.queue.queue_url for name, known in self.queues.items()},
+            namespace=self.settings.metrics_namespace,
+        )
         if not function.has_database:
             return found
         found |= {"DATABASE_NAME": DATABASE, "DATABASE_TLS": "verify"}

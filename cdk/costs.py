@@ -17,7 +17,8 @@ from aws_cdk.assertions import Template
 
 from cdk.app import build
 from cdk.settings import DATABASES, STAGES
-from contract.functions import ROOT
+from contract.functions import ROOT, Function, load_functions
+from contract.openapi import load_handler
 
 COSTS, PRICES = ROOT / "docs" / "costs.md", ROOT / "docs" / "prices.toml"
 TABLE = re.compile(r"(<!-- costs: (\w+), made by `make costs` -->\n).*?(<!-- /costs -->)", re.DOTALL)
@@ -72,6 +73,7 @@ def idle(resources: Resources, prices: Prices) -> list[Line]:
         Line("Cognito, a machine's client", "Cognito machine client", len(machines)),
         Line("Cognito, its tokens, one per hour", "Cognito machine tokens", len(machines) * HOURS / 1000),
         *health_check(),
+        *relay(next(f for f in load_functions() if f.name == "relay_outbox")),
     ]
 
 
@@ -123,6 +125,17 @@ def health_check() -> list[Line]:
         Line("health check, invocations", "Lambda requests", 2 * millions),
         # X-Ray samples the first request of each second, hence all of these.
         Line("health check, traces", "X-Ray", 2 * millions),
+    ]
+
+
+def relay(function: Function) -> list[Line]:
+    """Runs for most of every minute, whether there is anything to send or not."""
+    seconds = function.timeout_seconds - load_handler(function.name).SECONDS_TO_FINISH
+    runs, gigabytes = HOURS * 60, function.memory_mb / 1024
+    return [
+        Line(f"relay, {seconds} s of {gigabytes:g} GB per minute", "Lambda time", runs * seconds * gigabytes),
+        Line("relay, invocations", "Lambda requests", runs / 1_000_000),
+        Line("relay, traces", "X-Ray", runs / 1_000_000),
     ]
 
 

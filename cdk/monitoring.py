@@ -14,8 +14,8 @@ from constructs import Construct
 from cdk.api import Api
 from cdk.compute import ALIAS, Deployed
 from cdk.database import Database
+from cdk.queues import WorkQueue
 from cdk.schedules import Schedules, schedule_period
-from cdk.seeding import SeedQueue
 from cdk.server import Server
 from cdk.settings import RESERVED_CONNECTIONS, Settings
 
@@ -37,6 +37,7 @@ REPLICA_LAG_MILLISECONDS = 2000
 BACKLOG_MESSAGES = 1000
 MESSAGE_AGE_SECONDS = 900
 AUDIT_LAG_HOURS = 24
+OUTBOX_LAG_SECONDS = 60
 
 Metric = cloudwatch.IMetric
 MISSING_DATA_IS_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
@@ -87,6 +88,11 @@ class Monitoring(Construct):
             alarm.add_ok_action(actions.SnsAction(self.topic))
         self.alarms[watch.name] = alarm
         return alarm
+
+    def graph(self, title: str, left: list[Metric], alarm: str | None = None, **options: Any) -> cloudwatch.GraphWidget:
+        """A third of a row of the dashboard. alarm: whose threshold is drawn."""
+        annotations = [self.alarms[alarm].to_annotation()] if alarm else []
+        return cloudwatch.GraphWidget(title=title, left=left, left_annotations=annotations, width=8, **options)
 
     def _topic(self) -> sns.Topic:
         topic = sns.Topic(self, "Alarms", topic_name=f"orders-{self.settings.stage}-alarms", enforce_ssl=True)
@@ -241,25 +247,25 @@ def _volume(server: Server) -> Metric:
     return server.metric("VolumeBytesUsed", "Maximum", cdk.Duration.hours(1), Role=None)
 
 
-def queue_watches(queue: SeedQueue) -> list[Watch]:
+def queue_watches(queue: WorkQueue) -> list[Watch]:
     return [
         Watch(
-            "queue-backlog",
-            f"More than {BACKLOG_MESSAGES} seed messages are waiting.",
+            f"{queue.name}-backlog",
+            f"More than {BACKLOG_MESSAGES} messages of {queue.name} are waiting.",
             queue.queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Maximum"),
             BACKLOG_MESSAGES,
         ),
         Watch(
-            "queue-age",
-            f"A seed message has been waiting for over {MESSAGE_AGE_SECONDS // 60} minutes.",
+            f"{queue.name}-age",
+            f"A message of {queue.name} has been waiting for over {MESSAGE_AGE_SECONDS // 60} minutes.",
             queue.queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum"),
             MESSAGE_AGE_SECONDS,
             points=1,
             of=1,
         ),
         Watch(
-            "dead-letters",
-            "A seed chunk failed repeatedly; its run is marked as failed.",
+            f"{queue.name}-dead-letters",
+            f"A message of {queue.name} failed repeatedly and is in the dead-letter queue.",
             queue.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
             0,
             points=1,
@@ -332,6 +338,8 @@ def schedule_watches(schedules: Schedules, settings: Settings) -> list[Watch]:
             watches += _audit_watches(deployed, settings)
         if deployed.function.name == "check_health":
             watches.append(_health_watch(deployed, settings))
+        if deployed.function.name == "relay_outbox":
+            watches += _outbox_watches(deployed, settings)
     return watches
 
 
@@ -346,6 +354,25 @@ def _health_watch(check: Deployed, settings: Settings) -> Watch:
         of=3,
         missing_data=MISSING_DATA_IS_AN_ALARM,
     )
+
+
+def _outbox_watches(relay: Deployed, settings: Settings) -> list[Watch]:
+    return [
+        Watch(
+            "outbox-lag",
+            f"A row of the outbox was due for over {OUTBOX_LAG_SECONDS} seconds before it was sent, or no relay runs.",
+            _ours(relay, "OutboxLag", MINUTE, settings, "Maximum"),
+            OUTBOX_LAG_SECONDS,
+            missing_data=MISSING_DATA_IS_AN_ALARM,
+        ),
+        Watch(
+            "outbox-unsent",
+            "Messages cannot be handed to their queue; their rows wait in the outbox.",
+            _ours(relay, "OutboxUnsent", MINUTE, settings),
+            0,
+            of=10,
+        ),
+    ]
 
 
 def _audit_watches(audit: Deployed, settings: Settings) -> list[Watch]:
@@ -381,15 +408,18 @@ def _audit_watches(audit: Deployed, settings: Settings) -> list[Watch]:
 
 
 def dashboard(
-    scope: Construct, settings: Settings, monitoring: Monitoring, *, api: Api, database: Database, functions: list[Deployed]
+    scope: Construct,
+    settings: Settings,
+    monitoring: Monitoring,
+    *,
+    api: Api,
+    database: Database,
+    queues: list[WorkQueue],
+    functions: list[Deployed],
 ) -> None:
-    """Is it our fault, and where? Alarms first, then the path of a request from the gateway to the disk."""
-
-    def graph(title: str, left: list[Metric], alarm: str | None = None, **options: Any) -> cloudwatch.GraphWidget:
-        annotations = [monitoring.alarms[alarm].to_annotation()] if alarm else []
-        return cloudwatch.GraphWidget(title=title, left=left, left_annotations=annotations, width=8, **options)
-
-    server, rate = database.server, monitoring.alarms["server-errors"].metric
+    """Is it our fault, and where? Alarms first, then the path of a request from the gateway to the disk, then the queues."""
+    graph = monitoring.graph
+    rate = monitoring.alarms["server-errors"].metric
     board = cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=f"orders-{settings.stage}")
     board.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(monitoring.alarms.values()), width=24, height=6))
     board.add_widgets(
@@ -405,6 +435,12 @@ def dashboard(
         ),
         graph("Gateway's share of the latency, ms", [_api(api, "Latency", "p95"), _api(api, "IntegrationLatency", "p95")]),
     )
+    _add_database_graphs(board, monitoring, database)
+    board.add_widgets(*_outbox_graphs(settings, monitoring, queues, functions))
+
+
+def _add_database_graphs(board: cloudwatch.Dashboard, monitoring: Monitoring, database: Database) -> None:
+    graph, server = monitoring.graph, database.server
     board.add_widgets(
         graph("Database CPU %", [server.metric("CPUUtilization", "Average", MINUTE)], "database-cpu"),
         graph(
@@ -430,6 +466,22 @@ def dashboard(
     else:
         storage = server.metric("FreeStorageSpace", "Average", FIVE_MINUTES)
         board.add_widgets(graph("Free storage", [storage], "database-storage"), graph("Disk latency, s", latency), pinned)
+
+
+def _outbox_graphs(
+    settings: Settings, monitoring: Monitoring, queues: list[WorkQueue], functions: list[Deployed]
+) -> list[cloudwatch.GraphWidget]:
+    relay = next(deployed for deployed in functions if deployed.function.name == "relay_outbox")
+    lag: Metric = _ours(relay, "OutboxLag", MINUTE, settings, "Maximum")
+    unsent: Metric = _ours(relay, "OutboxUnsent", MINUTE, settings)
+    graphs = [monitoring.graph("Outbox, s late", [lag], "outbox-lag", right=[unsent])]
+    if queues:
+        waiting: list[Metric] = [
+            q.queue.metric_approximate_number_of_messages_visible(period=MINUTE, label=q.name) for q in queues
+        ]
+        oldest: list[Metric] = [q.queue.metric_approximate_age_of_oldest_message(period=MINUTE, label=q.name) for q in queues]
+        graphs += [monitoring.graph("Waiting messages", waiting), monitoring.graph("Oldest message, s", oldest)]
+    return graphs
 
 
 def _api(api: Api, name: str, statistic: str) -> cloudwatch.Metric:
@@ -464,8 +516,11 @@ def _ours(deployed: Deployed, name: str, period: cdk.Duration, settings: Setting
 
 
 def _anchor(name: str) -> str:
-    """The section of the runbook; all functions share theirs."""
+    """The section of the runbook; all functions share theirs, and all queues."""
     for shared in ("errors", "throttles", "release"):
         if name.endswith(f"-{shared}") and name != "server-errors":
             return f"function-{shared}"
+    for ending, shared in (("-backlog", "queue-backlog"), ("-age", "queue-age"), ("-dead-letters", "dead-letters")):
+        if name.endswith(ending) and name != "schedule-dead-letters":
+            return shared
     return name

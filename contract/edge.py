@@ -1,8 +1,10 @@
 """What both clouds, AWS (cdk/) and the laptop (local/), tell browsers and functions alike."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 
 from contract.functions import Function
+from orders.queues import url_variable
 
 # What a browser may do with the API from another origin.
 CORS_METHODS = ("GET", "POST", "PATCH", "DELETE", "OPTIONS")
@@ -14,16 +16,30 @@ METRICS_NAMESPACE = "Orders"
 
 
 def variables(
-    function: Function, *, stage: str, settings: Mapping[str, str], log_level: str = "INFO", namespace: str = METRICS_NAMESPACE
+    function: Function,
+    *,
+    stage: str,
+    settings: Mapping[str, str],
+    queues: Mapping[str, str],
+    log_level: str = "INFO",
+    namespace: str = METRICS_NAMESPACE,
 ) -> dict[str, str]:
     """A function's environment variables other than those of the database; docs/configuration.md explains each.
 
-    settings: values for what a function's function.toml lists in `environment`.
+    settings: values for what a function's function.toml lists in `environment`. queues: their URLs by name.
     """
+    receives = {} if function.queue is None else {"QUEUE_MAX_RECEIVES": str(function.queue.max_receives)}
     return {
         "STAGE": stage,
         "LOG_LEVEL": log_level,
         "POWERTOOLS_SERVICE_NAME": function.name,
         "POWERTOOLS_METRICS_NAMESPACE": namespace,
         **{name: settings[name] for name in function.environment if name in settings},
+        **{url_variable(queue): url for queue, url in queues.items() if function.may_send_to(queue)},
+        **receives,
     }
+
+
+def leases(functions: Iterable[Function]) -> str:
+    """For the relay: of each queue for how many seconds a message is its worker's alone, as JSON."""
+    return json.dumps({function.queue.name: function.lease_seconds for function in functions if function.queue is not None})

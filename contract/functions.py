@@ -31,16 +31,22 @@ class Route:
 
 @dataclass(frozen=True)
 class Queue:
+    """A worker's queue. name: what rows of the outbox call it. max_concurrency: of its batches, in the cloud."""
+
+    name: str
     batch_size: int
     max_receives: int
+    # Workers must leave connections for the API.
+    max_concurrency: int = 5
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """on_laptop: whether the laptop runs it on schedule as well."""
+    """on_laptop: whether the laptop runs it on schedule as well. at_start: whether it does so from its start on."""
 
     rate_minutes: int
     on_laptop: bool = True
+    at_start: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Function:
 
     Without a database user a function has no database: it runs outside the network, and can reach the internet instead.
     reads_replica: it only reads, and what it reads may be seconds old. It is connected to a replica where the stage has one.
+    sends_to: names of the queues that it sends messages to; * means all of them.
     """
 
     name: str
@@ -60,6 +67,7 @@ class Function:
     database_user: str = "orders_app"
     reads_replica: bool = False
     environment: tuple[str, ...] = ()
+    sends_to: tuple[str, ...] = ()
     stages: tuple[str, ...] = ("dev", "prod")
     queue: Queue | None = field(default=None)
     schedule: Schedule | None = field(default=None)
@@ -67,6 +75,14 @@ class Function:
     @property
     def has_database(self) -> bool:
         return self.database_user != ""
+
+    @property
+    def lease_seconds(self) -> int:
+        """How long a message is this worker's alone. AWS's advice: enough time for Lambda's retries of one batch."""
+        return 6 * self.timeout_seconds
+
+    def may_send_to(self, queue: str) -> bool:
+        return "*" in self.sends_to or queue in self.sends_to
 
 
 def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[Function, ...]:
@@ -94,7 +110,7 @@ def _load(folder: Path, routes: tuple[Route, ...]) -> Function:
     settings: dict[str, Any] = {}
     if (folder / "function.toml").exists():
         settings = tomllib.loads((folder / "function.toml").read_text(encoding="utf-8"))
-    for name in ("environment", "stages"):
+    for name in ("environment", "sends_to", "stages"):
         if name in settings:
             settings[name] = tuple(settings[name])
     if "queue" in settings:

@@ -19,8 +19,7 @@ README = ROOT / "README.md"
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
 # Variables that handlers read when they are imported; the values do not matter here.
 PLACEHOLDERS = {
-    "SEED_QUEUE_URL": "-",
-    "SEED_MAX_RECEIVES": "1",
+    "QUEUE_LEASES": "{}",
     "SEED_MAX_UNFINISHED_ROWS": "1",
     "AWS_DEFAULT_REGION": "eu-central-1",
 }

@@ -2,9 +2,11 @@
 
 import asyncio
 import hmac
+import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,8 +15,9 @@ from typing import Any
 
 import uvicorn
 
-from contract.edge import variables
-from contract.functions import FUNCTIONS, OPENAPI, ROOT, Function, load_functions
+from contract.edge import leases, variables
+from contract.functions import FUNCTIONS, OPENAPI, ROOT, Function, Schedule, load_functions
+from contract.redrive import LAPTOP_FILE
 from local.auth import AUDIENCE, Authorizer, Issuer, fetch_keys
 from local.console import Console
 from local.gateway import Gateway
@@ -24,13 +27,12 @@ from local.runtime import FunctionPool, Launch, lambda_environment
 from local.sqs import Chaos, Poller, QueueServer
 from local.watch import changed, snapshot
 from local.web import web_server
-from orders.messages import run_message
 
 LAYER = ROOT / "layers" / "orders" / "python"
 # Where AWS's native client does not exist (macOS, Windows), its bootstrap runs on ours.
 RUNTIME_CLIENT = Path(__file__).parent / "runtime_client"
 TICK_SECONDS = 0.5
-UNFINISHED_RUNS = "SELECT id::text FROM unfinished_seed_runs"
+SEND_AGAIN = "UPDATE outbox SET due_at = now() WHERE sends > 0 RETURNING id"
 
 
 class CannotStart(Exception):
@@ -63,7 +65,7 @@ class Cloud:
         self.functions: dict[str, FunctionPool] = {}
         self.tasks: list[asyncio.Task[None]] = []
         self.embedded: EmbeddedPostgres | None = None
-        self.poller: Poller | None = None
+        self.pollers: list[Poller] = []
         self.queue: QueueServer | None = None
         self.web: uvicorn.Server | None = None
         self.issuer: Issuer | None = None
@@ -87,12 +89,15 @@ class Cloud:
         self.gateway = Gateway(self.console, authorizer, guard, self.issuer)
         self.database = await asyncio.to_thread(self._start_database)
         self._load_functions()
-        worker = self.functions["run_seed_chunk"]
-        self.queue = await asyncio.to_thread(QueueServer, worker.definition)
+        workers = [function for function in self.functions.values() if function.definition.queue is not None]
+        self.queue = await asyncio.to_thread(QueueServer, [worker.definition for worker in workers])
+        known = {"endpoint": self.queue.endpoint, "dead_letters": self.queue.dead_letter_urls}
+        (self.settings.folder / LAPTOP_FILE).write_text(json.dumps(known), encoding="utf-8")
         await self._migrate()
-        await asyncio.to_thread(self._resend_unfinished_runs)
-        self.poller = Poller(self.queue, worker, self.console, self.settings.chaos)
-        self.poller.start()
+        await asyncio.to_thread(self._end_leases)
+        self.pollers = [Poller(self.queue, worker, self.console, self.settings.chaos) for worker in workers]
+        for poller in self.pollers:
+            poller.start()
         await self._serve(listening)
         self.tasks += [asyncio.create_task(task()) for task in (self._watch, self._supervise, *self._schedules())]
 
@@ -103,8 +108,7 @@ class Cloud:
         if self.web is not None:
             self.web.should_exit = True
             await self.serving
-        if self.poller is not None:
-            await self.poller.stop()
+        await asyncio.gather(*(poller.stop() for poller in self.pollers))
         await asyncio.gather(*(function.stop() for function in self.functions.values()))
         if self.queue is not None:
             await asyncio.to_thread(self.queue.stop)
@@ -145,16 +149,16 @@ class Cloud:
 
     def _variables(self, function: Function) -> dict[str, str]:
         """What CDK sets on a deployed function, with the laptop's values."""
-        settings = {"SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows)}
-        if self.queue is not None:
-            settings["SEED_QUEUE_URL"] = self.queue.url
-        if function.queue is not None:
-            settings["SEED_MAX_RECEIVES"] = str(function.queue.max_receives)
-        found = variables(function, stage="local", settings=settings, log_level=self.settings.log_level)
+        settings = {
+            "SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows),
+            "QUEUE_LEASES": leases(known.definition for known in self.functions.values()),
+        }
+        queues = {} if self.queue is None else self.queue.urls
+        found = variables(function, stage="local", settings=settings, queues=queues, log_level=self.settings.log_level)
         found |= self.database.environment
         if function.trigger == "deploy":
             return {**found, "DATABASE_ROLE_PASSWORD": self.role_password}
-        if "SEED_QUEUE_URL" in found and self.queue is not None:
+        if function.sends_to and self.queue is not None:
             found["AWS_ENDPOINT_URL_SQS"] = self.queue.endpoint
         return {**found, "DATABASE_USER": function.database_user, "DATABASE_PASSWORD": self.role_password}
 
@@ -167,13 +171,11 @@ class Cloud:
         for name in result.json["applied"]:
             self.console.line("migrate_database", f"ran {name}")
 
-    def _resend_unfinished_runs(self) -> None:
-        """Stands in for the durability of SQS: moto forgets its messages when it stops. Sending one twice does no harm."""
-        assert self.queue is not None
+    def _end_leases(self) -> None:
+        """Stands in for the durability of SQS: moto forgets its messages when it stops, and nobody wants to wait for leases."""
         connection = self.database.connect()
-        for [run] in connection.run(UNFINISHED_RUNS):
-            self.queue.client.send_message(QueueUrl=self.queue.url, MessageBody=run_message(run))
-            self.console.line("queue", f"seed run {run} continues")
+        if forgotten := connection.run(SEND_AGAIN):
+            self.console.line("queue", f"{len(forgotten)} messages are sent again")
         connection.close()
 
     async def _serve(self, listening: socket.socket) -> None:
@@ -227,13 +229,15 @@ class Cloud:
                 self.console.problem("migrate_database", str(reason))
 
     def _schedules(self) -> list[Callable[[], Any]]:
-        async def run(function: FunctionPool, seconds: float) -> None:
+        async def run(function: FunctionPool, schedule: Schedule) -> None:
+            due = time.monotonic() + (0 if schedule.at_start else schedule.rate_minutes * 60)
             while True:
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(max(0, due - time.monotonic()))
+                due += schedule.rate_minutes * 60
                 await function.invoke({"source": "aws.scheduler"})
 
         return [
-            lambda function=function: run(function, function.definition.schedule.rate_minutes * 60)  # type: ignore[misc]
+            lambda function=function: run(function, function.definition.schedule)  # type: ignore[misc]
             for function in self.functions.values()
             if function.definition.schedule is not None and function.definition.schedule.on_laptop
         ]

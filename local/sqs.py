@@ -1,4 +1,4 @@
-"""The seed queue: moto's SQS server, and a poller with the semantics of Lambda's event source mapping.
+"""The queues: moto's SQS server, and a poller with the semantics of Lambda's event source mapping for each worker.
 
 Messages are delivered at least once, in no particular order. moto's queue never repeats or reorders them, so the poller can be
 told to (`Chaos`).
@@ -22,7 +22,6 @@ from local.console import Console
 from local.guard import Guard
 from local.runtime import ACCOUNT, REGION, FunctionPool, Result
 
-QUEUE, DEAD_LETTER_QUEUE = "orders-seed", "orders-seed-dlq"
 # How many batches the worker handles at once: one per core of a small laptop.
 CONCURRENT_BATCHES = 2
 # Long polling: moto checks every 10 ms during the wait, and stopping waits for its end.
@@ -53,10 +52,9 @@ class Chaos:
 
 
 class QueueServer:
-    """SQS with the seed queue and its dead-letter queue."""
+    """SQS with each worker's queue and its dead-letter queue; their URLs by the queue's name."""
 
-    def __init__(self, worker: Function) -> None:
-        assert worker.queue is not None
+    def __init__(self, workers: Iterable[Function]) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         # moto's own server would answer any page, since it reflects every origin.
         moto = DomainDispatcherApplication(create_backend_app)
@@ -66,13 +64,21 @@ class QueueServer:
         self.thread.start()
         self.endpoint = f"http://127.0.0.1:{self.server.port}"
         self.client = sqs_client(self.endpoint)
-        dead = self.client.create_queue(QueueName=DEAD_LETTER_QUEUE)["QueueUrl"]
+        self.urls: dict[str, str] = {}
+        self.dead_letter_urls: dict[str, str] = {}
+        for worker in workers:
+            self._create(worker)
+
+    def _create(self, worker: Function) -> None:
+        assert worker.queue is not None
+        name = worker.queue.name
+        dead = self.client.create_queue(QueueName=f"orders-{name}-dead-letters")["QueueUrl"]
         arn = self.client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         redrive = f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{worker.queue.max_receives}}}'
         # Six times the worker's timeout on AWS; just the timeout here, so that a killed worker's messages return soon.
         attributes = {"VisibilityTimeout": str(worker.timeout_seconds), "RedrivePolicy": redrive}
-        self.url = self.client.create_queue(QueueName=QUEUE, Attributes=attributes)["QueueUrl"]
-        self.dead_letter_url = dead
+        self.urls[name] = self.client.create_queue(QueueName=f"orders-{name}", Attributes=attributes)["QueueUrl"]
+        self.dead_letter_urls[name] = dead
 
     def stop(self) -> None:
         self.server.shutdown()
@@ -100,7 +106,9 @@ class Poller:
 
     def __init__(self, queue: QueueServer, worker: FunctionPool, console: Console, chaos: Chaos) -> None:
         assert worker.definition.queue is not None
-        self.client, self.url = queue.client, queue.url
+        name = worker.definition.queue.name
+        self.client, self.url = queue.client, queue.urls[name]
+        self.arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders-{name}"
         self.worker = worker
         self.batch_size = worker.definition.queue.batch_size
         self.console = console
@@ -131,7 +139,7 @@ class Poller:
             await asyncio.sleep(random.uniform(0, DELAY_SECONDS))  # noqa: S311 - no secret
         if self.chaos.reorder:
             random.shuffle(messages)
-        event = {"Records": [_record(message) for message in messages]}
+        event = {"Records": [_record(message, self.arn) for message in messages]}
         deliveries = DUPLICATES if self.chaos.duplicate else 1
         results = await asyncio.gather(*(self.worker.invoke(event) for _ in range(deliveries)))
         failed = failed_messages(results[0], [message["MessageId"] for message in messages])
@@ -178,7 +186,7 @@ def sqs_client(endpoint: str) -> Any:
     )
 
 
-def _record(message: dict[str, Any]) -> dict[str, Any]:
+def _record(message: dict[str, Any], arn: str) -> dict[str, Any]:
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -187,6 +195,6 @@ def _record(message: dict[str, Any]) -> dict[str, Any]:
         "messageAttributes": message.get("MessageAttributes", {}),
         "md5OfBody": message["MD5OfBody"],
         "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{QUEUE}",
+        "eventSourceARN": arn,
         "awsRegion": REGION,
     }

@@ -9,12 +9,16 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from contract.edge import leases
+from contract.functions import load_functions
 from local.postgres import EmbeddedPostgres
+from orders.queues import url_variable
 from tests.harness import Clients, Database, Service
 from tests.oldest import OldestPostgres
 
 OWN_FOLDER = pytest.StashKey[str]()
 PASSED = pytest.StashKey[bool]()
+WORKERS = [function for function in load_functions() if function.queue is not None]
 
 # Settings only come from the fixtures, never from the developer's shell.
 os.environ.update(
@@ -26,7 +30,9 @@ os.environ.update(
         "LOG_LEVEL": "INFO",
         "POWERTOOLS_METRICS_NAMESPACE": "Orders",
         "POWERTOOLS_SERVICE_NAME": "test",
-        "SEED_MAX_RECEIVES": "3",
+        "QUEUE_MAX_RECEIVES": "3",
+        "QUEUE_LEASES": leases(WORKERS),
+        **{url_variable(worker.queue.name): "-" for worker in WORKERS if worker.queue is not None},
         "SEED_MAX_UNFINISHED_ROWS": "50000000",
         "STAGE": "test",
     }
@@ -66,8 +72,11 @@ def sqs() -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     os.environ["AWS_ENDPOINT_URL_SQS"] = f"http://{host}:{port}"
-    os.environ["SEED_QUEUE_URL"] = boto3.client("sqs").create_queue(QueueName="tests")["QueueUrl"]
-    yield os.environ["SEED_QUEUE_URL"]
+    for worker in WORKERS:
+        assert worker.queue is not None
+        url = boto3.client("sqs").create_queue(QueueName=worker.queue.name)["QueueUrl"]
+        os.environ[url_variable(worker.queue.name)] = url
+    yield os.environ["AWS_ENDPOINT_URL_SQS"]
     server.stop()
 
 

@@ -22,6 +22,7 @@ from local.routing import Router
 from orders import database
 from orders.connection import Connection
 from orders.errors import MAX_ERRORS
+from orders.queues import url_variable
 
 ROLE_PASSWORD = "password-of-the-tests"
 PROBLEM_JSON = "application/problem+json"
@@ -97,7 +98,7 @@ class Database:
 
     def empty(self) -> None:
         tables = "customers, orders, order_items, customer_totals, customer_total_deltas, order_events"
-        tables += ", idempotency_keys, seed_runs, seed_chunks"
+        tables += ", idempotency_keys, seed_runs, seed_chunks, outbox"
         self.sql(f"TRUNCATE {tables}; UPDATE audit_progress SET part = DEFAULT, last_id = DEFAULT")
 
 
@@ -193,11 +194,22 @@ class Service:
         self.work_off_queue()
         return answer.headers["location"]
 
-    def work_off_queue(self) -> None:
-        while event := receive():
-            failures = self.invoke("run_seed_chunk", event)["batchItemFailures"]
+    def relay(self) -> int:
+        """Runs the relay until nothing is due; returns how many messages it sent."""
+        sent = 0
+        # Too little time for a second round, so that none waits for new rows.
+        while count := self.invoke("relay_outbox", {}, LambdaContext(30))["sent"]:
+            sent += count
+        return sent
+
+    def work_off_queue(self, worker: str = "run_seed_chunk") -> None:
+        queue = self.functions[worker].queue
+        assert queue is not None
+        self.relay()
+        while event := receive(queue.name):
+            failures = self.invoke(worker, event)["batchItemFailures"]
             assert failures == [], failures
-            delete(event)
+            delete(event, queue.name)
 
 
 def http_request(
@@ -230,12 +242,13 @@ def assert_problem(answer: Answer, status: int, *fields: str) -> dict[str, Any]:
     return problem
 
 
-def receive() -> dict[str, Any] | None:
-    """Up to ten messages of the seed queue as an event of Lambda's, or None if the queue is empty."""
-    sqs = boto3.client("sqs")
-    messages = sqs.receive_message(
-        QueueUrl=os.environ["SEED_QUEUE_URL"], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
-    ).get("Messages", [])
+def receive(queue: str = "seeding") -> dict[str, Any] | None:
+    """Up to ten messages of a queue as an event of Lambda's, or None if the queue is empty."""
+    messages = (
+        boto3.client("sqs")
+        .receive_message(QueueUrl=os.environ[url_variable(queue)], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"])
+        .get("Messages", [])
+    )
     records = [
         {
             "messageId": message["MessageId"],
@@ -249,9 +262,9 @@ def receive() -> dict[str, Any] | None:
     return {"Records": records} if records else None
 
 
-def delete(event: dict[str, Any]) -> None:
+def delete(event: dict[str, Any], queue: str = "seeding") -> None:
     for record in event["Records"]:
-        boto3.client("sqs").delete_message(QueueUrl=os.environ["SEED_QUEUE_URL"], ReceiptHandle=record["receiptHandle"])
+        boto3.client("sqs").delete_message(QueueUrl=os.environ[url_variable(queue)], ReceiptHandle=record["receiptHandle"])
 
 
 _service: Service | None = None

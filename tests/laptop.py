@@ -31,7 +31,7 @@ class Laptop:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("DATABASE_", "AWS_", "SEED_", "POWERTOOLS_"))
+            if not name.startswith(("DATABASE_", "AWS_", "SEED_", "SEEDING_", "QUEUE_", "POWERTOOLS_"))
         }
         self.process = subprocess.Popen(
             [sys.executable, "-m", *module],

@@ -18,7 +18,7 @@ KEYS_KEPT_HOURS = 48
 KEYS_PER_BATCH = 10_000
 # Two million keys per run; what is left waits for the next one instead of keeping the recount waiting.
 KEY_BATCHES = 200
-# Long after SQS has given up on every message of a run: its worker was killed each time before it could say so.
+# Long after every message of a run has been sent again and given up: its worker was killed each time before it could say so.
 STALE_RUN_HOURS = 24
 # More than the statement timeout: a step that begins also ends.
 SECONDS_TO_FINISH = 60

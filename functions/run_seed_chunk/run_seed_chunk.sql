@@ -1,9 +1,11 @@
 -- One chunk: its customers, their orders and items, and its bookkeeping, in one statement and so in one transaction.
--- Delivered again, or to two workers at once, it finds the chunk finished and makes nothing.
-WITH chunk AS (
+-- The outbox row is the right to do it: a second delivery, or a second worker at once, finds none and makes nothing.
+WITH taken AS (
+    DELETE FROM outbox WHERE id = :outbox_id RETURNING id
+), chunk AS (
     UPDATE seed_chunks AS k
     SET finished_at = clock_timestamp()
-    FROM seed_runs AS r
+    FROM taken, seed_runs AS r
     WHERE k.run_id = :run_id AND k.number = :number AND k.finished_at IS NULL
       AND r.id = k.run_id AND r.failed_at IS NULL AND r.cancelled_at IS NULL
     RETURNING k.run_id, k.first_customer, k.last_customer, k.row_count, r.items_per_order,

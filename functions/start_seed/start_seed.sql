@@ -24,7 +24,10 @@ WITH admission AS (
     FROM new_run,
         generate_series(1, (new_run.r).customers, :customers_per_chunk::integer) AS first_customer,
         LATERAL (SELECT least(first_customer + :customers_per_chunk::integer - 1, (new_run.r).customers) AS last_customer) AS bounds
-    RETURNING c.row_count
+    RETURNING c.run_id, c.number, c.row_count
+), message AS (
+    INSERT INTO outbox (queue, body)
+    SELECT 'seeding', jsonb_build_object('run', run_id, 'chunk', number) FROM new_chunk ORDER BY number
 ), answer AS (
     SELECT
         '/api/dev/seed/' || (r).id || '/' AS location,

@@ -11,6 +11,8 @@ from cdk.layers import Target, build_dependencies, build_orders
 
 # This machine instead of arm64: the same code builds the layers for another platform.
 HERE = Target(platform=None, python="{}.{}".format(*sys.version_info))
+# What CDK appends to a logical id.
+HASH_LENGTH = 8
 BUILDERS = {"orders": build_orders, "dependencies": build_dependencies}
 
 
@@ -26,7 +28,11 @@ class Unpacked:
 
 
 class Assembly:
-    """The templates of one stage. values: stand-ins for attributes of resources, by (type, attribute)."""
+    """The templates of one stage.
+
+    values: stand-ins for attributes of resources, by (type, attribute) or, of one among several, (its logical id without the
+    hash, attribute).
+    """
 
     def __init__(self, folder: Path, stage: str, values: dict[tuple[str, str], str]) -> None:
         self.folder = folder
@@ -70,10 +76,15 @@ class Assembly:
             }
             return self.resolve(exports[argument], "Data")
         if function == "Ref":
-            return self.values[self.stacks[part]["Resources"][argument]["Type"], "Ref"]
+            return self._value(part, argument, "Ref")
         if function == "Fn::GetAtt":
-            return self.values[self.stacks[part]["Resources"][argument[0]]["Type"], argument[1]]
+            return self._value(part, *argument)
         raise KeyError(f"{function} of {argument}")
+
+    def _value(self, part: str, logical_id: str, attribute: str) -> str:
+        kind = self.stacks[part]["Resources"][logical_id]["Type"]
+        own = (logical_id[:-HASH_LENGTH], attribute)
+        return self.values[own if own in self.values else (kind, attribute)]
 
     def _together(self, references: list[str], layers: Path) -> Path:
         """The content of /opt, which is only read."""

@@ -29,7 +29,7 @@ from tests.artefact.assembly import Assembly, Unpacked
 from tests.rds import IamDoor, members_of_rds_iam, socket_of
 from tests.servers import PgBouncer
 
-LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor")
+LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay")
 # What Lambda's own Python includes: its bootstrap, and boto3 with its dependencies.
 RUNTIME_PACKAGES = (
     "awslambdaric", "runtime_client*", "simplejson", "snapshot_restore_py",
@@ -67,11 +67,11 @@ class World:
         self.lock = threading.Lock()
         self.cloud: Cloud
 
-    def launch(self, function: Function, variables: dict[str, str]) -> Launch:
-        """variables: what the laptop would set; only its servers' addresses are used."""
+    def launch(self, function: Function, _: dict[str, str]) -> Launch:
+        """Without the variables that the laptop would set."""
         with self.lock:
             if not self.unpacked:
-                self._unpack(variables)
+                self._unpack()
         unpacked = self.unpacked[function.name]
         environment = {
             **lambda_environment(function, Path("/var/task")),
@@ -97,9 +97,10 @@ class World:
         if self.pooler is not None:
             self.pooler.__exit__()
 
-    def _unpack(self, variables: dict[str, str]) -> None:
-        queue = variables.get("SEED_QUEUE_URL") or self.cloud.queue.url  # type: ignore[union-attr]
-        self.aws = self.cloud.queue.endpoint  # type: ignore[union-attr]
+    def _unpack(self) -> None:
+        queues = self.cloud.queue
+        assert queues is not None
+        self.aws = queues.endpoint
         server = self.cloud.database
         self.pooler = self._pooler()
         proxy = IamDoor(self.pooler.port, by_token=lambda user: True, certificate=self.certificate)
@@ -109,7 +110,7 @@ class World:
             ("AWS::RDS::DBProxy", "Endpoint"): "localhost",
             ("AWS::RDS::DBInstance", "Endpoint.Address"): "localhost",
             ("AWS::RDS::DBInstance", "DbiResourceId"): "db-ARTEFACT",
-            ("AWS::SQS::Queue", "Ref"): queue,
+            **{(f"{name.capitalize()}Queue", "Ref"): url for name, url in queues.urls.items()},
             ("AWS::ApiGatewayV2::Api", "ApiEndpoint"): self.cloud.url,
         }
         assembly = Assembly(self.assembly_folder, "dev", values)
@@ -134,12 +135,12 @@ class World:
 
 
 class ArtefactCloud(Cloud):
-    """Also invokes the functions without clients: the scheduled one would otherwise wait for its hour."""
+    """Also invokes the functions without clients: a scheduled one would otherwise wait for its hour."""
 
     async def start(self) -> None:
         await super().start()
         for function in self.functions.values():
-            if function.definition.trigger == "schedule":
+            if function.definition.schedule is not None and not function.definition.schedule.at_start:
                 result = await function.invoke({})
                 if result.failed:
                     raise CannotStart(f"{function.definition.name} failed")

@@ -38,8 +38,8 @@ HEAVY = {
     "ssl",
 }
 
-# These need the queue's client, or build a page from files.
-ALLOWED = {"start_seed": HEAVY - {"aws_lambda_powertools", "pydantic"}, "get_docs": {"pathlib"}}
+# It builds a page from files.
+ALLOWED = {"get_docs": {"pathlib"}}
 
 WARM = """
 import sys

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,6 @@ def test_every_folder_is_deployed_where_it_belongs(dev: Synthesized, prod: Synth
 
 
 def test_production_has_no_seeding(prod: Synthesized) -> None:
-    assert prod.resources("AWS::Lambda::EventSourceMapping") == {}
-    assert all("SchedulesDeadLetters" in name for name in prod.resources(QUEUE))
     assert not re.search(r"seed", json.dumps(prod.stacks), re.IGNORECASE)
 
 
@@ -176,14 +175,46 @@ def test_a_stage_only_reads_its_own_metrics(dev: Synthesized, prod: Synthesized)
 
 
 def test_the_queue_hides_a_message_for_six_times_the_workers_timeout(dev: Synthesized) -> None:
-    [worker] = [function for function in load_functions() if function.trigger == "queue"]
-    [queue] = [q["Properties"] for q in dev.resources(QUEUE).values() if "RedrivePolicy" in q["Properties"]]
-    assert queue["VisibilityTimeout"] == 6 * worker.timeout_seconds
-    assert worker.queue is not None
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == worker.queue.max_receives
-    [mapping] = [m["Properties"] for m in dev.resources("AWS::Lambda::EventSourceMapping").values()]
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert mapping["BatchSize"] == worker.queue.batch_size
+    workers = [function for function in load_functions() if function.queue is not None]
+    queues = [q["Properties"] for q in dev.resources(QUEUE).values() if "RedrivePolicy" in q["Properties"]]
+    mappings = [m["Properties"] for m in dev.resources("AWS::Lambda::EventSourceMapping").values()]
+    assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
+    declared = [(w.queue.batch_size, w.queue.max_receives, 6 * w.timeout_seconds) for w in workers if w.queue is not None]
+    assert sorted(mapping["BatchSize"] for mapping in mappings) == sorted(size for size, _, _ in declared)
+    assert sorted((q["RedrivePolicy"]["maxReceiveCount"], q["VisibilityTimeout"]) for q in queues) == sorted(
+        (receives, seconds) for _, receives, seconds in declared
+    )
+
+
+def queues_of(document: Any) -> set[str]:
+    return set(
+        re.findall(r"(?<=FnGetAtt)\w+Queue(?=[0-9A-F]{8}Arn)|(?<=\")\w+Queue(?=[0-9A-F]{8}\", \"Arn)", json.dumps(document))
+    )
+
+
+@pytest.mark.parametrize("label", ["dev", "prod"])
+def test_only_senders_may_send_and_only_to_their_queues(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In production with a worker as well: through an endpoint in its network, which lets nothing else pass."""
+    everywhere = [replace(function, stages=("dev", "prod")) for function in load_functions()]
+    monkeypatch.setattr("cdk.app.load_functions", lambda: everywhere)
+    stage = synthesize(label)
+    names = {f"{function.queue.name.capitalize()}Queue" for function in everywhere if function.queue is not None}
+    [endpoint] = [e["Properties"] for e in stage.resources("AWS::EC2::VPCEndpoint").values() if "sqs" in json.dumps(e)]
+    [statement] = endpoint["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
+    assert queues_of(statement["Resource"]) == names
+    for function in ours(stage).values():
+        variables, role = function["Environment"]["Variables"], function["Role"]["Fn::GetAtt"][0]
+        [declared] = [f for f in everywhere if f.name == variables["POWERTOOLS_SERVICE_NAME"]]
+        allowed = [
+            statement["Resource"]
+            for policy in stage.resources("AWS::IAM::Policy").values()
+            if role in json.dumps(policy["Properties"]["Roles"])
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+            if "sqs:SendMessage" in statement["Action"]
+        ]
+        assert queues_of(allowed) == {name for name in names if declared.may_send_to(name.removesuffix("Queue").lower())}
 
 
 def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_treats_missing_data(stage: Synthesized) -> None:
@@ -214,7 +245,7 @@ OF_THE_DATABASE = {
 ASKED_FOR = {
     "server-errors", "client-errors", "health", "latency-p95", "latency-p99", "database-cpu", "database-connections",
     "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing", "audit-lag",
-    "schedule-dead-letters",
+    "schedule-dead-letters", "outbox-lag", "outbox-unsent",
 }  # fmt: skip
 
 
@@ -223,12 +254,12 @@ def test_every_alarm_that_users_asked_for_exists(stage: Synthesized) -> None:
     names = {a["Properties"]["AlarmName"].removeprefix(f"orders-{label}-") for a in stage.resources(ALARM).values()}
     assert names >= ASKED_FOR | OF_THE_DATABASE[stage.aurora]
     assert not names & OF_THE_DATABASE[not stage.aurora]
-    if label == "dev":
-        assert names >= {"queue-backlog", "queue-age", "dead-letters"}
     for function in load_functions():
         if label in function.stages:
             own = function.name.replace("_", "-")
             assert {f"{own}-errors", f"{own}-throttles"} <= names
+            if function.queue is not None:
+                assert {f"{function.queue.name}-{what}" for what in ("backlog", "age", "dead-letters")} <= names
 
 
 def alarm(stage: Synthesized, name: str) -> dict[str, Any]:

@@ -133,6 +133,7 @@ def test_the_current_files_may_be_renamed_between_releases_in_either_direction(
         "UPDATE order_events SET type = 'x'",
         "SELECT * FROM pg_authid",
         "SELECT * FROM seed_runs",
+        "SELECT * FROM outbox",
         "SELECT recount_orders(ARRAY[1]::bigint[])",
         "DROP TABLE orders",
     ],
@@ -145,7 +146,7 @@ def test_the_api_role_may_only_do_what_endpoints_need(db: Database, statement: s
 
 
 def test_only_the_owner_may_log_in_without_limits(db: Database) -> None:
-    for role in ("orders_app", "orders_seeder", "orders_auditor"):
+    for role in ("orders_app", "orders_seeder", "orders_auditor", "orders_relay"):
         settings = db.value("SELECT array_to_string(rolconfig, ',') FROM pg_roles WHERE rolname = :role", role=role)
         assert "statement_timeout" in settings
         assert "idle_in_transaction_session_timeout" in settings
@@ -186,10 +187,10 @@ def test_a_stage_whose_master_user_had_a_password_is_migrated_with_an_iam_token(
     """The first edition's first deployment succeeded and locked all later ones out."""
     with RdsServer(tmp_path / "rds", master_by_iam=False) as rds:
         first = rds.master.connect()
-        for role in ("migrator", "orders_app", "orders_seeder", "orders_auditor"):
+        for role in ("migrator", "orders_app", "orders_seeder", "orders_auditor", "orders_relay"):
             first.run(f"CREATE ROLE {role}")
         # RDS lets its master user grant rds_iam without being a member; PostgreSQL does not.
-        rds.sql("GRANT rds_iam TO orders_app, orders_seeder, orders_auditor")
+        rds.sql("GRANT rds_iam TO orders_app, orders_seeder, orders_auditor, orders_relay")
         assert set(current) <= set(migrate(first, folder))
         first.close()
         with pytest.raises(DatabaseError, match="28000"):

@@ -5,11 +5,9 @@ import re
 import threading
 from typing import Any
 
-import boto3
 import pytest
 
-from orders.messages import chunk_message
-from tests.harness import Answer, Database, Service, assert_problem, delete, receive
+from tests.harness import Answer, Database, Service, assert_problem
 
 ROWS = "SELECT (SELECT count(*) FROM customers) + (SELECT count(*) FROM orders) + (SELECT count(*) FROM order_items)"
 
@@ -20,20 +18,24 @@ def record(body: Any, receives: int = 1, message_id: str = "m") -> dict[str, Any
 
 
 def start(service: Service, **numbers: int) -> str:
-    """Starts a run and takes its messages off the queue; returns its id."""
+    """Starts a run, whose messages are not sent yet; returns its id."""
     run: str = service.http("POST", "/api/dev/seed/", numbers).json["id"]
-    while event := receive():
-        delete(event)
     return run
 
 
-def queued() -> list[str]:
-    """The bodies of all messages; empties the queue."""
-    bodies = []
-    while event := receive():
-        bodies += [record["body"] for record in event["Records"]]
-        delete(event)
-    return bodies
+def chunk(db: Database, run: str, number: int = 1) -> dict[str, Any]:
+    """The message of a chunk that has not been made."""
+    [[row]] = db.sql(
+        "SELECT id FROM outbox WHERE body = jsonb_build_object('run', :run::text, 'chunk', :number::integer)",
+        run=run,
+        number=number,
+    )
+    return {"run": run, "chunk": number, "outbox": row}
+
+
+def parameters(message: dict[str, Any]) -> dict[str, Any]:
+    """Those of the worker's statement."""
+    return {"outbox_id": message["outbox"], "run_id": message["run"], "number": message["chunk"]}
 
 
 def status(service: Service, run: str) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def test_no_order_is_written_twice(service: Service, db: Database) -> None:
     run = start(service, customers=100)
     worker = db.connect("orders_seeder")
     worker.run("BEGIN")
-    worker.run(service.module("run_seed_chunk").CHUNK, run_id=run, number=1)
+    worker.run(service.module("run_seed_chunk").CHUNK, **parameters(chunk(db, run)))
     written = "SELECT n_tup_ins, n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'orders'"
     assert worker.run(written) == [[500, 0]]
     worker.abandon()
@@ -136,40 +138,45 @@ def test_a_chunk_is_one_statement(service: Service, db: Database) -> None:
     run = start(service, customers=50)
     calls = "SELECT sum(calls)::integer FROM pg_stat_statements WHERE userid = 'orders_seeder'::regrole"
     db.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    message = chunk(db, run)
     db.sql("SELECT pg_stat_statements_reset()")
-    service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
+    service.invoke("run_seed_chunk", {"Records": [record(message)]})
     # track = top excludes what the triggers run within the statement.
     assert db.value(calls) == 1
     assert status(service, run)["status"] == "succeeded"
 
 
 def test_a_message_delivered_again_creates_nothing(service: Service, db: Database) -> None:
-    run = start(service)
+    message = chunk(db, start(service))
     for _ in range(3):
-        answer = service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})] * 2})
+        answer = service.invoke("run_seed_chunk", {"Records": [record(message)] * 2})
         assert answer == {"batchItemFailures": []}
     assert db.value(ROWS) == 210
+    assert db.value("SELECT count(*) FROM outbox") == 0
 
 
-def test_a_run_announced_again_does_no_harm(service: Service, db: Database) -> None:
+def test_messages_of_the_release_before_are_understood(service: Service, db: Database) -> None:
+    """It sends one for a run, which becomes one per chunk, and knows no outbox."""
     run = start(service, customers=2000, orders_per_customer=4)
-    for _ in range(3):
-        service.invoke("run_seed_chunk", {"Records": [record({"run": run})]})
+    db.sql("DELETE FROM outbox WHERE body ->> 'chunk' <> '1'")
+    for former in ({"run": run}, {"run": run, "chunk": 1}, {"run": run}):
+        assert service.invoke("run_seed_chunk", {"Records": [record(former)]}) == {"batchItemFailures": []}
+    assert db.value(ROWS) == 0
     service.work_off_queue()
     service.invoke("run_seed_chunk", {"Records": [record({"run": run})]})
-    assert receive() is None
+    assert db.value("SELECT count(*) FROM outbox") == 0
     assert status(service, run)["chunks_total"] > 1
     assert db.value(ROWS) == status(service, run)["rows_total"] == 34_000
 
 
 def test_two_workers_with_the_same_chunk_create_it_once(service: Service, db: Database) -> None:
     run = start(service, customers=1000)
-    chunk = service.module("run_seed_chunk").CHUNK
+    statement, message = service.module("run_seed_chunk").CHUNK, chunk(db, run)
     rows: list[Any] = []
 
     def work() -> None:
         connection = db.connect("orders_seeder")
-        rows.append(connection.run(chunk, run_id=run, number=1))
+        rows.append(connection.run(statement, **parameters(message)))
         connection.close()
 
     workers = [threading.Thread(target=work) for _ in range(4)]
@@ -183,42 +190,35 @@ def test_two_workers_with_the_same_chunk_create_it_once(service: Service, db: Da
 
 def test_a_worker_that_dies_half_way_leaves_nothing(service: Service, db: Database) -> None:
     run = start(service, customers=1000)
-    chunk = service.module("run_seed_chunk").CHUNK
+    statement, message = service.module("run_seed_chunk").CHUNK, chunk(db, run)
     connection = db.connect("orders_seeder")
     connection.run("BEGIN")
-    assert connection.run(chunk, run_id=run, number=1) != []
+    assert connection.run(statement, **parameters(message)) != []
     connection.abandon()
     assert db.value(ROWS) == 0
     assert status(service, run)["status"] == "queued"
-    service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
+    service.invoke("run_seed_chunk", {"Records": [record(message)]})
     assert db.value(ROWS) == 21_000
 
 
 def test_six_runs_at_once_all_succeed(service: Service, db: Database) -> None:
-    runs = [service.http("POST", "/api/dev/seed/", {"customers": 300}).json["id"] for _ in range(6)]
-    events = []
-    while event := receive():
-        events.append(event)
-    announced = [record for event in events for record in event["Records"]]
-    service.invoke("run_seed_chunk", {"Records": announced})
+    runs = [start(service, customers=300) for _ in range(6)]
     errors: list[BaseException] = []
-    chunk = service.module("run_seed_chunk").CHUNK
+    statement = service.module("run_seed_chunk").CHUNK
 
-    def work(run: str) -> None:
+    def work(message: dict[str, Any]) -> None:
         try:
             connection = db.connect("orders_seeder")
-            connection.run(chunk, run_id=run, number=1)
+            connection.run(statement, **parameters(message))
             connection.close()
         except BaseException as error:
             errors.append(error)
 
-    workers = [threading.Thread(target=work, args=(run,)) for run in runs]
+    workers = [threading.Thread(target=work, args=(chunk(db, run),)) for run in runs]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    for event in events:
-        delete(event)
     service.work_off_queue()
     assert errors == []
     assert [status(service, run)["status"] for run in runs] == ["succeeded"] * 6
@@ -227,7 +227,7 @@ def test_six_runs_at_once_all_succeed(service: Service, db: Database) -> None:
 
 def test_one_poisoned_message_does_not_hold_up_the_others(service: Service, db: Database) -> None:
     run = start(service)
-    records = [record("not json", message_id="poison"), record({"run": run, "chunk": 1}, message_id="good")]
+    records = [record("not json", message_id="poison"), record(chunk(db, run), message_id="good")]
     assert service.invoke("run_seed_chunk", {"Records": records}) == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
     assert db.value(ROWS) == 210
 
@@ -236,11 +236,12 @@ def test_a_chunk_that_keeps_failing_ends_its_run_with_a_reason(
     service: Service, db: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = start(service)
+    message = chunk(db, run)
     db.sql("ALTER TABLE order_items ADD CONSTRAINT sabotage CHECK (quantity > 100) NOT VALID")
     try:
         for receives in (1, 2, 3):
             assert status(service, run)["status"] == "queued"
-            answer = service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1}, receives)]})
+            answer = service.invoke("run_seed_chunk", {"Records": [record(message, receives)]})
             assert answer["batchItemFailures"] == [{"itemIdentifier": "m"}]
     finally:
         db.sql("ALTER TABLE order_items DROP CONSTRAINT sabotage")
@@ -250,30 +251,21 @@ def test_a_chunk_that_keeps_failing_ends_its_run_with_a_reason(
     assert failed["finished_at"] is not None
     assert '"SeedChunkFailed":[1.0]' in capsys.readouterr().out
     assert db.value(ROWS) == 0
-    # Messages of a failed run that are still in the queue create nothing.
-    service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
+    assert db.value("SELECT count(*) FROM outbox") == 0
+    # Nor does the dead letter, if it is sent again.
+    service.invoke("run_seed_chunk", {"Records": [record(message)]})
     assert db.value(ROWS) == 0
 
 
-def test_a_run_that_cannot_be_queued_is_refused_and_marked(
-    service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = service.module("start_seed")
-    monkeypatch.setattr(module, "QUEUE_URL", module.QUEUE_URL + "-of-nobody")
-    assert service.http("POST", "/api/dev/seed/", {}).status == 503
-    assert db.sql("SELECT error FROM seed_runs") == [["The run could not be queued."]]
-
-
-def test_a_keyed_run_that_could_not_be_queued_is_queued_by_the_retry(
-    service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = service.module("start_seed")
-    with monkeypatch.context() as broken:
-        broken.setattr(module, "QUEUE_URL", module.QUEUE_URL + "-of-nobody")
-        assert service.http("POST", "/api/dev/seed/", {}, headers={"Idempotency-Key": "key"}).status == 503
-    assert service.http("POST", "/api/dev/seed/", {}, headers={"Idempotency-Key": "key"}).status == 202
+def test_other_chunks_of_a_failed_run_write_nothing_and_leave_no_row(service: Service, db: Database) -> None:
+    run = start(service, customers=2000, orders_per_customer=4)
+    with service.role("orders_seeder"):
+        service.module("run_seed_chunk").give_up(chunk(db, run), "failed.")
+    assert db.value("SELECT count(*) FROM outbox") > 0
     service.work_off_queue()
-    assert db.value(ROWS) == 210
+    assert db.value("SELECT count(*) FROM outbox") == 0
+    assert db.value(ROWS) == 0
+    assert status(service, run)["error"] == "Chunk 1 failed."
 
 
 @pytest.fixture
@@ -289,7 +281,7 @@ def test_unfinished_rows_are_limited_over_all_runs(service: Service, db: Databas
     problem = assert_problem(service.http("POST", "/api/dev/seed/", {}, headers=key), 409)
     assert "450 rows" in problem["detail"]
     assert db.value("SELECT count(*) FROM seed_runs") == 2
-    assert receive() is None
+    assert db.value("SELECT count(*) FROM outbox") == 2
     # A run that fits may still start, and the end of any run makes room: here one is cancelled, then the others end.
     start(service, customers=30, orders_per_customer=0)
     cancel(service, first)
@@ -297,8 +289,7 @@ def test_unfinished_rows_are_limited_over_all_runs(service: Service, db: Databas
     assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
     assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
     assert_problem(service.http("POST", "/api/dev/seed/", {}), 409)
-    for [run] in db.sql("SELECT id::text FROM seed_runs"):
-        service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
+    service.work_off_queue()
     assert service.http("POST", "/api/dev/seed/", {}).status == 202
 
 
@@ -334,7 +325,7 @@ def cancel(service: Service, run: str) -> Answer:
 
 def test_a_cancelled_run_keeps_its_rows_and_creates_no_more(service: Service, db: Database) -> None:
     run = start(service, customers=2000, orders_per_customer=4)
-    service.invoke("run_seed_chunk", {"Records": [record({"run": run, "chunk": 1})]})
+    service.invoke("run_seed_chunk", {"Records": [record(chunk(db, run))]})
     made = status(service, run)["rows_done"]
     assert 0 < made < 34_000
     answer = cancel(service, run)
@@ -342,10 +333,10 @@ def test_a_cancelled_run_keeps_its_rows_and_creates_no_more(service: Service, db
     assert answer.json["finished_at"] >= answer.json["created_at"]
     assert answer.json["error"] is None
     assert answer.json == status(service, run)
-    # Still in the queue: a chunk, and the run's own message.
-    for message in ({"run": run, "chunk": 2}, {"run": run}):
-        assert service.invoke("run_seed_chunk", {"Records": [record(message)]}) == {"batchItemFailures": []}
-    assert receive() is None
+    # Its other rows are sent as well, and go.
+    assert db.value("SELECT count(*) FROM outbox") > 0
+    service.work_off_queue()
+    assert db.value("SELECT count(*) FROM outbox") == 0
     assert db.value(ROWS) == made
     again = cancel(service, run)
     assert (again.status, again.json) == (200, answer.json)
@@ -364,7 +355,7 @@ def test_a_chunk_in_progress_is_finished_and_counted(service: Service, db: Datab
     run = start(service, customers=2000, orders_per_customer=4)
     worker = db.connect("orders_seeder")
     worker.run("BEGIN")
-    [[rows]] = worker.run(service.module("run_seed_chunk").CHUNK, run_id=run, number=1)
+    [[rows]] = worker.run(service.module("run_seed_chunk").CHUNK, **parameters(chunk(db, run)))
     assert cancel(service, run).json["rows_done"] == 0
     worker.run("COMMIT")
     worker.close()
@@ -372,94 +363,31 @@ def test_a_chunk_in_progress_is_finished_and_counted(service: Service, db: Datab
     assert db.value(ROWS) == rows
 
 
-def test_a_cancelled_run_does_not_fail_afterwards(service: Service, db: Database, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cancelled_run_does_not_fail_afterwards(service: Service, db: Database) -> None:
     run = start(service)
     cancel(service, run)
     with service.role("orders_seeder"):
-        last = record({"run": run, "chunk": 1}, receives=3)
-        service.module("run_seed_chunk")._give_up_after_last_receive(last, Exception())
-    assert "could not be marked" not in capsys.readouterr().out
+        service.module("run_seed_chunk").give_up(chunk(db, run), "failed.")
     db.sql("UPDATE seed_runs SET created_at = now() - interval '25 hours'")
     assert service.invoke("audit_totals", {})["failed_runs"] == 0
     assert status(service, run)["status"] == "cancelled"
 
 
-def test_a_replay_sends_nothing_that_is_already_queued(service: Service, db: Database) -> None:
-    key = {"Idempotency-Key": "key"}
-    numbers = {"customers": 2000, "orders_per_customer": 4}
-    first = service.http("POST", "/api/dev/seed/", numbers, headers=key)
-    announcement = receive()
-    assert announcement is not None
-    assert [json.loads(r["body"]) for r in announcement["Records"]] == [{"run": first.json["id"]}]
+def test_a_replay_adds_nothing_to_the_outbox(service: Service, db: Database) -> None:
+    def post() -> Answer:
+        numbers = {"customers": 2000, "orders_per_customer": 4}
+        return service.http("POST", "/api/dev/seed/", numbers, headers={"Idempotency-Key": "key"})
 
-    def replay() -> None:
-        answer = service.http("POST", "/api/dev/seed/", numbers, headers=key)
-        assert (answer.status, answer.json["id"]) == (202, first.json["id"])
-        assert answer.headers["idempotency-replayed"] == "true"
-
-    replay()
-    assert queued() == []
-    service.invoke("run_seed_chunk", announcement)
-    delete(announcement)
-    replay()
-    messages = queued()
-    assert len(messages) == len(set(messages)) == first.json["chunks_total"] > 1
-    service.invoke("run_seed_chunk", {"Records": [record(message) for message in messages]})
-    replay()
-    assert queued() == []
+    first = post()
+    assert db.value("SELECT count(*) FROM outbox") == first.json["chunks_total"] > 1
+    replayed = post()
+    assert (replayed.status, replayed.json["id"]) == (202, first.json["id"])
+    assert replayed.headers["idempotency-replayed"] == "true"
+    assert db.value("SELECT count(*) FROM outbox") == first.json["chunks_total"]
+    service.work_off_queue()
+    post()
+    assert db.value("SELECT count(*) FROM outbox") == 0
     assert db.value(ROWS) == 34_000
-
-
-def test_a_replay_queues_a_run_whose_sender_was_killed(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between its commit and its message, unless the run has been cancelled since."""
-
-    class Killed(BaseException):
-        pass
-
-    class Killer:
-        def send_message(self, **request: Any) -> None:
-            raise Killed
-
-    key = {"Idempotency-Key": "key"}
-    with monkeypatch.context() as broken:
-        broken.setattr(service.module("start_seed"), "sqs", Killer())
-        with pytest.raises(Killed):
-            service.http("POST", "/api/dev/seed/", {}, headers=key)
-    assert receive() is None
-    assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
-    event = receive()
-    assert event is not None
-    delete(event)
-    # As if it had been killed again, this time before marking the run as queued.
-    db.sql("UPDATE seed_runs SET queued_at = NULL, cancelled_at = now()")
-    assert service.http("POST", "/api/dev/seed/", {}, headers=key).status == 202
-    assert receive() is None
-
-
-def test_messages_that_sqs_refuses_are_sent_again_and_only_those(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQS refuses two of ten, then throttles one of them, then accepts it."""
-    module = service.module("run_seed_chunk")
-    sent: list[list[str]] = []
-    refusals = [{"3", "7"}, {"7"}, set()]
-    real = boto3.client("sqs")
-
-    class Throttled:
-        def send_message_batch(self, **request: Any) -> dict[str, Any]:
-            refused = refusals[len(sent)]
-            sent.append([entry["Id"] for entry in request["Entries"]])
-            taken = [entry for entry in request["Entries"] if entry["Id"] not in refused]
-            answer: dict[str, Any] = dict(real.send_message_batch(QueueUrl=request["QueueUrl"], Entries=taken)) if taken else {}
-            failed = [{"Id": identifier, "Code": "RequestThrottled", "SenderFault": False} for identifier in refused]
-            return {**answer, "Failed": failed}
-
-    monkeypatch.setattr(module, "sqs", Throttled())
-    module.send([chunk_message("r", number) for number in range(10)])
-    assert sent == [[str(n) for n in range(10)], ["3", "7"], ["7"]]
-    arrived = []
-    while event := receive():
-        arrived += [json.loads(record["body"])["chunk"] for record in event["Records"]]
-        delete(event)
-    assert sorted(arrived) == list(range(10))
 
 
 def test_the_audit_gives_up_a_run_that_was_never_finished(service: Service, db: Database) -> None:

@@ -133,11 +133,11 @@ def test_the_gateway_says_forbidden_and_the_terminal_why() -> None:
 
 @pytest.fixture
 def queue() -> Iterator[QueueServer]:
-    worker = Function(name="w", folder=Path(), routes=(), trigger="queue", queue=Queue(batch_size=1, max_receives=3))
-    server = QueueServer(worker)
+    worker = Function(name="w", folder=Path(), routes=(), trigger="queue", queue=Queue("work", batch_size=1, max_receives=3))
+    server = QueueServer([worker])
     yield server
-    server.client.delete_queue(QueueUrl=server.url)
-    server.client.delete_queue(QueueUrl=server.dead_letter_url)
+    server.client.delete_queue(QueueUrl=server.urls["work"])
+    server.client.delete_queue(QueueUrl=server.dead_letter_urls["work"])
     server.stop()
 
 
@@ -152,12 +152,12 @@ def queue() -> Iterator[QueueServer]:
     ],
 )
 def test_no_page_reaches_the_queues_server(queue: QueueServer, headers: dict[str, str]) -> None:
-    form = {"Action": "SendMessage", "QueueUrl": queue.url, "MessageBody": '{"run": "x"}'}
-    answer = httpx.post(queue.url, data=form, headers=headers)
+    form = {"Action": "SendMessage", "QueueUrl": queue.urls["work"], "MessageBody": '{"run": "x"}'}
+    answer = httpx.post(queue.urls["work"], data=form, headers=headers)
     assert answer.status_code == 403
     assert "access-control-allow-origin" not in answer.headers
     assert httpx.get(f"{queue.endpoint}/moto-api/data.json", headers=headers).status_code == 403
-    attributes = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["ApproximateNumberOfMessages"])
+    attributes = queue.client.get_queue_attributes(QueueUrl=queue.urls["work"], AttributeNames=["ApproximateNumberOfMessages"])
     assert attributes["Attributes"]["ApproximateNumberOfMessages"] == "0"
 
 

@@ -16,7 +16,12 @@ from local.runtime import FunctionPool, Result
 from local.sqs import Chaos, Poller, QueueServer, failed_messages
 
 WORKER = Function(
-    name="worker", folder=Path(), routes=(), trigger="queue", timeout_seconds=2, queue=Queue(batch_size=5, max_receives=3)
+    name="worker",
+    folder=Path(),
+    routes=(),
+    trigger="queue",
+    timeout_seconds=2,
+    queue=Queue("work", batch_size=5, max_receives=3),
 )
 
 
@@ -46,11 +51,11 @@ class RecordingWorker(FunctionPool):
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueServer]:
     monkeypatch.setattr(sqs, "RETRY_SECONDS", 0)
-    server = QueueServer(WORKER)
+    server = QueueServer([WORKER])
     yield server
     # moto's queues belong to the process, not to the server.
-    server.client.delete_queue(QueueUrl=server.url)
-    server.client.delete_queue(QueueUrl=server.dead_letter_url)
+    server.client.delete_queue(QueueUrl=server.urls["work"])
+    server.client.delete_queue(QueueUrl=server.dead_letter_urls["work"])
     server.stop()
 
 
@@ -61,10 +66,10 @@ def deliver(
         poller = Poller(queue, worker, Console(io.StringIO()), chaos)
         poller.start()
         for body in bodies:
-            await asyncio.to_thread(queue.client.send_message, QueueUrl=queue.url, MessageBody=body)
+            await asyncio.to_thread(queue.client.send_message, QueueUrl=queue.urls["work"], MessageBody=body)
         async with asyncio.timeout(30):
             # Once the queue is empty nothing more can come.
-            while not until() or waiting(queue, queue.url):
+            while not until() or waiting(queue, queue.urls["work"]):
                 await asyncio.sleep(0.05)
         await poller.stop()
 
@@ -83,7 +88,7 @@ def test_messages_are_delivered_in_batches_and_deleted(queue: QueueServer) -> No
     deliver(queue, worker, bodies, lambda: len(worker.records) >= 12)
     assert sorted(record["body"] for record in worker.records) == sorted(bodies)
     assert max(map(len, worker.batches)) <= 5
-    assert waiting(queue, queue.url) == 0
+    assert waiting(queue, queue.urls["work"]) == 0
     record = worker.records[0]
     assert record["eventSource"] == "aws:sqs"
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
@@ -91,11 +96,11 @@ def test_messages_are_delivered_in_batches_and_deleted(queue: QueueServer) -> No
 
 def test_only_failed_messages_return_and_end_in_the_dead_letter_queue(queue: QueueServer) -> None:
     worker = RecordingWorker(lambda bodies: ["poison"])
-    deliver(queue, worker, ["good", "poison", "fine"], lambda: waiting(queue, queue.dead_letter_url) == 1)
+    deliver(queue, worker, ["good", "poison", "fine"], lambda: waiting(queue, queue.dead_letter_urls["work"]) == 1)
     delivered = [record["body"] for record in worker.records]
     assert (delivered.count("good"), delivered.count("fine"), delivered.count("poison")) == (1, 1, 3)
     assert [r["attributes"]["ApproximateReceiveCount"] for r in worker.records if r["body"] == "poison"] == ["1", "2", "3"]
-    assert waiting(queue, queue.url) == 0
+    assert waiting(queue, queue.urls["work"]) == 0
 
 
 def test_a_batch_whose_worker_fails_returns_whole(queue: QueueServer) -> None:
@@ -103,7 +108,7 @@ def test_a_batch_whose_worker_fails_returns_whole(queue: QueueServer) -> None:
     worker = RecordingWorker(lambda bodies: Result(b"{}", failed=True) if next(failures, False) else [])
     deliver(queue, worker, ["a"], lambda: len(worker.records) >= 2)
     assert [record["body"] for record in worker.records] == ["a", "a"]
-    assert waiting(queue, queue.url) == 0
+    assert waiting(queue, queue.urls["work"]) == 0
 
 
 def test_a_poller_that_is_killed_with_messages_in_flight_leaves_them_to_the_next(queue: QueueServer) -> None:
@@ -118,13 +123,13 @@ def test_a_poller_that_is_killed_with_messages_in_flight_leaves_them_to_the_next
     async def killed() -> None:
         poller = Poller(queue, stuck, Console(io.StringIO()), Chaos())
         poller.start()
-        await asyncio.to_thread(queue.client.send_message, QueueUrl=queue.url, MessageBody="a")
+        await asyncio.to_thread(queue.client.send_message, QueueUrl=queue.urls["work"], MessageBody="a")
         while not stuck.records:
             await asyncio.sleep(0.05)
         await poller.stop()
 
     asyncio.run(killed())
-    assert waiting(queue, queue.url) == 1
+    assert waiting(queue, queue.urls["work"]) == 1
     worker = RecordingWorker(lambda bodies: [])
     deliver(queue, worker, [], lambda: len(worker.records) == 1)
     assert worker.records[0]["attributes"]["ApproximateReceiveCount"] == "2"

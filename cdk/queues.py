@@ -1,4 +1,4 @@
-"""The seed queue and its dead-letter queue. Production has neither."""
+"""The queues: one for each worker of the stage, each with its dead-letter queue."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
@@ -6,15 +6,14 @@ from constructs import Construct
 
 from contract.functions import Function
 
-# AWS's advice for a queue that feeds a function: enough time for its retries of one batch.
-VISIBILITY_FACTOR = 6
 DEAD_LETTER_DAYS = 14
 
 
-class SeedQueue(Construct):
+class WorkQueue(Construct):
     def __init__(self, scope: Construct, construct_id: str, worker: Function) -> None:
         super().__init__(scope, construct_id)
         assert worker.queue is not None
+        self.name = worker.queue.name
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
@@ -27,6 +26,6 @@ class SeedQueue(Construct):
             "Queue",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            visibility_timeout=cdk.Duration.seconds(worker.timeout_seconds * VISIBILITY_FACTOR),
+            visibility_timeout=cdk.Duration.seconds(worker.lease_seconds),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=worker.queue.max_receives),
         )

@@ -1,0 +1,90 @@
+"""Shows what is in a dead-letter queue, or sends all of it to its queue again. `make redrive` calls it.
+
+`python -m contract.redrive STAGE QUEUE [--show]`; STAGE is `local` for the laptop that runs in LOCAL_FOLDER.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contract.functions import ROOT
+
+# What the laptop writes to its folder: {"endpoint": …, "dead_letters": {queue: URL}}.
+LAPTOP_FILE = "queues.json"
+# Long enough to see all of them, short enough not to be missed.
+HIDDEN_SECONDS = 5
+
+
+def dead_letters_output(queue: str) -> str:
+    """The output of the stage's Data stack that holds the URL of a queue's dead-letter queue."""
+    return f"{queue.capitalize()}DeadLettersUrl"
+
+
+def find(stage: str, queue: str) -> tuple[Any, str]:
+    """The client, and the URL of the dead-letter queue. Raises LookupError if there is no such queue."""
+    if stage == "local":
+        folder = Path(os.environ.get("LOCAL_FOLDER", ROOT / ".local"))
+        known = json.loads((folder / LAPTOP_FILE).read_text(encoding="utf-8"))
+        url = known["dead_letters"].get(queue)
+        client = boto3.client(
+            "sqs",
+            endpoint_url=known["endpoint"],
+            region_name="eu-central-1",
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106 - moto requires one but ignores it
+        )
+    else:
+        [stack] = boto3.client("cloudformation").describe_stacks(StackName=f"Orders-{stage}-Data")["Stacks"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        url, client = outputs.get(dead_letters_output(queue)), boto3.client("sqs")
+    if url is None:
+        raise LookupError(f"stage {stage} has no such queue")
+    return client, url
+
+
+def show(client: Any, url: str) -> list[str]:
+    """The bodies of the dead letters, which are hidden for some seconds and stay where they are."""
+    bodies: list[str] = []
+    while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=HIDDEN_SECONDS).get(
+        "Messages"
+    ):
+        bodies += [message["Body"] for message in messages]
+    return bodies
+
+
+def redrive(client: Any, url: str) -> int:
+    """Moves all dead letters to the queue that they come from; returns how many. If it is killed, one may be in both."""
+    [source] = client.list_dead_letter_source_queues(QueueUrl=url)["queueUrls"]
+    moved = 0
+    while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            client.send_message(QueueUrl=source, MessageBody=message["Body"])
+            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            moved += 1
+    return moved
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage")
+    parser.add_argument("queue")
+    parser.add_argument("--show", action="store_true")
+    arguments = parser.parse_args()
+    try:
+        client, url = find(arguments.stage, arguments.queue)
+        if arguments.show:
+            print(*show(client, url), sep="\n")
+        else:
+            print(f"{redrive(client, url)} messages were sent again")
+    except (LookupError, OSError, BotoCoreError, ClientError) as reason:
+        sys.exit(f"{arguments.queue}: {reason}")
+
+
+if __name__ == "__main__":
+    main()

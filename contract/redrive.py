@@ -50,24 +50,30 @@ def find(stage: str, queue: str) -> tuple[Any, str]:
 
 def show(client: Any, url: str) -> list[str]:
     """The bodies of the dead letters, which are hidden for some seconds and stay where they are."""
-    bodies: list[str] = []
-    while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=HIDDEN_SECONDS).get(
-        "Messages"
-    ):
-        bodies += [message["Body"] for message in messages]
-    return bodies
+    bodies: dict[str, str] = {}
+    while messages := _receive(client, url, VisibilityTimeout=HIDDEN_SECONDS):
+        new = {message["MessageId"]: message["Body"] for message in messages if message["MessageId"] not in bodies}
+        if not new:
+            break
+        bodies |= new
+    return list(bodies.values())
 
 
-def redrive(client: Any, url: str) -> int:
+def send_again(client: Any, url: str) -> int:
     """Moves all dead letters to the queue that they come from; returns how many. If it is killed, one may be in both."""
     [source] = client.list_dead_letter_source_queues(QueueUrl=url)["queueUrls"]
     moved = 0
-    while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+    while messages := _receive(client, url):
         for message in messages:
             client.send_message(QueueUrl=source, MessageBody=message["Body"])
             client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             moved += 1
     return moved
+
+
+def _receive(client: Any, url: str, **options: int) -> list[dict[str, Any]]:
+    answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1, **options)
+    return [dict(message) for message in answer.get("Messages", [])]
 
 
 def main() -> None:
@@ -81,7 +87,7 @@ def main() -> None:
         if arguments.show:
             print(*show(client, url), sep="\n")
         else:
-            print(f"{redrive(client, url)} messages were sent again")
+            print(f"{send_again(client, url)} messages were sent again")
     except (LookupError, OSError, BotoCoreError, ClientError) as reason:
         sys.exit(f"{arguments.queue}: {reason}")
 

@@ -228,6 +228,15 @@ def test_a_queue_that_repeats_delays_and_reorders_changes_nothing(tmp_path: Path
         assert row_count(laptop) == 3 * 21_000
 
 
+def test_dead_letters_of_the_laptop_can_be_looked_at(laptop: Laptop) -> None:
+    environment = {**os.environ, "LOCAL_FOLDER": str(laptop.folder)}
+    for queue, status, words in (("seeding", 0, ""), ("nobody", 1, "no such queue")):
+        command = [sys.executable, "-m", "contract.redrive", "local", queue, "--show"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.strip()) == (status, ""), done.stderr
+        assert words in done.stderr
+
+
 def test_stopping_leaves_no_process_behind_and_keeps_the_data(tmp_path: Path) -> None:
     customers: list[Any] = []
     for how in (signal.SIGINT, signal.SIGTERM):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from contract import redrive
 from contract.functions import Function, Queue
 from local import sqs
 from local.console import Console
@@ -133,6 +134,19 @@ def test_a_poller_that_is_killed_with_messages_in_flight_leaves_them_to_the_next
     worker = RecordingWorker(lambda bodies: [])
     deliver(queue, worker, [], lambda: len(worker.records) == 1)
     assert worker.records[0]["attributes"]["ApproximateReceiveCount"] == "2"
+
+
+def test_dead_letters_are_shown_and_sent_again(queue: QueueServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = RecordingWorker(lambda bodies: ["poison"])
+    dead = queue.dead_letter_urls["work"]
+    deliver(queue, worker, ["poison"], lambda: waiting(queue, dead) == 1)
+    monkeypatch.setattr(redrive, "HIDDEN_SECONDS", 0)
+    assert redrive.show(queue.client, dead) == ["poison"]
+    assert redrive.send_again(queue.client, dead) == 1
+    assert (waiting(queue, dead), waiting(queue, queue.urls["work"])) == (0, 1)
+    repaired = RecordingWorker(lambda bodies: [])
+    deliver(queue, repaired, [], lambda: len(repaired.records) == 1)
+    assert repaired.records[0]["attributes"]["ApproximateReceiveCount"] == "1"
 
 
 def test_the_queue_can_be_told_to_repeat_and_reorder(queue: QueueServer) -> None:

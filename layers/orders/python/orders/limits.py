@@ -6,6 +6,7 @@ MAX_INTEGER = 2**53 - 1
 # Keeps an order's document, and thus every page, within the size of a Lambda response.
 MAX_ITEMS = 500
 MAX_CURSOR_LENGTH = 200
+MAX_PAGE_ROWS = 200
 
 # Control characters and line breaks have no place in names and codes, and NUL cannot be stored. Bidirectional controls
 # reorder the text around them, which would let one name pass for another.

@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from pydantic import Field
 
 from orders import models
-from orders.limits import HEADER_VALUE, MAX_CURSOR_LENGTH, MAX_INTEGER, PRINTABLE_OR_EMPTY, VISIBLE_ASCII
+from orders.limits import HEADER_VALUE, MAX_CURSOR_LENGTH, MAX_INTEGER, MAX_PAGE_ROWS, PRINTABLE_OR_EMPTY, VISIBLE_ASCII
 
 Id = Annotated[int, Field(ge=1, le=MAX_INTEGER), Path()]
 RunId = Annotated[str, Field(json_schema_extra={"format": "uuid"}), Path()]
@@ -21,7 +21,7 @@ EmailFilter = Annotated[
         description="Matches customers whose address contains this, in any letter case.",
     ),
 ]
-Limit = Annotated[int, Field(ge=1, le=200), Query(description="Rows per page.")]
+Limit = Annotated[int, Field(ge=1, le=MAX_PAGE_ROWS), Query(description="Rows per page.")]
 Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the previous page.")]
 IdempotencyKey = Annotated[
     str | None,

@@ -134,6 +134,21 @@ def test_no_order_is_written_twice(service: Service, db: Database) -> None:
     worker.abandon()
 
 
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_a_chunk_reads_no_items_but_its_own(service: Service, db: Database, analyzed: bool) -> None:
+    """However many there are: otherwise each chunk of a large run takes longer than the one before."""
+    service.seed(customers=600, orders_per_customer=10)
+    if analyzed:
+        db.sql("ANALYZE")
+    run = start(service, customers=100, orders_per_customer=10)
+    worker = db.connect("orders_seeder")
+    worker.run("BEGIN")
+    worker.run(service.module("run_seed_chunk").CHUNK, run_id=run, number=1)
+    read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'order_items'"
+    assert worker.run(read) == [[3000]]
+    worker.abandon()
+
+
 def test_a_chunk_is_one_statement(service: Service, db: Database) -> None:
     run = start(service, customers=50)
     calls = "SELECT sum(calls)::integer FROM pg_stat_statements WHERE userid = 'orders_seeder'::regrole"

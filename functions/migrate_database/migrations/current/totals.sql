@@ -1,5 +1,6 @@
 -- Totals, kept by triggers. The functions run with the owner's rights: whoever may write an item need not be allowed to write
--- totals.
+-- totals. Where a function has arrays, it says generic plans: otherwise PostgreSQL plans for each order, which takes longer than
+-- the order. And no sequential scans: a plan that was made while the tables were small is kept when they are large.
 
 CREATE OR REPLACE FUNCTION keep_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -12,7 +13,8 @@ $$;
 -- touch the same orders cannot deadlock. NO KEY UPDATE, because each writer holds KEY SHARE through its foreign key.
 -- Orders inserted by this very transaction need no lock: nobody else can see them.
 CREATE OR REPLACE FUNCTION recount_orders(order_ids bigint[]) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     repaired bigint;
 BEGIN
@@ -23,15 +25,13 @@ BEGIN
 
     UPDATE orders
     SET total_cents = counted.total_cents, item_count = counted.item_count
-    FROM (
-        SELECT wanted.id,
-            coalesce(sum(i.quantity * i.unit_price_cents), 0) AS total_cents,
-            count(i.id) AS item_count
-        FROM unnest(order_ids) AS wanted (id)
-        LEFT JOIN order_items AS i ON i.order_id = wanted.id
-        GROUP BY wanted.id
-    ) AS counted
-    WHERE orders.id = counted.id
+    FROM unnest(order_ids) AS wanted (id),
+        LATERAL (
+            SELECT coalesce(sum(quantity * unit_price_cents), 0) AS total_cents, count(*) AS item_count
+            FROM order_items
+            WHERE order_id = wanted.id
+        ) AS counted
+    WHERE orders.id = wanted.id
       AND (orders.total_cents <> counted.total_cents OR orders.item_count <> counted.item_count);
     GET DIAGNOSTICS repaired = ROW_COUNT;
     RETURN repaired;
@@ -118,7 +118,8 @@ $$;
 -- Differences, so that a customer's other orders need not be read. A cancelled order counts as an order with items, and nothing
 -- spent.
 CREATE OR REPLACE FUNCTION keep_customer_totals() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     changes customer_total_deltas[];
 BEGIN

@@ -143,7 +143,7 @@ def test_a_chunk_reads_no_items_but_its_own(service: Service, db: Database, anal
     run = start(service, customers=100, orders_per_customer=10)
     worker = db.connect("orders_seeder")
     worker.run("BEGIN")
-    worker.run(service.module("run_seed_chunk").CHUNK, run_id=run, number=1)
+    worker.run(service.module("run_seed_chunk").CHUNK, **parameters(chunk(db, run)))
     read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'order_items'"
     assert worker.run(read) == [[3000]]
     worker.abandon()

@@ -47,6 +47,8 @@ SETTINGS = {
     "max_connections": "100",
     # Half of PostgreSQL's default: after a seed run all of it counts as used memory.
     "shared_buffers": "64MB",
+    # A minute by default. Until a table is analyzed that has just been filled, workers keep plans for an almost empty one.
+    "autovacuum_naptime": "5s",
     "shared_preload_libraries": "pg_stat_statements",
     "log_checkpoints": "off",
     # Error details contain customers' data: the address that already exists, the key that was used before.

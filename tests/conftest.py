@@ -60,7 +60,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     kind = OldestPostgres if os.environ.get("POSTGRES") == "oldest" else EmbeddedPostgres
-    server = kind(tmp_path_factory.mktemp("postgres"), fsync="off")
+    # Tests of plans say themselves when tables are analyzed.
+    server = kind(tmp_path_factory.mktemp("postgres"), fsync="off", autovacuum_naptime="1h")
     server.start()
     yield server
     server.stop()

@@ -13,7 +13,7 @@ from orders.needles import index_pattern
 from orders.paging import encode_cursor
 from tests.harness import Database, Service
 
-CUSTOMERS, ORDERS = 30_000, 120_000
+CUSTOMERS, ORDERS = 30_000, 80_000
 # The first customer has every tenth order. The statuses follow age, as in life: the newest half is pending, then come paid and
 # delivered ones, a few early ones are cancelled, and nothing is shipped. Addresses are made of 475 pairs of names; 40 % are at
 # one domain and 2 % at one of their own, and the newest customers and orders have none of those at old.example.org.
@@ -156,14 +156,15 @@ NEEDLES = {
     "~": (2_000, 10_000, 0),
 }
 MATCHING_ORDERS = """
-SELECT o.id FROM orders AS o JOIN customers AS c ON c.id = o.customer_id
-WHERE strpos(lower(email), lower(:needle)) > 0 AND o.id < :before
-  AND status = coalesce(:status, status) AND customer_id = coalesce(:customer_id, customer_id)
-ORDER BY o.id DESC LIMIT 50
-"""
-MATCHING_CUSTOMERS = """
-SELECT id FROM customers WHERE strpos(lower(email), lower(:needle)) > 0 AND id < :before ORDER BY id DESC LIMIT 50
-"""
+SELECT id FROM orders WHERE customer_id = ANY (:customers::bigint[]) AND id < :before AND status = coalesce(:status, status)
+ORDER BY id DESC LIMIT 50"""
+
+
+@pytest.fixture(scope="module")
+def matching(skewed: Database) -> dict[str, list[int]]:
+    """By needle, the customers whose address contains it."""
+    emails = skewed.sql("SELECT id, lower(email) FROM customers ORDER BY id DESC")
+    return {needle: [row[0] for row in emails if needle.lower() in row[1]] for needle in NEEDLES}
 
 
 def scans(plan: dict[str, Any]) -> set[str]:
@@ -176,7 +177,13 @@ def scans(plan: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("whose", ["everybody", "many orders", "few orders"])
 @pytest.mark.parametrize("status", [None, "pending", "paid", "cancelled", "shipped"])
 def test_a_search_for_orders_reads_little_in_vain(
-    functions: Service, skewed: Database, monkeypatch: pytest.MonkeyPatch, status: str | None, whose: str, depth: str
+    functions: Service,
+    skewed: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    matching: dict[str, list[int]],
+    status: str | None,
+    whose: str,
+    depth: str,
 ) -> None:
     first, newest = skewed.value("SELECT min(id) FROM customers"), skewed.value("SELECT max(id) FROM orders")
     customer = {"everybody": None, "many orders": first, "few orders": first + 500}[whose]
@@ -194,14 +201,15 @@ def test_a_search_for_orders_reads_little_in_vain(
         allowed = 1.25 * unfiltered.pages + 3 * walked + 12 * found
         assert search.pages <= (allowed if customer is None else 1.25 * unfiltered.pages), what
         ids = [order["id"] for order in answer["results"]]
-        expected = skewed.sql(MATCHING_ORDERS, needle=needle, before=before, status=status, customer_id=customer)
+        customers = [number for number in matching[needle] if customer in (None, number)]
+        expected = skewed.sql(MATCHING_ORDERS, customers=customers, before=before, status=status)
         assert ids == [row[0] for row in expected][: len(ids)], what
         assert len(ids) == len(expected) or (answer["next_cursor"] and index_pattern(needle) is None), what
 
 
 @pytest.mark.parametrize("depth", ["first", "deep"])
 def test_a_search_for_customers_reads_little_in_vain(
-    functions: Service, skewed: Database, monkeypatch: pytest.MonkeyPatch, depth: str
+    functions: Service, skewed: Database, monkeypatch: pytest.MonkeyPatch, matching: dict[str, list[int]], depth: str
 ) -> None:
     newest = skewed.value("SELECT max(id) FROM customers")
     before = {"first": newest + 1, "deep": newest - CUSTOMERS * 2 // 3}[depth]
@@ -214,8 +222,8 @@ def test_a_search_for_customers_reads_little_in_vain(
         # The customers lie together, about 130 on a page; the index adds some, and each of the page's documents three.
         assert search.pages <= walked / 50 + found + 4 * 51 + 60, what
         ids = [customer["id"] for customer in answer["results"]]
-        expected = skewed.sql(MATCHING_CUSTOMERS, needle=needle, before=before)
-        assert ids == [row[0] for row in expected][: len(ids)], what
+        expected = [number for number in matching[needle] if number < before][:50]
+        assert ids == expected[: len(ids)], what
         assert len(ids) == len(expected) or (answer["next_cursor"] and index_pattern(needle) is None), what
 
 

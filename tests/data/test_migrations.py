@@ -66,6 +66,27 @@ def test_a_second_run_changes_nothing(empty: Database, folder: Path, migrate: An
     assert empty.value(STATE) == before
 
 
+def test_what_the_release_before_the_outbox_has_not_finished_is_adopted(empty: Database, folder: Path, migrate: Any) -> None:
+    outbox = folder / "0012_outbox.sql"
+    former = Path(shutil.copytree(folder, folder.parent / "former", ignore=lambda *_: [outbox.name]))
+    migrate(empty.connection, former)
+    for number, ended in enumerate(("NULL, NULL, NULL", "NULL, NULL, now()", "now(), 'E', NULL"), 1):
+        empty.sql(
+            "INSERT INTO seed_runs (id, customers, orders_per_customer, items_per_order, failed_at, error, cancelled_at) "
+            f"VALUES ('00000000-0000-0000-0000-00000000000{number}', 30, 0, 0, {ended})"
+        )
+    empty.sql(
+        "INSERT INTO seed_chunks (run_id, number, first_customer, last_customer, row_count, finished_at) "
+        "SELECT id, n, n, n, 1, CASE n WHEN 2 THEN now() END FROM seed_runs, generate_series(1, 3) AS n"
+    )
+    migrate(empty.connection, folder)
+    run = "00000000-0000-0000-0000-000000000001"
+    assert empty.sql("SELECT queue, body ->> 'run', body ->> 'chunk' FROM outbox ORDER BY id") == [
+        ["seeding", run, "1"],
+        ["seeding", run, "3"],
+    ]
+
+
 def test_an_edited_migration_is_refused_by_name(empty: Database, folder: Path, migrate: Any, functions: Service) -> None:
     migrate(empty.connection, folder)
     file = folder / "0001_customers_orders_items.sql"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import boto3
 import pytest
@@ -337,6 +338,30 @@ def test_every_queue_that_a_statement_names_has_a_worker() -> None:
     }
     assert named
     assert named <= workers
+
+
+@pytest.mark.parametrize("before", ["", "ANALYZE outbox", "VACUUM ANALYZE outbox"])
+def test_a_full_outbox_costs_no_more_than_an_empty_one(service: Service, db: Database, before: str) -> None:
+    """Also right after it was empty: what the planner knows of it is from then."""
+    add(db, 20_000)
+    db.sql("DELETE FROM outbox")
+    if before:
+        db.sql(before)
+    module, worker = service.module("relay_outbox"), service.module("run_seed_chunk")
+    relay, seeder = db.connect("orders_relay"), db.connect("orders_seeder")
+    options: dict[str, Any] = {"batch": 100, "leases": module.LEASES, "plan_with_values": True}
+    nothing: dict[str, Any] = {"outbox_id": 0, "run_id": UUID(int=0), "number": 1}
+    for _ in range(7):
+        relay.run(module.CLAIM, **options)
+        seeder.run(worker.CHUNK, **nothing)
+    add(db, 20_000)
+    read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'outbox'"
+    for connection, statement, parameters in ((relay, module.CLAIM, options), (seeder, worker.CHUNK, nothing)):
+        connection.run("BEGIN")
+        connection.run(statement, **parameters)
+        assert connection.run(read)[0][0] <= 300
+        connection.run("ROLLBACK")
+        connection.close()
 
 
 def bytes_of(db: Database) -> dict[str, int]:

@@ -15,7 +15,10 @@ CREATE TABLE outbox (
     -- Rows live for seconds, each as two versions. By the thousand they are cleared away, whatever the table's size.
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_cost_delay = 0
+    autovacuum_vacuum_cost_delay = 0,
+    -- Giving pages back needs a lock that everybody waits for. And to a planner that sees none, reading all of the table is the
+    -- cheapest way, in plans that are kept when it has filled again.
+    vacuum_truncate = off
 );
 CREATE INDEX outbox_due ON outbox (due_at);
 

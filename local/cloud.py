@@ -149,11 +149,13 @@ class Cloud:
 
     def _variables(self, function: Function) -> dict[str, str]:
         """What CDK sets on a deployed function, with the laptop's values."""
+        queues = {} if self.queue is None else self.queue.urls
+        known = [pool.definition for pool in self.functions.values()]
         settings = {
             "SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows),
-            "QUEUE_LEASES": leases(known.definition for known in self.functions.values()),
+            # Not of a worker that was added since the start, and has no queue yet.
+            "QUEUE_LEASES": leases(each for each in known if each.queue is not None and each.queue.name in queues),
         }
-        queues = {} if self.queue is None else self.queue.urls
         found = variables(function, stage="local", settings=settings, queues=queues, log_level=self.settings.log_level)
         found |= self.database.environment
         if function.trigger == "deploy":
@@ -234,7 +236,10 @@ class Cloud:
             while True:
                 await asyncio.sleep(max(0, due - time.monotonic()))
                 due += schedule.rate_minutes * 60
-                await function.invoke({"source": "aws.scheduler"})
+                result = await function.invoke({"source": "aws.scheduler"})
+                if result.failed and schedule.at_start:
+                    # Whoever has just broken it and repaired it again does not want to wait for the next minute.
+                    due = time.monotonic() + 2 * TICK_SECONDS
 
         return [
             lambda function=function: run(function, function.definition.schedule)  # type: ignore[misc]

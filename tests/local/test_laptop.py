@@ -178,6 +178,13 @@ def test_a_killed_function_is_replaced(laptop: Laptop) -> None:
     assert laptop.get("/api/health/").status_code == 200
 
 
+def test_a_killed_relay_is_replaced_at_once(laptop: Laptop) -> None:
+    [killed] = laptop.processes("relay_outbox")
+    killed.kill()
+    wait_until(lambda: not is_alive(killed), "The relay's end")
+    assert laptop.finished(laptop.seed(customers=1), seconds=30)["status"] == "succeeded"
+
+
 def test_killing_workers_and_database_in_the_middle_of_a_seed_loses_and_duplicates_nothing(tmp_path: Path) -> None:
     with Laptop(tmp_path) as laptop:
         run = laptop.seed(customers=6000, orders_per_customer=10, items_per_order=3)

@@ -21,9 +21,10 @@ WARM_UP = 50
 # The minimum for a slow peer at a large size, where the time does not suffice for all rounds.
 LEAST_ROUNDS = 5
 LAST_CUSTOMER_AND_ITEMS = "SELECT (SELECT max(id) FROM customers), (SELECT count(*) FROM order_items)"
-EVENTS = (
-    "SELECT coalesce(json_agg(json_build_array(type, actor, changes) ORDER BY id), '[]') FROM order_events WHERE order_id = :id"
-)
+EVENTS = """
+SELECT coalesce(json_agg(json_build_array(type, sequence, actor, changes) ORDER BY sequence), '[]') FROM events
+WHERE order_id = :id
+"""
 
 
 @dataclass

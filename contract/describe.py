@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi.models import OAuth2, OAuthFlows
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
-from orders import models, parameters, requests, responses
+from orders import event_models, models, parameters, requests, responses
 from orders.api import Endpoint
 from orders.errors import KINDS
 from orders.requests import JSON
@@ -23,8 +23,9 @@ DESCRIPTIONS = {
 }
 ALWAYS = {400, 422, 503}
 WITH_BODY = {413, 415}
+MODELS = {**vars(models), **vars(event_models)}
 # The names that handlers' annotations may use; at run time they have no meaning.
-NAMES = {**vars(requests), **vars(responses), **vars(parameters), **vars(models)}
+NAMES = {**vars(requests), **vars(responses), **vars(parameters), **MODELS}
 # Powertools requires the scheme that routes name; its flows are filled in once all scopes are known.
 SECURITY_SCHEMES: dict[str, Any] = {"oauth2": OAuth2(flows=OAuthFlows())}
 
@@ -82,5 +83,5 @@ def _response(status: int, body: str | None, content_type: str = JSON) -> dict[s
     if body and "/" in body:
         content[body] = {"schema": {}}
     elif body:
-        content[content_type] = {"model": getattr(models, body)}
+        content[content_type] = {"model": MODELS[body]}
     return {"description": KINDS[status][1] if status in KINDS else DESCRIPTIONS[status], "content": content}

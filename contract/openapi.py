@@ -14,6 +14,8 @@ from typing import Any, cast
 
 from contract.describe import describe
 from contract.functions import FUNCTIONS, OPENAPI, ROOT
+from orders.event_models import EVENTS
+from orders.requests import JSON
 
 README = ROOT / "README.md"
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
@@ -43,6 +45,7 @@ def build() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": {},
+        "webhooks": _webhooks(),
         "components": {"schemas": {}, "securitySchemes": {"oauth2": {}}},
     }
     for schema in _schemas():
@@ -93,6 +96,24 @@ def _finish(contract: dict[str, Any]) -> None:
         "flows": {"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": dict.fromkeys(sorted(scopes), "")}},
     }
     _prune(contract)
+
+
+def _webhooks() -> dict[str, Any]:
+    """What is sent to those who want to know: each event as the feed shows it."""
+    return {
+        name: {
+            "post": {
+                "summary": event.__doc__,
+                "tags": ["Events"],
+                "requestBody": {
+                    "required": True,
+                    "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{event.__name__}"}}},
+                },
+                "responses": {"2XX": {"description": "It was received"}},
+            }
+        }
+        for name, event in EVENTS.items()
+    }
 
 
 def _link(operation: dict[str, Any], paths: dict[str, Any]) -> None:

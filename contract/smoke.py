@@ -103,6 +103,9 @@ def walk_orders(client: Client, customer: int) -> None:
     if len(client.ask(200, "GET", f"/api/orders/?customer_id={customer}&status=cancelled")["results"]) != 1:
         raise Surprise("The list does not find the cancelled order")
     client.ask(409, "DELETE", f"/api/customers/{customer}/")
+    if client.both_slashes("POST", f"/api/customers/{customer}/erase")["name"] != "erased":
+        raise Surprise("An erased customer has a name")
+    client.both_slashes("GET", f"/api/events/?customer_id={customer}")
 
 
 def walk_seeding(client: Client) -> None:

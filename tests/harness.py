@@ -97,7 +97,7 @@ class Database:
         return {**self.server.environment, "DATABASE_ROLE_PASSWORD": ROLE_PASSWORD}
 
     def empty(self) -> None:
-        tables = "customers, orders, order_items, customer_totals, customer_total_deltas, order_events"
+        tables = "customers, orders, order_items, customer_totals, customer_total_deltas, events"
         tables += ", idempotency_keys, seed_runs, seed_chunks, outbox"
         self.sql(f"TRUNCATE {tables}; UPDATE audit_progress SET part = DEFAULT, last_id = DEFAULT")
 

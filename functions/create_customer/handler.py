@@ -31,7 +31,15 @@ def create_customer(request: Request, customer: NewCustomer, idempotency_key: Id
 
     An e-mail address belongs to one customer, in any letter case.
     """
-    created = create(request, CREATE_CUSTOMER, customer, idempotency_key, **customer)
+    created = create(
+        request,
+        CREATE_CUSTOMER,
+        customer,
+        idempotency_key,
+        **customer,
+        actor=request.caller,
+        request_id=request.request_id,
+    )
     assert created is not None, "an insert of one row either makes it or is refused"
     return created
 

@@ -1,6 +1,7 @@
 -- One statement, so one transaction: the order, its items, its first event, and the answer under the idempotency key.
 WITH customer AS (
-    SELECT c AS c, c.xmin AS version FROM customers AS c WHERE c.id = :customer_id
+    -- An erasure waits for the answer that is stored here, or is waited for: see forget_customer.
+    SELECT c AS c, c.xmin AS version FROM customers AS c WHERE c.id = :customer_id FOR KEY SHARE
 ), ordered_item AS (
     SELECT * FROM ROWS FROM (
         json_to_recordset(:items::json) AS (sku text, quantity bigint, unit_price_cents bigint)
@@ -15,8 +16,9 @@ WITH customer AS (
     SELECT (new_order.o).id, sku, quantity, unit_price_cents FROM new_order, ordered_item ORDER BY position
     RETURNING i AS i
 ), event AS (
-    INSERT INTO order_events (order_id, type, actor, request_id, changes)
-    SELECT (o).id, 'created', :actor, :request_id,
+    INSERT INTO events (order_id, customer_id, sequence, type, actor, request_id, changes)
+    SELECT
+        (o).id, (o).customer_id, 1, 'order.created', :actor, :request_id,
         to_json(ROW(ARRAY[NULL, (o).status], ARRAY[NULL, (o).total_cents])::order_created_changes)
     FROM new_order
 ), answer AS (
@@ -28,7 +30,7 @@ WITH customer AS (
         )::text AS body
     FROM new_order, customer
 ), stored_answer AS (
-    INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body)
-    SELECT :caller, :path, :key, :request_hash, location, etag, body FROM answer WHERE :key::text IS NOT NULL
+    INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body, customer_id)
+    SELECT :caller, :path, :key, :request_hash, location, etag, body, :customer_id FROM answer WHERE :key::text IS NOT NULL
 )
 SELECT location, etag, body FROM answer

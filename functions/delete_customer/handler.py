@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from orders import database
 from orders.api import Api
-from orders.errors import Problem, not_found
+from orders.errors import Problem
 from orders.responses import if_match_tags, response
+from orders.writes import CustomerState, change_customer
 
 if TYPE_CHECKING:
     from orders.parameters import Id, IfMatch
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
 
 app = Api()
 DELETE_CUSTOMER = database.load_sql(__file__, "delete_customer.sql")
-WHY_NOT = """
-SELECT customer_etag(c.xmin), EXISTS (SELECT FROM orders AS o WHERE o.customer_id = c.id)
-FROM customers AS c
-WHERE c.id = :customer_id
-"""
 
 
 @app.endpoint(
@@ -33,18 +29,22 @@ WHERE c.id = :customer_id
 )
 def delete_customer(request: Request, customer_id: Id, if_match: IfMatch = None) -> Response:
     """Delete a customer that has no orders."""
-    expected = if_match_tags(if_match)
-    if database.run(DELETE_CUSTOMER, customer_id=customer_id, if_match=expected):
-        return response(204, None, "", {})
-    rows = database.run(WHY_NOT, repeatable=True, customer_id=customer_id)
-    if not rows:
-        raise not_found("customer", customer_id)
-    [(etag, has_orders)] = rows
-    if expected is not None and etag not in expected:
-        raise Problem(412, f"The customer's ETag is {etag} now.")
-    if has_orders:
-        raise Problem(409, "The customer has orders; nothing was deleted.")
-    raise Problem(409, "The customer has just changed; nothing was deleted.")
+
+    def attempt() -> Response | None:
+        rows = database.run(
+            DELETE_CUSTOMER,
+            customer_id=customer_id,
+            if_match=if_match_tags(if_match),
+            actor=request.caller,
+            request_id=request.request_id,
+        )
+        return response(204, None, "", {}) if rows else None
+
+    def explain(customer: CustomerState) -> None:
+        if customer.has_orders:
+            raise Problem(409, "The customer has orders; nothing was deleted.")
+
+    return change_customer(customer_id, if_match, attempt, explain)
 
 
 handler = app.handler

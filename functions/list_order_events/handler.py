@@ -22,14 +22,15 @@ LIST_ORDER_EVENTS = database.load_sql(__file__, "list_order_events.sql")
     "GET",
     "/api/orders/{order_id}/events",
     scopes=["orders/read"],
-    returns={200: "OrderEventPage"},
+    returns={200: "EventPage"},
     problems=[404],
-    tag="Orders",
+    tag="Events",
 )
 def list_order_events(request: Request, order_id: Id, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """List the history of an order, oldest first.
 
     `changes` contains the values before and after the change. Seeded orders start without a history.
+    An event shows here as soon as its change does.
     """
     [after] = page_start(request, cursor, [0])
     rows = database.run(LIST_ORDER_EVENTS, repeatable=True, order_id=order_id, after=after, rows=limit + 1)

@@ -15,10 +15,11 @@ WITH changed_order AS (
     DELETE FROM order_items AS i USING changed_order WHERE i.id = :item_id
     RETURNING i AS i
 ), event AS (
-    INSERT INTO order_events (order_id, type, actor, request_id, changes)
-    SELECT (o).id, 'item_removed', :actor, :request_id, to_json(ROW(
-        ARRAY[order_item_json(i), NULL], ARRAY[total_cents_before, (o).total_cents]
-    )::order_item_changes)
+    INSERT INTO events (order_id, customer_id, sequence, type, actor, request_id, changes)
+    SELECT
+        (o).id, (o).customer_id, 1 + coalesce((SELECT max(sequence) FROM events WHERE order_id = :order_id), 0),
+        'order.item_removed', :actor, :request_id,
+        to_json(ROW(ARRAY[order_item_json(i), NULL], ARRAY[total_cents_before, (o).total_cents])::order_item_changes)
     FROM changed_order, removed_item
 )
 SELECT

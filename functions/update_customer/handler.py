@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from orders import database
 from orders.api import Api
-from orders.errors import Problem, not_found
+from orders.errors import Problem
 from orders.responses import if_match_tags, json_response
+from orders.writes import CustomerState, change_customer
 
 if TYPE_CHECKING:
     from orders.models import CustomerChange
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 app = Api()
 UPDATE_CUSTOMER = database.load_sql(__file__, "update_customer.sql")
-CURRENT_ETAG = "SELECT customer_etag(xmin) FROM customers WHERE id = :customer_id"
 
 
 @app.endpoint(
@@ -29,20 +29,28 @@ CURRENT_ETAG = "SELECT customer_etag(xmin) FROM customers WHERE id = :customer_i
     tag="Customers",
 )
 def update_customer(request: Request, customer_id: Id, change: CustomerChange, if_match: IfMatch = None) -> Response:
-    """Change a customer's e-mail address or name."""
-    rows = database.run(
-        UPDATE_CUSTOMER,
-        customer_id=customer_id,
-        email=change.get("email"),
-        name=change.get("name"),
-        if_match=if_match_tags(if_match),
-    )
-    if rows:
-        [(etag, body)] = rows
-        return json_response(body, etag=etag)
-    if current := database.run(CURRENT_ETAG, repeatable=True, customer_id=customer_id):
-        raise Problem(412, f"The customer's ETag is {current[0][0]} now.")
-    raise not_found("customer", customer_id)
+    """Change a customer's e-mail address or name.
+
+    A customer that was erased stays as it is.
+    """
+
+    def attempt() -> Response | None:
+        rows = database.run(
+            UPDATE_CUSTOMER,
+            customer_id=customer_id,
+            email=change.get("email"),
+            name=change.get("name"),
+            if_match=if_match_tags(if_match),
+            actor=request.caller,
+            request_id=request.request_id,
+        )
+        return json_response(rows[0][1], etag=rows[0][0]) if rows else None
+
+    def explain(customer: CustomerState) -> None:
+        if customer.erased:
+            raise Problem(409, "The customer has been erased.")
+
+    return change_customer(customer_id, if_match, attempt, explain)
 
 
 handler = app.handler

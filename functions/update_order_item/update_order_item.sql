@@ -19,10 +19,11 @@ WITH changed_order AS (
     WHERE i.id = (changed_order.item_before).id
     RETURNING i AS i
 ), event AS (
-    INSERT INTO order_events (order_id, type, actor, request_id, changes)
-    SELECT (o).id, 'item_updated', :actor, :request_id, to_json(ROW(
-        ARRAY[order_item_json(item_before), order_item_json(i)], ARRAY[total_cents_before, (o).total_cents]
-    )::order_item_changes)
+    INSERT INTO events (order_id, customer_id, sequence, type, actor, request_id, changes)
+    SELECT
+        (o).id, (o).customer_id, 1 + coalesce((SELECT max(sequence) FROM events WHERE order_id = :order_id), 0),
+        'order.item_updated', :actor, :request_id,
+        to_json(ROW(ARRAY[order_item_json(item_before), order_item_json(i)], ARRAY[total_cents_before, (o).total_cents])::order_item_changes)
     FROM changed_order, changed_item
 ), item_now AS (
     SELECT i AS i FROM order_items AS i WHERE i.order_id = :order_id AND i.id <> :item_id

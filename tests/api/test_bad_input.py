@@ -529,8 +529,8 @@ def test_a_seed_run_is_identified_by_a_uuid(service: Service, identifier: str) -
 
 
 def test_a_body_is_refused_where_none_is_read(service: Service) -> None:
-    assert_problem(service.http("POST", "/api/orders/1/cancel/", {"dry_run": True}), 422, "body")
-    assert_problem(service.http("POST", "/api/orders/1/cancel/", "{}"), 404)
+    assert_problem(service.http("POST", "/api/orders/1/pay/", {"dry_run": True}), 422, "body")
+    assert_problem(service.http("POST", "/api/orders/1/pay/", "{}"), 404)
 
 
 @pytest.mark.parametrize("path", ["/api/orders/1/x", "/api/orders/1//", "/api//orders/1", "/api/orders/1/\n"])

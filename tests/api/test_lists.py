@@ -221,9 +221,11 @@ def test_a_row_that_is_too_large_for_a_page_still_gets_its_own(service: Service,
     """An order's history also contains what raw SQL wrote to it."""
     order = service.order(service.customer()["id"])
     db.sql(
-        "INSERT INTO order_events (order_id, type, request_id, changes)"
-        " SELECT :id, 'paid', 'r', json_build_object('x', repeat('x', 4500000)) FROM generate_series(1, 3)",
+        "INSERT INTO events (order_id, customer_id, sequence, type, request_id, changes)"
+        " SELECT :id, :customer, sequence, 'order.paid', 'r', json_build_object('x', repeat('x', 4500000))"
+        " FROM generate_series(2, 4) AS sequence",
         id=order["id"],
+        customer=order["customer"]["id"],
     )
     assert [len(page) for page in walk(service, f"/api/orders/{order['id']}/events/")] == [1, 1, 1, 1]
 

@@ -100,6 +100,12 @@ class NewSeedRun(StrictModel):
     items_per_order: Annotated[int, Field(ge=0, le=100)] = 3
 
 
+class Cancellation(StrictModel):
+    """Newer than the rest, by the same rules."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=PRINTABLE)] = Field(default=None)  # type: ignore[assignment]
+
+
 def _digits(value: object) -> object:
     if isinstance(value, str) and not (value.isascii() and value.isdigit() and (value[0] != "0" or value == "0")):
         raise PydanticCustomError("digits", "must be a whole number in decimal digits, without leading zeros")
@@ -245,14 +251,21 @@ resolver = Resolver()
 
 def _accept(**arguments: Any) -> Response[str]:
     for name, value in arguments.items():
-        accepted[name] = value.model_dump(exclude_unset=isinstance(value, Change)) if isinstance(value, BaseModel) else value
+        accepted[name] = (
+            value.model_dump(exclude_unset=isinstance(value, Change | Cancellation)) if isinstance(value, BaseModel) else value
+        )
     return Response(200, "application/json", "{}")
+
+
+# What there was, by API Gateway's spelling of paths.
+OPERATIONS: set[tuple[str, str]] = set()
 
 
 def endpoint(method: str, *paths: str) -> Callable[[Callable[..., Response[str]]], None]:
     def declare(function: Callable[..., Response[str]]) -> None:
         for path in paths:
             resolver.route(path, method)(function)
+            OPERATIONS.add((method, path.replace("<", "{").replace(">", "}")))
 
     return declare
 
@@ -318,9 +331,18 @@ def list_order_events(order_id: Id, limit: Limit = 50, cursor: Cursor = None) ->
     return _accept(order_id=order_id, limit=limit, cursor=cursor)
 
 
-@endpoint("POST", *[f"/api/orders/<order_id>/{action}" for action in ("pay", "ship", "deliver", "cancel")])
+@endpoint("POST", *[f"/api/orders/<order_id>/{action}" for action in ("pay", "ship", "deliver")])
 def transition_order(order_id: Id, if_match: IfMatch = None) -> Response[str]:
     return _accept(order_id=order_id, if_match=if_match)
+
+
+@endpoint("POST", "/api/orders/<order_id>/cancel")
+def cancel_order(
+    order_id: Id,
+    cancellation: Annotated[Cancellation, Body()] = Cancellation(),  # noqa: B008 - as for a seed run
+    if_match: IfMatch = None,
+) -> Response[str]:
+    return _accept(order_id=order_id, cancellation=cancellation, if_match=if_match)
 
 
 @endpoint("POST", "/api/orders/<order_id>/items")

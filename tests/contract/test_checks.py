@@ -19,6 +19,7 @@ from contract.openapi import load_handler
 from local.events import HttpRequest, http_event
 from local.routing import Router
 from orders.errors import MAX_ERRORS, Problem, shortened
+from tests.contract import former_checks
 from tests.contract.former_checks import MAX_INTEGER, Verdict, resolver
 
 # `make fuzz` sends more, and different ones each time.
@@ -97,6 +98,7 @@ BODIES: dict[tuple[str, str], Fields] = {
     ("PATCH", "/api/customers/{customer_id}"): {"email": EMAIL, "name": NAME},
     ("POST", "/api/orders"): {"customer_id": number(1, MAX_INTEGER), "items": ITEM},
     ("POST", "/api/orders/{order_id}/items"): ITEM,
+    ("POST", "/api/orders/{order_id}/cancel"): {"reason": text(1, 500, *PRINTABLE)},
     ("PATCH", "/api/orders/{order_id}/items/{item_id}"): {name: ITEM[name] for name in ("quantity", "unit_price_cents")},
     ("POST", "/api/dev/seed"): {
         "customers": number(1, 1_000_000),
@@ -209,7 +211,9 @@ def ids_of(path: str) -> dict[str, Field]:
     return {name: IDS[name] for name in re.findall(r"{(\w+)}", path)}
 
 
-OPERATIONS = [(route.method, route.path) for function in load_functions() for route in function.routes]
+# Endpoints that are newer than the former checks cannot be compared.
+PRESENT = [(route.method, route.path) for function in load_functions() for route in function.routes]
+OPERATIONS = [operation for operation in PRESENT if operation in former_checks.OPERATIONS]
 operations = pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[" ".join(known) for known in OPERATIONS])
 
 

@@ -79,7 +79,7 @@ class Model(RuleBasedStateMachine):
             "items": {i["id"]: dict(i) for i in order["items"]},
         }
         assert [{key: item[key] for key in ("sku", "quantity", "unit_price_cents")} for item in order["items"]] == items
-        self.events[order["id"]] = ["created"]
+        self.events[order["id"]] = ["order.created"]
         return order["id"]
 
     @rule(order=orders_, action=st.sampled_from(sorted(LEGAL)))
@@ -89,7 +89,7 @@ class Model(RuleBasedStateMachine):
         self.ask(200 if legal or done else 409, "POST", f"/api/orders/{order}/{action}/")
         if legal:
             known["status"] = BECOMES[action]
-            self.events[order].append(BECOMES[action])
+            self.events[order].append(f"order.{BECOMES[action]}")
 
     @rule(order=orders_, item=ITEMS)
     def add_item(self, order: int, item: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ class Model(RuleBasedStateMachine):
         if pending:
             added = answer.json["items"][-1]
             known["items"][added["id"]] = {**item, "id": added["id"]}
-            self.events[order].append("item_added")
+            self.events[order].append("order.item_added")
 
     @rule(order=orders_, choice=st.integers(0, 5), quantity=st.integers(1, 9))
     def change_item(self, order: int, choice: int, quantity: int) -> None:
@@ -109,7 +109,7 @@ class Model(RuleBasedStateMachine):
         self.ask(status, "PATCH", f"/api/orders/{order}/items/{item}/", {"quantity": quantity})
         if status == 200:
             known["items"][item]["quantity"] = quantity
-            self.events[order].append("item_updated")
+            self.events[order].append("order.item_updated")
 
     @rule(order=orders_, choice=st.integers(0, 5))
     def remove_item(self, order: int, choice: int) -> None:
@@ -119,7 +119,7 @@ class Model(RuleBasedStateMachine):
         self.ask(200 if possible else 409, "DELETE", f"/api/orders/{order}/items/{item}/")
         if possible:
             del known["items"][item]
-            self.events[order].append("item_removed")
+            self.events[order].append("order.item_removed")
 
     @rule(
         status=st.sampled_from([None, *BECOMES.values(), "pending"]),
@@ -155,6 +155,7 @@ class Model(RuleBasedStateMachine):
         ]
         events = self.ask(200, "GET", f"/api/orders/{order}/events/", query={"limit": 200}).json["results"]
         assert [event["type"] for event in events] == self.events[order]
+        assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
 
     @invariant()
     def the_summary_is_right(self) -> None:

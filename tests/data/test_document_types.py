@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, get_args
 import pytest
 from pydantic import BaseModel
 
-from orders import models
+from orders import event_models, models
 from orders.driver import DatabaseError
 from tests.data.test_statements import REQUESTS
 from tests.harness import Database, Service
@@ -24,10 +24,11 @@ DOCUMENTS = {
     "order_customer": Documented(models.CustomerReference, ("customers",)),
     "order_item_document": Documented(models.OrderItem, ("order_items",)),
     "order_document": Documented(models.Order, ("orders",)),
-    "order_event_document": Documented(models.OrderEvent, ("order_events",)),
+    "event_document": Documented(event_models.Event, ("events",)),
     "customer_summary_document": Documented(models.CustomerSummary, ("customers", "customer_totals")),
     "seed_run_document": Documented(models.SeedRun, ("seed_runs",)),
 }
+OF_THE_RELEASE_BEFORE = {"order_event_document"}
 # type of an attribute → type or format of its field in openapi.json, or the model that it refers to
 KINDS = {
     "bigint": {"integer"},
@@ -75,7 +76,8 @@ def test_a_document_has_the_fields_of_its_model_in_order(db: Database, name: str
 
 
 def test_every_document_type_is_compared_with_a_model(db: Database) -> None:
-    assert {name for [name] in db.sql(TYPES) if not name.endswith("_changes")} == DOCUMENTS.keys()
+    known = {name for [name] in db.sql(TYPES) if not name.endswith("_changes")}
+    assert known == DOCUMENTS.keys() | OF_THE_RELEASE_BEFORE
 
 
 @pytest.mark.parametrize("name", REQUESTS)
@@ -90,15 +92,15 @@ def test_no_answer_contains_insignificant_bytes(service: Service, db: Database, 
     ("constraint", "values"),
     [
         ("orders_status_known", get_args(models.Status)),
-        ("order_events_type_known", get_args(models.OrderEvent.model_fields["type"].annotation)),
+        ("events_type_known", tuple(event_models.EVENTS)),
     ],
 )
 def test_a_column_accepts_the_values_that_the_contract_lists(db: Database, constraint: str, values: tuple[str, ...]) -> None:
     check = db.value("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = :constraint", constraint=constraint)
-    assert set(re.findall(r"'(\w+)'", check)) == set(values)
+    assert set(re.findall(r"'([\w.]+)'", check)) == set(values)
 
 
 def test_no_event_has_a_type_that_is_unknown_to_clients(service: Service, db: Database) -> None:
     service.order(service.customer()["id"])
-    with pytest.raises(DatabaseError, match="order_events_type_known"):
-        db.sql("UPDATE order_events SET type = 'lost'")
+    with pytest.raises(DatabaseError, match="events_type_known"):
+        db.sql("UPDATE events SET type = 'order.lost' WHERE order_id IS NOT NULL")

@@ -151,7 +151,7 @@ def test_the_current_files_may_be_renamed_between_releases_in_either_direction(
         "DELETE FROM orders",
         "UPDATE orders SET customer_id = 1",
         "UPDATE customer_totals SET spent_cents = 0",
-        "UPDATE order_events SET type = 'x'",
+        "UPDATE events SET type = 'x'",
         "SELECT * FROM pg_authid",
         "SELECT * FROM seed_runs",
         "SELECT * FROM outbox",

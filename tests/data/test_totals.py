@@ -51,7 +51,7 @@ RAW = [
     DELETE FROM orders AS o
     WHERE id % 3 = :n % 3
       AND NOT EXISTS (SELECT FROM order_items WHERE order_id = o.id)
-      AND NOT EXISTS (SELECT FROM order_events WHERE order_id = o.id)
+      AND NOT EXISTS (SELECT FROM events WHERE order_id = o.id)
     """,
     """
     WITH c AS (INSERT INTO customers (email, name) VALUES (gen_random_uuid() || '@x.de', 'n' || :n::integer) RETURNING id),
@@ -213,7 +213,7 @@ def test_deltas_go_with_their_customer_and_with_all_orders(service: Service, db:
     holder.close()
     assert service.http("DELETE", f"/api/customers/{gone}/").status == 204
     assert db.sql("SELECT customer_id FROM customer_total_deltas") == [[stays]]
-    db.sql("TRUNCATE orders, order_items, order_events")
+    db.sql("TRUNCATE orders, order_items, events")
     assert db.value("SELECT count(*) FROM customer_total_deltas") == 0
     assert_totals_are_right(db)
 
@@ -280,7 +280,7 @@ def test_totals_are_right_after_a_truncate(service: Service, db: Database) -> No
     service.seed()
     db.sql("TRUNCATE order_items")
     assert_totals_are_right(db)
-    db.sql("TRUNCATE orders, order_items, order_events")
+    db.sql("TRUNCATE orders, order_items, events")
     assert_totals_are_right(db)
 
 

@@ -105,7 +105,7 @@ async def create_order(new: NewOrder, request: Request, response: Response, sess
     )
     session.add(order)
     await session.flush()
-    record(session, request, order, "created", {"status": [None, "pending"], "total_cents": [None, order.total_cents]})
+    record(session, request, order, "order.created", {"status": [None, "pending"], "total_cents": [None, order.total_cents]})
     response.headers["location"] = f"/api/orders/{order.id}/"
     return order
 
@@ -119,7 +119,7 @@ async def cancel_order(order_id: int, request: Request, session: Writer) -> Any:
         return order
     if order.status not in CANCELLABLE:
         raise HTTPException(409, f"The order is {order.status}.")
-    record(session, request, order, "cancelled", {"status": [order.status, "cancelled"]})
+    record(session, request, order, "order.cancelled", {"status": [order.status, "cancelled"]})
     order.status = "cancelled"
     await session.flush()
     return order
@@ -164,7 +164,19 @@ async def planned_with_values(session: Reader) -> AsyncIterator[None]:
 
 def record(session: Writer, request: Request, order: Order, what: str, changes: dict[str, Any]) -> None:
     request_id = request.scope["aws.event"]["requestContext"]["requestId"]
-    session.add(OrderEvent(order_id=order.id, type=what, request_id=request_id, changes=changes))
+    # In SQL, so that it takes no round trip of its own.
+    last = select(func.max(OrderEvent.sequence)).where(OrderEvent.order_id == order.id).scalar_subquery()
+    sequence = 1 if what == "order.created" else last + 1
+    session.add(
+        OrderEvent(
+            order_id=order.id,
+            customer_id=order.customer_id,
+            sequence=sequence,
+            type=what,
+            request_id=request_id,
+            changes=changes,
+        )
+    )
 
 
 def page(request: Request, rows: Sequence[Any], limit: int, keys: Any) -> dict[str, Any]:

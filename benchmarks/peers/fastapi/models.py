@@ -53,10 +53,12 @@ class Order(Base):
 
 
 class OrderEvent(Base):
-    __tablename__ = "order_events"
+    __tablename__ = "events"
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"))
+    order_id: Mapped[int]
+    customer_id: Mapped[int]
+    sequence: Mapped[int]
     type: Mapped[str]
     request_id: Mapped[str]
     changes: Mapped[dict[str, Any]] = mapped_column(JSON)

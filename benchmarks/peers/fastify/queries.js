@@ -52,8 +52,8 @@ export const createOrder = ({ customer_id, items }, requestId) => sql`
     SELECT o.id, sku, quantity, unit_price_cents FROM o, item ORDER BY position
     RETURNING *
   ), event AS (
-    INSERT INTO order_events (order_id, type, request_id, changes)
-    SELECT id, 'created', ${requestId}, json_build_object(
+    INSERT INTO events (order_id, customer_id, sequence, type, request_id, changes)
+    SELECT id, customer_id, 1, 'order.created', ${requestId}, json_build_object(
       'status', json_build_array(NULL, status), 'total_cents', json_build_array(NULL, total_cents))
     FROM o
   )
@@ -70,8 +70,10 @@ export const cancelOrder = (id, requestId) => sql`
     WHERE orders.id = former.id AND former.status IN ('pending', 'paid')
     RETURNING orders.*, former.status AS former_status
   ), event AS (
-    INSERT INTO order_events (order_id, type, request_id, changes)
-    SELECT id, 'cancelled', ${requestId}, json_build_object('status', json_build_array(former_status, status))
+    INSERT INTO events (order_id, customer_id, sequence, type, request_id, changes)
+    SELECT
+      id, customer_id, (SELECT 1 + max(sequence) FROM events WHERE order_id = ${id}), 'order.cancelled', ${requestId},
+      json_build_object('status', json_build_array(former_status, status))
     FROM o
   )
   SELECT ${columns}, ${itemsIn('order_items')}

@@ -23,8 +23,8 @@ WITH item AS (
     SELECT o.id, sku, quantity, price FROM o, item ORDER BY position
     RETURNING *
 ), event AS (
-    INSERT INTO order_events (order_id, type, request_id, changes)
-    SELECT id, 'created', $5, json_build_object(
+    INSERT INTO events (order_id, customer_id, sequence, type, request_id, changes)
+    SELECT id, customer_id, 1, 'order.created', $5, json_build_object(
         'status', json_build_array(NULL, status), 'total_cents', json_build_array(NULL, total_cents))
     FROM o
 )
@@ -39,8 +39,11 @@ WITH former AS (
     WHERE orders.id = former.id AND former.status IN ('pending', 'paid')
     RETURNING orders.*, former.status AS former_status
 ), event AS (
-    INSERT INTO order_events (order_id, type, request_id, changes)
-    SELECT id, 'cancelled', $2, json_build_object('status', json_build_array(former_status, status)) FROM o
+    INSERT INTO events (order_id, customer_id, sequence, type, request_id, changes)
+    SELECT
+        id, customer_id, (SELECT 1 + max(sequence) FROM events WHERE order_id = $1), 'order.cancelled', $2,
+        json_build_object('status', json_build_array(former_status, status))
+    FROM o
 )
 SELECT {COLUMNS}, {ITEMS_OF_ORDER} FROM o JOIN customers AS c ON c.id = o.customer_id
 """

@@ -48,11 +48,13 @@ class OrderItem(models.Model):
 
 
 class OrderEvent(models.Model):
-    order = models.ForeignKey(Order, models.PROTECT)
+    order_id = models.BigIntegerField()
+    customer_id = models.BigIntegerField()
+    sequence = models.IntegerField()
     type = models.TextField()
     request_id = models.TextField()
     changes = models.JSONField()
 
     class Meta:
         managed = False
-        db_table = "order_events"
+        db_table = "events"

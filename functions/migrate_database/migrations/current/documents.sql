@@ -39,9 +39,6 @@ RETURN to_json(ROW(
 CREATE OR REPLACE FUNCTION order_etag(order_xmin xid, customer_xmin xid) RETURNS text STABLE PARALLEL SAFE
 RETURN '"' || etag_generation() || '.' || order_xmin::text || '.' || customer_xmin::text || '"';
 
-CREATE OR REPLACE FUNCTION order_event_json(e order_events) RETURNS json STABLE PARALLEL SAFE
-RETURN to_json(ROW(e.id, e.type, e.actor, e.request_id, e.at, e.changes)::order_event_document);
-
 CREATE OR REPLACE FUNCTION customer_summary_json(c customers, t customer_totals) RETURNS json STABLE PARALLEL SAFE
 RETURN to_json(ROW(c.id, c.email, c.name, t.order_count, t.item_count, t.spent_cents)::customer_summary_document);
 

@@ -54,6 +54,7 @@ SQLSTATES: dict[str, tuple[int, str]] = {
 
 # Where the constraint says more than the SQLSTATE. The migrations define each name.
 CONSTRAINTS = {
+    "customers_email_not_reserved": "Addresses at erased.invalid stand for erased ones.",
     "customers_email_key": "A customer with this e-mail address already exists.",
     "customer_totals_spent_limit": "The customer's orders would total more than 9,007,199,254,740,991 cents.",
     "orders_customer_fkey": "The customer has orders, or has just been deleted.",

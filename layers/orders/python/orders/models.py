@@ -19,6 +19,7 @@ BigId = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 Email = Annotated[str, Field(min_length=5, max_length=254, pattern=EMAIL, examples=["alice@example.com"])]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE, examples=["Alice Nguyen"])]
 Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examples=["MUG-11"])]
+Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=PRINTABLE, examples=["Ordered twice"])]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[2])]
 UnitPrice = Annotated[int, Field(ge=0, le=1_000_000_000, examples=[1250])]
 
@@ -64,6 +65,11 @@ class NewOrder(TypedDict):
 
 
 @_strict
+class Cancellation(TypedDict, total=False):
+    reason: Reason
+
+
+@_strict
 class NewSeedRun(TypedDict, total=False):
     customers: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"default": 10})]
     orders_per_customer: Annotated[int, Field(ge=0, le=1_000, json_schema_extra={"default": 5})]
@@ -98,15 +104,6 @@ class Order(BaseModel):
     updated_at: datetime
 
 
-class OrderEvent(BaseModel):
-    id: BigId
-    type: Literal["created", "item_added", "item_updated", "item_removed", "paid", "shipped", "delivered", "cancelled"]
-    actor: str | None
-    request_id: str
-    at: datetime
-    changes: dict[str, object]
-
-
 class CustomerSummary(BaseModel):
     customer_id: BigId
     email: str
@@ -139,12 +136,6 @@ class CustomerPage(BaseModel):
 
 class OrderPage(BaseModel):
     results: list[Order]
-    next: str | None
-    next_cursor: str | None
-
-
-class OrderEventPage(BaseModel):
-    results: list[OrderEvent]
     next: str | None
     next_cursor: str | None
 

@@ -73,7 +73,7 @@ class Operation:
             # The first argument is the request itself.
             [self.body] = set(function.__code__.co_varnames[1 : function.__code__.co_argcount]) - self.names.keys()
             properties[self.body] = operation["requestBody"]["content"][JSON]["schema"]
-            required.append(self.body)
+            required += [self.body] if operation["requestBody"].get("required") else []
         schema = {"type": "object", "properties": properties, "required": required}
         schemas = _referred_to(schema, contract["components"]["schemas"])
         self.defaults = _defaults(operation.get("requestBody"), schemas)

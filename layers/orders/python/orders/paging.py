@@ -26,18 +26,23 @@ MAX_PAGE_BYTES = 4_000_000
 MAX_ESCAPED_BYTES = len(r"\ud83d\ude00")
 
 
-def page(request: "Request", rows: "list[Row]", limit: int) -> Response:
+def page(request: "Request", rows: "list[Row]", limit: int, *, kept: list[int] | None = None) -> Response:
     """A page of a list, which ends early if its rows are large.
 
     rows: up to limit + 1, each its sort keys and then its document as JSON text. A last one without a document says how far
     was searched where that is not the end of the list; then the next page goes on from there.
+    kept: of a list that grows at its end, the keys after which the page begins; the last page has a next_cursor, too, from
+    which to go on later.
     """
-    searched = rows.pop() if rows and rows[-1][-1] is None else None
+    searched = rows.pop()[:-1] if rows and rows[-1][-1] is None else None
     count = min(limit, _fitting(rows))
-    following, cursor = None, None
-    last = rows[count - 1] if len(rows) > count else searched
-    if last is not None:
-        cursor = encode_cursor(last[:-1], request.list_scope)
+    following = None
+    position = rows[count - 1][:-1] if len(rows) > count else searched
+    more = position is not None
+    if position is None and kept is not None:
+        position = rows[-1][:-1] if rows else kept
+    cursor = None if position is None else encode_cursor(position, request.list_scope)
+    if more:
         query = [pair for pair in request.query() if pair[0] != "cursor"] + [("cursor", cursor)]
         following = f"{request.base_url}{request.path}/?{urlencode(query)}"
     results = ",".join([row[-1] for row in rows[:count]])

@@ -5,13 +5,15 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import Field
 
-from orders import models
+from orders import event_models, models
 from orders.limits import HEADER_VALUE, MAX_CURSOR_LENGTH, MAX_INTEGER, MAX_PAGE_ROWS, PRINTABLE_OR_EMPTY, VISIBLE_ASCII
 
 Id = Annotated[int, Field(ge=1, le=MAX_INTEGER), Path()]
 RunId = Annotated[str, Field(json_schema_extra={"format": "uuid"}), Path()]
 CustomerFilter = Annotated[int | None, Field(ge=1, le=MAX_INTEGER), Query(alias="customer_id")]
 StatusFilter = Annotated[models.Status | None, Query(alias="status")]
+OrderFilter = Annotated[int | None, Field(ge=1, le=MAX_INTEGER), Query(alias="order_id")]
+EventTypeFilter = Annotated[str | None, Query(alias="type", json_schema_extra={"enum": list(event_models.EVENTS)})]
 EmailFilter = Annotated[
     str | None,
     Query(

@@ -11,8 +11,14 @@ WITH changed_order AS (
       AND (:if_match::text[] IS NULL OR order_etag(o.xmin, c.xmin) = ANY (:if_match::text[]))
     RETURNING o AS o, c AS c, order_before.status AS status_before, order_etag(o.xmin, c.xmin) AS etag
 ), event AS (
-    INSERT INTO order_events (order_id, type, actor, request_id, changes)
-    SELECT (o).id, :becomes, :actor, :request_id, to_json(ROW(ARRAY[status_before, (o).status])::order_status_changes)
+    INSERT INTO events (order_id, customer_id, sequence, type, actor, request_id, changes)
+    SELECT
+        (o).id, (o).customer_id, 1 + coalesce((SELECT max(sequence) FROM events WHERE order_id = :order_id), 0),
+        'order.' || :becomes::text, :actor, :request_id,
+        CASE
+            WHEN :reason::text IS NULL THEN to_json(ROW(ARRAY[status_before, (o).status])::order_status_changes)
+            ELSE to_json(ROW(ARRAY[status_before, (o).status], :reason)::order_cancelled_changes)
+        END
     FROM changed_order
 )
 SELECT

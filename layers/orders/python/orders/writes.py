@@ -1,4 +1,4 @@
-"""The two shapes of a write: creating under an idempotency key, and changing an order.
+"""The shapes of a write: creating under an idempotency key, and changing an order or a customer.
 
 Each is usually a single statement. The reason for a refusal is looked up only afterwards.
 """
@@ -30,6 +30,7 @@ SELECT status, allowed_actions(status), etag, document::text, ARRAY(SELECT id FR
 FROM order_documents AS o
 WHERE id = :order_id
 """
+CUSTOMER = database.load_sql(__file__, "customer_state.sql")
 
 
 def create(
@@ -103,8 +104,42 @@ def change_order(
     raise DatabaseUnavailable("Too many others are changing this order.")
 
 
-def transition_order(request: Request, order_id: int, if_match: str | None, *, action: str, becomes: str) -> Response:
-    """The order after the action, even if it had already happened. 409 if the order's status does not allow it."""
+class CustomerState(NamedTuple):
+    etag: str
+    body: str
+    erased: bool
+    has_orders: bool
+
+
+def change_customer(
+    customer_id: int,
+    if_match: str | None,
+    attempt: Callable[[], Response | None],
+    explain: Callable[[CustomerState], Response | None],
+) -> Response:
+    """As change_order. explain may also return what to answer instead of the change."""
+    expected = if_match_tags(if_match)
+    for _ in range(CHANGE_ATTEMPTS):
+        if response := attempt():
+            return response
+        rows = database.run(CUSTOMER, repeatable=True, customer_id=customer_id)
+        if not rows:
+            raise not_found("customer", customer_id)
+        customer = CustomerState(*rows[0])
+        if expected is not None and customer.etag not in expected:
+            raise Problem(412, f"The customer's ETag is {customer.etag} now.")
+        if answer := explain(customer):
+            return answer
+    raise DatabaseUnavailable("Too many others are changing this customer.")
+
+
+def transition_order(
+    request: Request, order_id: int, if_match: str | None, *, action: str, becomes: str, reason: str | None = None
+) -> Response:
+    """The order after the action, even if it had already happened. 409 if the order's status does not allow it.
+
+    reason: what the event says beside what changed.
+    """
 
     def attempt() -> Response | None:
         rows = database.run(
@@ -114,6 +149,7 @@ def transition_order(request: Request, order_id: int, if_match: str | None, *, a
             order_id=order_id,
             action=action,
             becomes=becomes,
+            reason=reason,
             if_match=if_match_tags(if_match),
             actor=request.caller,
             request_id=request.request_id,

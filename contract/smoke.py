@@ -87,7 +87,15 @@ def walk_customers(client: Client) -> int:
 
 def walk_orders(client: Client, customer: int) -> None:
     item = {"sku": "SMOKE", "quantity": 2, "unit_price_cents": 150}
-    orders = [client.ask(201, "POST", "/api/orders/", {"customer_id": customer, "items": [item]})["id"] for _ in range(2)]
+    reference = f"SMOKE-{uuid.uuid4().hex[:12]}"
+    references = [{"reference": reference}, {}]
+    orders = [
+        client.ask(201, "POST", "/api/orders/", {"customer_id": customer, "items": [item], **given})["id"]
+        for given in references
+    ]
+    client.ask(409, "POST", "/api/orders/", {"customer_id": customer, "items": [item], "reference": reference})
+    if [order["id"] for order in client.ask(200, "GET", f"/api/orders/?reference={reference}")["results"]] != orders[:1]:
+        raise Surprise("An order is not found by its reference")
     paths = [f"/api/orders/{order}" for order in orders]
     changed = client.ask(201, "POST", f"{paths[0]}/items/", item)
     client.ask(200, "PATCH", f"{paths[0]}/items/{changed['items'][1]['id']}/", {"quantity": 5})
@@ -96,6 +104,8 @@ def walk_orders(client: Client, customer: int) -> None:
     for action in ("pay", "ship", "deliver", "deliver"):
         client.ask(200, "POST", f"{paths[0]}/{action}/")
     client.ask(409, "POST", f"{paths[0]}/cancel/")
+    if client.ask(200, "PATCH", f"{paths[0]}/", {"metadata": {"smoke": "yes"}})["metadata"] != {"smoke": "yes"}:
+        raise Surprise("The metadata of a delivered order does not change")
     client.ask(200, "POST", f"{paths[1]}/cancel")
     if client.both_slashes("GET", paths[1])["status"] != "cancelled":
         raise Surprise("A cancelled order is not cancelled")

@@ -1,5 +1,5 @@
 WITH new_customer AS (
-    INSERT INTO customers AS c (email, name) VALUES (:email, :name)
+    INSERT INTO customers AS c (email, name, metadata) VALUES (:email, :name, :metadata::jsonb)
     RETURNING c AS c, c.xmin AS version
 ), event AS (
     INSERT INTO events (customer_id, sequence, type, actor, request_id, changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from orders import database
@@ -36,7 +37,9 @@ def create_customer(request: Request, customer: NewCustomer, idempotency_key: Id
         CREATE_CUSTOMER,
         customer,
         idempotency_key,
-        **customer,
+        email=customer["email"],
+        name=customer["name"],
+        metadata=json.dumps(customer.get("metadata", {})),
         actor=request.caller,
         request_id=request.request_id,
     )

@@ -7,8 +7,9 @@ WITH customer AS (
         json_to_recordset(:items::json) AS (sku text, quantity bigint, unit_price_cents bigint)
     ) WITH ORDINALITY AS ordered_item (sku, quantity, unit_price_cents, position)
 ), new_order AS (
-    INSERT INTO orders AS o (customer_id, total_cents, item_count)
-    SELECT (customer.c).id, (SELECT sum(quantity * unit_price_cents) FROM ordered_item), (SELECT count(*) FROM ordered_item)
+    INSERT INTO orders AS o (customer_id, total_cents, item_count, reference, metadata)
+    SELECT (customer.c).id, (SELECT sum(quantity * unit_price_cents) FROM ordered_item), (SELECT count(*) FROM ordered_item),
+        :reference, :metadata::jsonb
     FROM customer
     RETURNING o AS o, o.xmin AS version
 ), new_item AS (

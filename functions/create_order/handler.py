@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orders import database
 from orders.api import Api
 from orders.driver import DatabaseError
-from orders.errors import invalid, violated_constraint
+from orders.errors import Problem, invalid, violated_constraint
 from orders.writes import create
 
 if TYPE_CHECKING:
@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 app = Api()
 CREATE_ORDER = database.load_sql(__file__, "create_order.sql")
+HAVING_REFERENCE = "SELECT id FROM orders WHERE reference = :reference"
 
 
-@app.endpoint("POST", "/api/orders", scopes=["orders/write"], returns={201: "Order"}, tag="Orders")
+@app.endpoint("POST", "/api/orders", scopes=["orders/write"], returns={201: "Order"}, problems=[409], tag="Orders")
 def create_order(request: Request, order: NewOrder, idempotency_key: IdempotencyKey = None) -> Response:
-    """Create an order with its items."""
+    """Create an order with its items.
+
+    A reference belongs to one order; if it is taken, the problem names the order that has it.
+    """
+    reference = order.get("reference")
     try:
         created = create(
             request,
@@ -32,10 +37,15 @@ def create_order(request: Request, order: NewOrder, idempotency_key: Idempotency
             idempotency_key,
             customer_id=order["customer_id"],
             items=json.dumps(order["items"]),
+            reference=reference,
+            metadata=json.dumps(order.get("metadata", {})),
             actor=request.caller,
             request_id=request.request_id,
         )
     except DatabaseError as error:
+        if violated_constraint(error) == "orders_reference_key":
+            [[taken_by]] = database.run(HAVING_REFERENCE, repeatable=True, reference=reference)
+            raise Problem(409, f"Order {taken_by} already has the reference {reference}.") from None
         if violated_constraint(error) != "orders_customer_fkey":
             raise
         # The customer was deleted between being found and being referred to.

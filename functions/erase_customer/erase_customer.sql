@@ -1,6 +1,6 @@
 WITH erased_customer AS (
     UPDATE customers AS c
-    SET email = erased_email(c.id), name = 'erased'
+    SET email = erased_email(c.id), name = 'erased', metadata = '{}'
     FROM customers AS customer_before
     WHERE c.id = :customer_id
       AND c.email <> erased_email(c.id)

@@ -27,7 +27,7 @@ ERASE_CUSTOMER = database.load_sql(__file__, "erase_customer.sql")
     tag="Customers",
 )
 def erase_customer(request: Request, customer_id: Id) -> Response:
-    """Erase a customer's address and name, wherever the service keeps them.
+    """Erase a customer's address, name and metadata, wherever the service keeps them.
 
     Orders and totals stay. It cannot be undone, and the customer can no longer be changed.
     Repeating it changes nothing and answers 200.

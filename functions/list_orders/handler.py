@@ -11,7 +11,7 @@ from orders.needles import index_pattern
 from orders.paging import page, page_start
 
 if TYPE_CHECKING:
-    from orders.parameters import Cursor, CustomerFilter, EmailFilter, Limit, StatusFilter
+    from orders.parameters import Cursor, CustomerFilter, EmailFilter, Limit, ReferenceFilter, StatusFilter
     from orders.requests import Request
     from orders.responses import Response
 
@@ -31,6 +31,7 @@ IF_ADDRESS_CONTAINS = "(SELECT strpos(lower(email), :needle) > 0 FROM customers 
 # By a part of the customer's address.
 SEARCH_ORDERS = database.load_sql(__file__, "search_orders.sql")
 WALK_ORDERS = database.load_sql(__file__, "walk_orders.sql")
+FIND_ORDER = database.load_sql(__file__, "find_order.sql")
 
 
 @app.endpoint("GET", "/api/orders", scopes=["orders/read"], returns={200: "OrderPage"}, tag="Orders")
@@ -39,6 +40,7 @@ def list_orders(
     status: StatusFilter = None,
     email: EmailFilter = None,
     customer_id: CustomerFilter = None,
+    reference: ReferenceFilter = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
@@ -49,6 +51,8 @@ def list_orders(
     [before] = page_start(request, cursor, [MAX_BIGINT])
     needle = None if email is None else email.lower()
     wanted = {"status": status, "customer_id": customer_id, "needle": needle}
+    if reference is not None:
+        return page(request, database.run(FIND_ORDER, repeatable=True, before=before, reference=reference, **wanted), limit)
     values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     newest_first = NEWEST_OF_STATUS_FIRST if status else NEWEST_FIRST
     if needle is None or customer_id is not None:

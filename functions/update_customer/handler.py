@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from orders import database
@@ -29,9 +30,10 @@ UPDATE_CUSTOMER = database.load_sql(__file__, "update_customer.sql")
     tag="Customers",
 )
 def update_customer(request: Request, customer_id: Id, change: CustomerChange, if_match: IfMatch = None) -> Response:
-    """Change a customer's e-mail address or name.
+    """Change a customer's e-mail address, name or metadata.
 
-    A customer that was erased stays as it is.
+    Of the metadata, the keys given are set, those that are null are removed, and the others stay; more than 20 in the end
+    are a conflict. A customer that was erased stays as it is.
     """
 
     def attempt() -> Response | None:
@@ -40,6 +42,7 @@ def update_customer(request: Request, customer_id: Id, change: CustomerChange, i
             customer_id=customer_id,
             email=change.get("email"),
             name=change.get("name"),
+            metadata=json.dumps(change.get("metadata", {})),
             if_match=if_match_tags(if_match),
             actor=request.caller,
             request_id=request.request_id,

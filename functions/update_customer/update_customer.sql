@@ -1,6 +1,7 @@
 WITH changed_customer AS (
     UPDATE customers AS c
-    SET email = coalesce(:email, c.email), name = coalesce(:name, c.name)
+    SET email = coalesce(:email, c.email), name = coalesce(:name, c.name),
+        metadata = jsonb_strip_nulls(c.metadata || :metadata::jsonb)
     FROM customers AS customer_before
     WHERE c.id = :customer_id
       AND c.email <> erased_email(c.id)
@@ -14,6 +15,6 @@ WITH changed_customer AS (
         (c).id, 1 + coalesce((SELECT max(sequence) FROM events WHERE customer_id = :customer_id AND order_id IS NULL), 0),
         'customer.updated', :actor, :request_id, customer_changes_json(customer_before, c)
     FROM changed_customer
-    WHERE ((c).email, (c).name) <> ((customer_before).email, (customer_before).name)
+    WHERE ((c).email, (c).name, (c).metadata) <> ((customer_before).email, (customer_before).name, (customer_before).metadata)
 )
 SELECT etag, customer_json(c)::text FROM changed_customer

@@ -24,6 +24,7 @@ BODIES = [
     ("POST", "/api/customers/"),
     ("PATCH", "/api/customers/1/"),
     ("POST", "/api/orders/"),
+    ("PATCH", "/api/orders/1/"),
     ("POST", "/api/orders/1/items/"),
     ("PATCH", "/api/orders/1/items/1/"),
     ("POST", "/api/dev/seed/"),
@@ -231,6 +232,7 @@ EXPENSIVE = {
     "as many long unknown fields as are read": json.dumps({f"{n:04}{'x' * 100}": 0 for n in range(3_990)}),
     "as many mistakes as are read": json.dumps({"items": [dict.fromkeys("abcdef", 1)] * 500}),
     "mistakes in every field": json.dumps({"items": [{"sku": 1, "quantity": "x", "unit_price_cents": None}] * 500}),
+    "as many wrong keys as are read": json.dumps({"metadata": {f"{n:04}\x00": 1 for n in range(3_990)}}),
     "the largest order": json.dumps(ORDER | {"items": [ITEM | {"sku": "😀" * 64}] * 500}),
 }
 
@@ -397,7 +399,7 @@ def test_a_mistake_is_reported_in_a_sentence_about_its_field(
         ("limit=" + "9" * 5000, "must be at most 200"),
         ("customer_id=007", "must be a whole number in decimal digits, without leading zeros"),
         ("status=payed", "must be 'pending', 'paid', 'shipped', 'delivered' or 'cancelled'"),
-        ("stauts=paid", "unknown query parameter; this endpoint takes status, email, customer_id, limit, cursor"),
+        ("stauts=paid", "unknown query parameter; this endpoint takes status, email, customer_id, reference, limit, cursor"),
         ("cursor=x", "is not a cursor of this list with these filters; start again without one"),
         ("email=%00", "must not contain control characters"),
     ],

@@ -161,6 +161,11 @@ def test_the_documented_sizes_are_those_of_the_contract() -> None:
     assert sizes["items of an order"] == str(schemas["NewOrder"]["properties"]["items"]["maxItems"])
     assert sizes["rows of a page"] == "".join(map(str, limits))
     assert sizes["a SKU"] == f"{schemas['NewItem']['properties']['sku']['maxLength']} characters"
+    assert sizes["a reference"] == f"{schemas['NewOrder']['properties']['reference']['maxLength']} characters"
+    for of_metadata in (schemas["NewOrder"]["properties"]["metadata"], schemas["NewCustomer"]["properties"]["metadata"]):
+        assert sizes["keys of metadata"] == str(of_metadata["maxProperties"])
+        assert sizes["a key of metadata"] == f"{of_metadata['propertyNames']['maxLength']} characters"
+        assert sizes["a value of metadata"] == f"{of_metadata['additionalProperties']['maxLength']} characters"
     assert sizes["a name"] == f"{schemas['NewCustomer']['properties']['name']['maxLength']} characters"
     assert sizes["an e-mail address"] == f"{schemas['NewCustomer']['properties']['email']['maxLength']} characters"
 

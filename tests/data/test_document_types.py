@@ -20,15 +20,16 @@ class Documented(NamedTuple):
 
 
 DOCUMENTS = {
-    "customer_document": Documented(models.Customer, ("customers",)),
+    "customer_document_2": Documented(models.Customer, ("customers",)),
     "order_customer": Documented(models.CustomerReference, ("customers",)),
     "order_item_document": Documented(models.OrderItem, ("order_items",)),
-    "order_document": Documented(models.Order, ("orders",)),
+    "order_document_2": Documented(models.Order, ("orders",)),
     "event_document": Documented(event_models.Event, ("events",)),
     "customer_summary_document": Documented(models.CustomerSummary, ("customers", "customer_totals")),
     "seed_run_document": Documented(models.SeedRun, ("seed_runs",)),
 }
-OF_THE_RELEASE_BEFORE = {"order_event_document"}
+# What the release before makes documents of, if it is rolled back to.
+FORMER = {"customer_document", "order_document", "order_event_document"}
 # type of an attribute → type or format of its field in openapi.json, or the model that it refers to
 KINDS = {
     "bigint": {"integer"},
@@ -76,8 +77,7 @@ def test_a_document_has_the_fields_of_its_model_in_order(db: Database, name: str
 
 
 def test_every_document_type_is_compared_with_a_model(db: Database) -> None:
-    known = {name for [name] in db.sql(TYPES) if not name.endswith("_changes")}
-    assert known == DOCUMENTS.keys() | OF_THE_RELEASE_BEFORE
+    assert {name for [name] in db.sql(TYPES) if not name.endswith("_changes")} == DOCUMENTS.keys() | FORMER
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -27,6 +27,7 @@ REQUESTS: dict[str, tuple[int, Call]] = {
     "health": (1, lambda s, o: s.http("GET", "/api/health/")),
     "list orders": (1, lambda s, o: s.http("GET", "/api/orders/")),
     "list orders by both filters": (1, lambda s, o: s.http("GET", "/api/orders/", query={"status": "paid", "email": "alice"})),
+    "find an order by its reference": (1, lambda s, o: s.http("GET", "/api/orders/", query={"reference": "PO-1"})),
     "get an order": (1, lambda s, o: s.http("GET", f"/api/orders/{o['id']}/")),
     "summary": (1, lambda s, o: s.http("GET", "/api/orders/summary/")),
     "history": (1, lambda s, o: s.http("GET", f"/api/orders/{o['id']}/events/")),
@@ -44,6 +45,8 @@ REQUESTS: dict[str, tuple[int, Call]] = {
     "cancel with a condition": (1, lambda s, o: s.act(o["id"], "cancel", headers={"If-Match": "*"})),
     "pay": (1, lambda s, o: s.act(o["id"], "pay")),
     "an illegal transition": (2, lambda s, o: s.act(o["id"], "deliver")),
+    "change an order": (1, lambda s, o: s.http("PATCH", f"/api/orders/{o['id']}/", {"metadata": {"a": "b"}})),
+    "change an order to what it is": (2, lambda s, o: s.http("PATCH", f"/api/orders/{o['id']}/", {"metadata": {}})),
     "add an item": (1, lambda s, o: s.http("POST", f"/api/orders/{o['id']}/items/", ITEM)),
     "change an item": (1, lambda s, o: s.http("PATCH", f"/api/orders/{o['id']}/items/{o['items'][0]['id']}/", {"quantity": 9})),
     "remove an item": (1, lambda s, o: s.http("DELETE", f"/api/orders/{o['id']}/items/{o['items'][0]['id']}/")),
@@ -96,6 +99,7 @@ def seeded(functions: Service, migrated: Database) -> Iterator[Database]:
         "INSERT INTO events (order_id, customer_id, sequence, type, request_id, changes)"
         " SELECT id, customer_id, 1, 'order.paid', 'r', '{}' FROM orders"
     )
+    migrated.sql("UPDATE orders SET reference = 'PO-' || id WHERE id % 2 = 1")
     migrated.sql("ANALYZE")
     yield migrated
     migrated.empty()
@@ -105,6 +109,9 @@ READS = [
     ("/api/orders/", {}),
     ("/api/orders/", {"status": "paid"}),
     ("/api/orders/", {"customer_id": 77}),
+    ("/api/orders/", {"reference": "PO-77"}),
+    ("/api/orders/", {"reference": "PO-77", "status": "paid", "customer_id": 77}),
+    ("/api/orders/", {"reference": "PO-77", "email": "alice"}),
     ("/api/orders/", {"email": "alice"}),
     ("/api/orders/", {"email": "alice.nguyen.1@"}),
     ("/api/orders/", {"email": "nobody-has-this"}),

@@ -61,7 +61,7 @@ CREATE TYPE event_document AS (
 -- reason: what the caller gave, and no value that changed.
 CREATE TYPE order_cancelled_changes AS (status text[], reason text);
 -- Null for what stayed, which is left out of the event.
-CREATE TYPE customer_changes AS (email text[], name text[]);
+CREATE TYPE customer_changes AS (email text[], name text[], metadata json[]);
 
 -- Whose address and name the stored answer holds; null for a seed run, and in rows of the release before.
 ALTER TABLE idempotency_keys ADD COLUMN customer_id bigint;

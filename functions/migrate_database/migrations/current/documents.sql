@@ -1,7 +1,11 @@
 -- What clients see. The functions are plain expressions, which PostgreSQL inlines into the statement that calls them.
 
+-- jsonb is spelt with spaces; json_strip_nulls writes what it reads without them, and there are no nulls.
+CREATE OR REPLACE FUNCTION metadata_json(metadata jsonb) RETURNS json IMMUTABLE PARALLEL SAFE
+RETURN CASE metadata WHEN '{}' THEN '{}'::json ELSE json_strip_nulls(metadata::json) END;
+
 CREATE OR REPLACE FUNCTION customer_json(c customers) RETURNS json STABLE PARALLEL SAFE
-RETURN to_json(ROW(c.id, c.email, c.name, c.created_at)::customer_document);
+RETURN to_json(ROW(c.id, c.email, c.name, metadata_json(c.metadata), c.created_at)::customer_document_2);
 
 -- A validator of optimistic locking: every change of a row gives it a new xmin, and every restored instance a new generation.
 -- Not immutable, because a plan that is kept with the result of an immutable function outlives the function: a connection
@@ -26,14 +30,16 @@ END;
 CREATE OR REPLACE FUNCTION order_json(o orders, c customers, items json) RETURNS json STABLE PARALLEL SAFE
 RETURN to_json(ROW(
     o.id,
+    o.reference,
     ROW(c.id, c.email, c.name)::order_customer,
     o.status,
     allowed_actions(o.status),
     o.total_cents,
     coalesce(items, '[]'),
+    metadata_json(o.metadata),
     o.created_at,
     o.updated_at
-)::order_document);
+)::order_document_2);
 
 -- An order's document holds its customer too, so a renamed customer changes the validator as well.
 CREATE OR REPLACE FUNCTION order_etag(order_xmin xid, customer_xmin xid) RETURNS text STABLE PARALLEL SAFE

@@ -9,11 +9,14 @@ RETURN to_json(ROW(
 CREATE OR REPLACE FUNCTION feed_generation() RETURNS bigint STABLE PARALLEL SAFE
 RETURN ('x' || lpad(etag_generation(), 16, '0'))::bit(64)::bigint;
 
--- What an event of a customer says: of the address and the name, those that changed, before and after.
+-- What an event of a customer says: of the address, the name and the metadata, those that changed, before and after.
 CREATE OR REPLACE FUNCTION customer_changes_json(before customers, after customers) RETURNS json STABLE PARALLEL SAFE
 RETURN json_strip_nulls(to_json(ROW(
     CASE WHEN before.email IS DISTINCT FROM after.email THEN ARRAY[before.email, after.email] END,
-    CASE WHEN before.name IS DISTINCT FROM after.name THEN ARRAY[before.name, after.name] END
+    CASE WHEN before.name IS DISTINCT FROM after.name THEN ARRAY[before.name, after.name] END,
+    CASE WHEN coalesce(before.metadata, '{}') <> coalesce(after.metadata, '{}') THEN
+        ARRAY[metadata_json(before.metadata), metadata_json(after.metadata)]
+    END
 )::customer_changes));
 
 -- What stands in the place of an erased customer's address. customers_email_not_reserved keeps it free.
@@ -26,7 +29,7 @@ RETURN CASE WHEN pair IS NOT NULL THEN ARRAY[
     CASE WHEN pair ->> 0 IS NOT NULL THEN substitute END, CASE WHEN pair ->> 1 IS NOT NULL THEN substitute END
 ] END;
 
--- Removes a customer's address and name from every copy, in the transaction that removes them from the customer. Whatever comes
+-- Removes a customer's address, name and metadata from every copy, in the transaction that removes them from the customer. Whatever comes
 -- to keep another copy (an export, a mail) is added here.
 CREATE OR REPLACE FUNCTION forget_customer(forgotten_id bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -36,14 +39,14 @@ BEGIN
 
     UPDATE events
     SET changes = json_strip_nulls((changes::jsonb || to_jsonb(ROW(
-        erased_pair(changes -> 'email', erased_email(forgotten_id)), erased_pair(changes -> 'name', 'erased')
+        erased_pair(changes -> 'email', erased_email(forgotten_id)), erased_pair(changes -> 'name', 'erased'), NULL
     )::customer_changes))::json)
     WHERE customer_id = forgotten_id AND order_id IS NULL AND type <> 'customer.erased';
 
     UPDATE idempotency_keys
     SET body = CASE
         WHEN body::jsonb ? 'customer' THEN jsonb_set(body::jsonb, '{customer}', body::jsonb -> 'customer' || substitutes)
-        ELSE body::jsonb || substitutes
+        ELSE body::jsonb || substitutes || '{"metadata": {}}'
     END
     FROM (SELECT jsonb_build_object('email', erased_email(forgotten_id), 'name', 'erased') AS substitutes) AS erased
     WHERE customer_id = forgotten_id

@@ -17,7 +17,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION
     allowed_actions, customer_changes_json, customer_etag, customer_json, customer_summary_json, erased_email,
-    etag_generation, event_json, feed_generation, forget_customer, order_etag, order_event_json, order_item_json, order_json
+    etag_generation, event_json, feed_generation, forget_customer, metadata_json, order_etag, order_event_json,
+    order_item_json, order_json
 TO orders_app;
 GRANT EXECUTE ON FUNCTION admit_seed_run, seed_chance, seed_run_json TO orders_seeder;
 -- The repairs for the release before, which calls them itself.

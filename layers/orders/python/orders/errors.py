@@ -56,11 +56,15 @@ SQLSTATES: dict[str, tuple[int, str]] = {
 CONSTRAINTS = {
     "customers_email_not_reserved": "Addresses at erased.invalid stand for erased ones.",
     "customers_email_key": "A customer with this e-mail address already exists.",
+    "customers_metadata_limit": "The customer's metadata would have more than 20 keys.",
     "customer_totals_spent_limit": "The customer's orders would total more than 9,007,199,254,740,991 cents.",
     "orders_customer_fkey": "The customer has orders, or has just been deleted.",
     "orders_item_count_limit": "An order holds at most 500 items.",
+    "orders_metadata_limit": "The order's metadata would have more than 20 keys.",
     "orders_total_limit": "The order would total more than 9,007,199,254,740,991 cents.",
 }
+# The change is valid by itself, but there is too much already.
+FULL = {"customers_metadata_limit", "orders_metadata_limit"}
 
 
 class Problem(Exception):
@@ -136,7 +140,8 @@ def from_database(error: DatabaseError) -> Problem | None:
     status, detail = SQLSTATES[sqlstate(error)]
     if status == 503:
         return DatabaseUnavailable(detail)
-    return Problem(status, CONSTRAINTS.get(violated_constraint(error), detail))
+    constraint = violated_constraint(error)
+    return Problem(409 if constraint in FULL else status, CONSTRAINTS.get(constraint, detail))
 
 
 def _fields(error: DatabaseError) -> dict[str, str]:

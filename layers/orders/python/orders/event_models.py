@@ -7,11 +7,10 @@ from typing import Annotated, Literal, NotRequired, get_args
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from orders.models import BigId, Cents, OrderItem, Reason
+from orders.models import BigId, Cents, Metadata, OrderItem, Reason
 
 # In `changes`, a list holds the value before and the value after.
 Total = tuple[Cents, Cents]
-Metadata = dict[str, str]
 
 
 class Event(BaseModel):
@@ -141,6 +140,7 @@ class CustomerEvent(Event):
 class CustomerCreatedChanges(TypedDict):
     email: tuple[None, str]
     name: tuple[None, str]
+    metadata: NotRequired[tuple[None, Metadata]]
 
 
 class CustomerCreated(CustomerEvent):
@@ -153,10 +153,11 @@ class CustomerCreated(CustomerEvent):
 class CustomerUpdatedChanges(TypedDict, total=False):
     email: tuple[str, str]
     name: tuple[str, str]
+    metadata: tuple[Metadata, Metadata]
 
 
 class CustomerUpdated(CustomerEvent):
-    """A customer's address or name was changed."""
+    """A customer's address, name or metadata were changed."""
 
     type: Literal["customer.updated"]
     changes: CustomerUpdatedChanges
@@ -167,7 +168,7 @@ class CustomerErasedChanges(TypedDict):
 
 
 class CustomerErased(CustomerEvent):
-    """A customer's address and name were erased, in earlier events as well."""
+    """A customer's address, name and metadata were erased, in earlier events as well."""
 
     type: Literal["customer.erased"]
     changes: CustomerErasedChanges
@@ -176,6 +177,7 @@ class CustomerErased(CustomerEvent):
 class CustomerDeletedChanges(TypedDict):
     email: tuple[str, None]
     name: tuple[str, None]
+    metadata: NotRequired[tuple[Metadata, None]]
 
 
 class CustomerDeleted(CustomerEvent):

@@ -7,6 +7,10 @@ MAX_INTEGER = 2**53 - 1
 MAX_ITEMS = 500
 MAX_CURSOR_LENGTH = 200
 MAX_PAGE_ROWS = 200
+MAX_REFERENCE_LENGTH = 64
+MAX_METADATA_KEYS = 20
+MAX_METADATA_KEY_LENGTH = 40
+MAX_METADATA_VALUE_LENGTH = 500
 
 # Control characters and line breaks have no place in names and codes, and NUL cannot be stored. Bidirectional controls
 # reorder the text around them, which would let one name pass for another.
@@ -15,6 +19,10 @@ _UNPRINTABLE = _CONTROLS + r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 _INVISIBLE = _UNPRINTABLE + r"\s\u200b-\u200d\u2060\ufeff"
 PRINTABLE = rf"^[^{_UNPRINTABLE}]*[^{_INVISIBLE}][^{_UNPRINTABLE}]*$"
 PRINTABLE_OR_EMPTY = rf"^[^{_CONTROLS}]*$"
+# As PRINTABLE, but it may be blank or empty.
+ONE_LINE = rf"^[^{_UNPRINTABLE}]*$"
+# Of any script. Two that look alike but for a blank would be two references to a machine and one to a person.
+VISIBLE = rf"^[^{_INVISIBLE}]+$"
 # Visible ASCII with one @, followed by labels separated by dots.
 EMAIL = r"^[!-?A-~]+@[!-\-/-?A-~]+(\.[!-\-/-?A-~]+)+$"
 VISIBLE_ASCII = r"^[!-~]+$"
@@ -25,6 +33,8 @@ PATTERN_MESSAGES = {
     EMAIL: "is not an e-mail address",
     PRINTABLE: "must contain something visible, and no control, line-separator or bidirectional-control characters",
     HEADER_VALUE: "must not contain control characters",
+    ONE_LINE: "must not contain control, line-separator or bidirectional-control characters",
     PRINTABLE_OR_EMPTY: "must not contain control characters",
+    VISIBLE: "must contain visible characters only, and no white space",
     VISIBLE_ASCII: "must contain visible ASCII characters only",
 }

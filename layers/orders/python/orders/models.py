@@ -3,13 +3,24 @@ openapi.json validates requests, and PostgreSQL builds the responses.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, with_config
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
-from orders.limits import EMAIL, MAX_INTEGER, MAX_ITEMS, PRINTABLE
+from orders.limits import (
+    EMAIL,
+    MAX_INTEGER,
+    MAX_ITEMS,
+    MAX_METADATA_KEY_LENGTH,
+    MAX_METADATA_KEYS,
+    MAX_METADATA_VALUE_LENGTH,
+    MAX_REFERENCE_LENGTH,
+    ONE_LINE,
+    PRINTABLE,
+    VISIBLE,
+)
 
 Status = Literal["pending", "paid", "shipped", "delivered", "cancelled"]
 Action = Literal["pay", "ship", "deliver", "cancel"]
@@ -22,6 +33,31 @@ Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examp
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=PRINTABLE, examples=["Ordered twice"])]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[2])]
 UnitPrice = Annotated[int, Field(ge=0, le=1_000_000_000, examples=[1250])]
+Reference = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH, pattern=VISIBLE, examples=["PO-2026-0017"])]
+
+
+_METADATA_VALUE = {"type": "string", "maxLength": MAX_METADATA_VALUE_LENGTH, "pattern": ONE_LINE}
+
+
+def _metadata(most: int, value: dict[str, Any], example: dict[str, str | None]) -> WithJsonSchema:
+    """Pydantic itself would allow keys that do not match the pattern."""
+    return WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": most,
+            "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY_LENGTH, "pattern": PRINTABLE},
+            "additionalProperties": value,
+            "examples": [example],
+        }
+    )
+
+
+Metadata = Annotated[dict[str, str], _metadata(MAX_METADATA_KEYS, _METADATA_VALUE, {"channel": "web"})]
+# Enough to replace every key by another.
+MetadataChange = Annotated[
+    dict[str, str | None],
+    _metadata(2 * MAX_METADATA_KEYS, {"anyOf": [_METADATA_VALUE, {"type": "null"}]}, {"channel": "shop", "campaign": None}),
+]
 
 
 # Nothing a client sends is converted, and unknown fields are refused.
@@ -33,6 +69,7 @@ _change = with_config(ConfigDict(extra="forbid", json_schema_extra={"minProperti
 class NewCustomer(TypedDict):
     email: Email
     name: Name
+    metadata: NotRequired[Metadata]
 
 
 @_change
@@ -41,6 +78,7 @@ class CustomerChange(TypedDict, total=False):
 
     email: Email
     name: Name
+    metadata: MetadataChange
 
 
 @_strict
@@ -62,6 +100,15 @@ class ItemChange(TypedDict, total=False):
 class NewOrder(TypedDict):
     customer_id: BigId
     items: Annotated[list[NewItem], Field(min_length=1, max_length=MAX_ITEMS)]
+    reference: NotRequired[Reference]
+    metadata: NotRequired[Metadata]
+
+
+@_change
+class OrderChange(TypedDict, total=False):
+    """What can change while the order's items and status stay as they are."""
+
+    metadata: MetadataChange
 
 
 @_strict
@@ -83,6 +130,7 @@ class CustomerReference(BaseModel):
 
 
 class Customer(CustomerReference):
+    metadata: dict[str, str]
     created_at: datetime
 
 
@@ -95,11 +143,13 @@ class OrderItem(BaseModel):
 
 class Order(BaseModel):
     id: BigId
+    reference: str | None
     customer: CustomerReference
     status: Status
     allowed_actions: list[Action]
     total_cents: Cents
     items: list[OrderItem]
+    metadata: dict[str, str]
     created_at: datetime
     updated_at: datetime
 

@@ -14,15 +14,13 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 from orders.errors import Problem, all_invalid, invalid
 from orders.files import read_beside
 from orders.limits import PATTERN_MESSAGES
-from orders.requests import JSON, MAX_DIGITS, NO_BODY, Event, Request, read_json
+from orders.requests import HALF_PAIR, JSON, MAX_DIGITS, NO_BODY, Event, Request, read_json, without_half_pairs
 
 SCHEMA = re.compile(r'"#/components/schemas/(\w+)"')
 # An order of 500 items has 2,002 fields and entries. Errors in twice as many are not worth listing one by one.
 MAX_PARTS = 4_000
-# An argument is the first level, a field of an order's item the fourth. Nothing deeper than this is a field.
-MAX_LEVELS = 10
-# Stands for a string that no encoding can carry: a fraction, which no field may be, and not the one of `read_json`.
-HALF_PAIR = 0.25
+# Twice as many as any field may have. For each wrong key jsonschema-rs copies the whole object, so that 4,000 take minutes.
+MAX_KEYS = 80
 DIGITS = "must be a whole number in decimal digits, without leading zeros"
 TYPES = {"array": "a list", "integer": "a whole number", "object": "a JSON object", "string": "a text"}
 # By the JSON Schema keyword that was violated, with what it requires.
@@ -31,6 +29,7 @@ MESSAGES = {
     "maximum": "must be at most {limit}",
     "maxItems": "must have at most {limit} entries",
     "maxLength": "must have at most {limit} characters",
+    "maxProperties": "must have at most {limit} keys",
     "minimum": "must be at least {limit}",
     "minItems": "must have {limit} or more entries",
     "minLength": "must have {limit} or more characters",
@@ -133,9 +132,12 @@ class Operation:
                 return
             if self.body in found and _has_more_parts(found[self.body], MAX_PARTS):
                 raise invalid("body", "contains more objects and fields than any request needs")
+            for name, value in found.get(self.body or "", {}).items():
+                if isinstance(value, dict) and len(value) > MAX_KEYS:
+                    raise invalid(name, "has more keys than any field may have")
             entries = [entry for error in self.validator.iter_errors(found) for entry in self._entries(error)]
         except UnicodeEncodeError:
-            self._check(_without_half_pairs(found))
+            self._check(without_half_pairs(found))
             return
         except ValueError:
             # jsonschema-rs goes less deep than Python's parser.
@@ -154,6 +156,12 @@ class Operation:
             return [self._entry([*path, name], "unknown field") for name in details["unexpected"]]
         if kind == "required":
             return [self._entry([*path, details["property"]], "is missing")]
+        if kind == "propertyNames":
+            key = details["error"]
+            return [self._entry([*path, key.instance], f"as a key, {_message(key.kind.name, key.kind.as_dict())}")]
+        if kind == "anyOf":
+            # A value that may be null. If it is not, it is no proper value either.
+            return [entry for nested in details["context"][0] for entry in self._entries(nested)]
         if kind == "type" and error.instance == HALF_PAIR:
             return [self._entry(path, "must not contain half of a surrogate pair")]
         number = kind == "type" and path[0] in self.integers
@@ -188,17 +196,6 @@ def _has_more_parts(value: Any, than: int) -> bool:
             count += len(part)
             pending.extend(part.values() if isinstance(part, dict) else part)
     return count > than
-
-
-def _without_half_pairs(value: Any, levels: int = MAX_LEVELS) -> Any:
-    """JSON can spell half of a surrogate pair. In the names of fields, which cannot be known ones, it becomes a `?`."""
-    if isinstance(value, str):
-        return HALF_PAIR if any("\ud800" <= character <= "\udfff" for character in value) else value
-    if levels == 0:
-        return None
-    if isinstance(value, dict):
-        return {k.encode("utf-8", "replace").decode(): _without_half_pairs(inner, levels - 1) for k, inner in value.items()}
-    return [_without_half_pairs(inner, levels - 1) for inner in value] if isinstance(value, list) else value
 
 
 def _referred_to(schema: Any, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ CustomerFilter = Annotated[int | None, Field(ge=1, le=MAX_INTEGER), Query(alias=
 StatusFilter = Annotated[models.Status | None, Query(alias="status")]
 OrderFilter = Annotated[int | None, Field(ge=1, le=MAX_INTEGER), Query(alias="order_id")]
 EventTypeFilter = Annotated[str | None, Query(alias="type", json_schema_extra={"enum": list(event_models.EVENTS)})]
+ReferenceFilter = Annotated[models.Reference | None, Query(alias="reference", description="Finds the order that has it.")]
 EmailFilter = Annotated[
     str | None,
     Query(

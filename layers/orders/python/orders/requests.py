@@ -13,13 +13,17 @@ from orders.errors import Problem, invalid
 JSON = "application/json"
 NO_BODY = "this endpoint takes no body"
 MAX_QUERY_FIELDS = 50
-# The largest valid order, with every character escaped, takes 425 KB.
+# The largest valid order takes 425 KB with every character escaped; with full metadata it fits as plain UTF-8.
 MAX_BODY_BYTES = 512 * 1024
 MAX_CALLER_LENGTH = 255
 # Enough, with a sign, for every valid number and for one that is too large.
 MAX_DIGITS = 18
 # A longer number in a body is not even read.
 MOST_DIGITS = 4300
+# An argument is the first level, a field of an order's item the fourth. Nothing deeper than this is a field.
+MAX_LEVELS = 10
+# Stands for a string that no encoding can carry: a fraction, which no field may be, and not the one of `read_json`.
+HALF_PAIR = 0.25
 
 Event = dict[str, Any]
 
@@ -160,3 +164,16 @@ def _whole_number(text: str) -> int:
     if len(text) > MOST_DIGITS:
         raise OverflowError
     return int(text[:MAX_DIGITS])
+
+
+def without_half_pairs(value: Any, levels: int = MAX_LEVELS) -> Any:
+    """JSON can spell half of a surrogate pair. In a name it becomes a `?`, and what has that name cannot be right."""
+    if isinstance(value, str):
+        return HALF_PAIR if any("\ud800" <= character <= "\udfff" for character in value) else value
+    if levels == 0:
+        return None
+    if isinstance(value, dict):
+        names = {name: name.encode("utf-8", "replace").decode() for name in value}
+        whole = {name: without_half_pairs(value[name], levels - 1) for name, replaced in names.items() if name == replaced}
+        return whole | {replaced: HALF_PAIR for name, replaced in names.items() if name != replaced}
+    return [without_half_pairs(inner, levels - 1) for inner in value] if isinstance(value, list) else value

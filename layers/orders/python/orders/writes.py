@@ -77,7 +77,7 @@ def change_order(
     order_id: int,
     if_match: str | None,
     attempt: Callable[[], Response | None],
-    explain: Callable[[OrderState], None],
+    explain: Callable[[OrderState], Response | None],
     *,
     becomes: str | None = None,
 ) -> Response:
@@ -85,8 +85,8 @@ def change_order(
 
     attempt runs the statement and returns None if it changed nothing. An order that already has the status `becomes` is
     returned whatever its ETag: a client that missed the answer to its own request retries with the earlier tag. Otherwise
-    explain gets the order as it is now and raises a Problem, or returns if nothing prevents the change: another writer was
-    faster, and the statement is tried again.
+    explain gets the order as it is now and raises a Problem, or returns the answer if there is nothing to change, or None if
+    nothing prevents the change: another writer was faster, and the statement is tried again.
     """
     expected = if_match_tags(if_match)
     for _ in range(CHANGE_ATTEMPTS):
@@ -100,7 +100,8 @@ def change_order(
             return json_response(order.body, etag=order.etag)
         if expected is not None and order.etag not in expected:
             raise Problem(412, f"The order's ETag is {order.etag} now.")
-        explain(order)
+        if response := explain(order):
+            return response
     raise DatabaseUnavailable("Too many others are changing this order.")
 
 

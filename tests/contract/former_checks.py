@@ -33,6 +33,8 @@ PRINTABLE = rf"^[^{_UNPRINTABLE}]*[^{_INVISIBLE}][^{_UNPRINTABLE}]*$"
 PRINTABLE_OR_EMPTY = rf"^[^{_CONTROLS}]*$"
 EMAIL = r"^[!-?A-~]+@[!-\-/-?A-~]+(\.[!-\-/-?A-~]+)+$"
 VISIBLE_ASCII = r"^[!-~]+$"
+ONE_LINE = rf"^[^{_UNPRINTABLE}]*$"
+VISIBLE = rf"^[^{_INVISIBLE}]+$"
 
 
 class Verdict(NamedTuple):
@@ -66,16 +68,23 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
 Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE)]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
 UnitPrice = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Reference = Annotated[str, Field(min_length=1, max_length=64, pattern=VISIBLE)]
+Key = Annotated[str, Field(min_length=1, max_length=40, pattern=PRINTABLE)]
+Value = Annotated[str, Field(max_length=500, pattern=ONE_LINE)]
+Metadata = Annotated[dict[Key, Value], Field(max_length=20)]
+MetadataChange = Annotated[dict[Key, Value | None], Field(max_length=40)]
 
 
 class NewCustomer(StrictModel):
     email: Email
     name: Name
+    metadata: Metadata = Field(default=None)  # type: ignore[arg-type]
 
 
 class CustomerChange(Change):
     email: Email = Field(default=None)  # type: ignore[assignment]  # absent means unchanged; null is refused
     name: Name = Field(default=None)  # type: ignore[assignment]
+    metadata: MetadataChange = Field(default=None)  # type: ignore[arg-type]
 
 
 class NewItem(StrictModel):
@@ -92,6 +101,12 @@ class ItemChange(Change):
 class NewOrder(StrictModel):
     customer_id: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
     items: Annotated[list[NewItem], Field(min_length=1, max_length=MAX_ITEMS)]
+    reference: Reference = Field(default=None)  # type: ignore[assignment]
+    metadata: Metadata = Field(default=None)  # type: ignore[arg-type]
+
+
+class OrderChange(Change):
+    metadata: MetadataChange = Field(default=None)  # type: ignore[arg-type]
 
 
 class NewSeedRun(StrictModel):
@@ -118,6 +133,7 @@ StatusFilter = Annotated[Literal["pending", "paid", "shipped", "delivered", "can
 CustomerFilter = Annotated[
     Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None, BeforeValidator(_digits), Query(alias="customer_id")
 ]
+ReferenceFilter = Annotated[Reference | None, Query(alias="reference")]
 EmailFilter = Annotated[str | None, Query(alias="email", max_length=254, pattern=PRINTABLE_OR_EMPTY)]
 Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_digits), Query()]
 Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH)]
@@ -241,7 +257,8 @@ def _refuse_unknown_input(app: Resolver, next_middleware: NextMiddleware) -> Res
 
 
 def _field(entry: dict[str, Any]) -> str:
-    place, *path = map(str, entry["loc"])
+    # What is wrong with the key of a map is reported behind it.
+    place, *path = [str(part) for part in entry["loc"] if part != "[key]"]
     return "-".join(word.capitalize() for word in path[0].split("-")) if place == "header" else ".".join(path) or place
 
 
@@ -252,7 +269,7 @@ resolver = Resolver()
 def _accept(**arguments: Any) -> Response[str]:
     for name, value in arguments.items():
         accepted[name] = (
-            value.model_dump(exclude_unset=isinstance(value, Change | Cancellation)) if isinstance(value, BaseModel) else value
+            value.model_dump(exclude_unset=not isinstance(value, NewSeedRun)) if isinstance(value, BaseModel) else value
         )
     return Response(200, "application/json", "{}")
 
@@ -315,15 +332,21 @@ def list_orders(
     status: StatusFilter = None,
     email: EmailFilter = None,
     customer_id: CustomerFilter = None,
+    reference: ReferenceFilter = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[str]:
-    return _accept(status=status, email=email, customer_id=customer_id, limit=limit, cursor=cursor)
+    return _accept(status=status, email=email, customer_id=customer_id, reference=reference, limit=limit, cursor=cursor)
 
 
 @endpoint("GET", "/api/orders/<order_id>")
 def get_order(order_id: Id, if_none_match: IfNoneMatch = None) -> Response[str]:
     return _accept(order_id=order_id, if_none_match=if_none_match)
+
+
+@endpoint("PATCH", "/api/orders/<order_id>")
+def update_order(order_id: Id, change: OrderChange, if_match: IfMatch = None) -> Response[str]:
+    return _accept(order_id=order_id, change=change, if_match=if_match)
 
 
 @endpoint("GET", "/api/orders/<order_id>/events")

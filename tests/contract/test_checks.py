@@ -49,8 +49,30 @@ class Field(NamedTuple):
         return self.valid.isdigit()
 
 
+class Map(NamedTuple):
+    """Of metadata. nullable: a null removes the key."""
+
+    most: int
+    nullable: bool
+
+    @property
+    def valid(self) -> str:
+        return '{"colour":"red","size":null}' if self.nullable else '{"colour":"red"}'
+
+    @property
+    def edges(self) -> list[str]:
+        keys = [*KEY.edges, "__proto__", "constructor", "a.b", "[key]", "0"]
+        return [
+            *[json.dumps({key: "x"}) for key in keys],
+            *[json.dumps({"k": value, "right": "x"}) for value in VALUE.edges],
+            *[f'{{"k":{text}}}' for text in ODD_JSON],
+            *[json.dumps({str(n): "x" for n in range(count)}) for count in (0, 1, self.most - 1, self.most, self.most + 1)],
+            *['{"k":"","k":""}', '{"":1,"\\u0000":null}', '{"\\ud800":"x"}', '{"a\\ud800":1,"\\ud83d\\ude00":"x"}'],
+        ]
+
+
 # The fields of a body by name; a nested mapping has the fields of a list's entries.
-Fields = Mapping[str, "Field | Fields"]
+Fields = Mapping[str, "Field | Map | Fields"]
 
 
 def number(low: int, high: int) -> Field:
@@ -91,12 +113,20 @@ ADDRESSES = [
     "a@b.c.d",
 ]
 NAME, SKU = text(1, 200, *PRINTABLE), text(1, 64, *PRINTABLE)
+KEY, VALUE, REFERENCE = text(1, 40, *PRINTABLE), text(0, 500, *PRINTABLE), text(1, 64, *PRINTABLE)
+NEW_METADATA, METADATA_CHANGE = Map(20, nullable=False), Map(40, nullable=True)
 EMAIL = text(5, 254, *ADDRESSES, of=email)
 ITEM = {"sku": SKU, "quantity": number(1, 1_000_000), "unit_price_cents": number(0, 1_000_000_000)}
 BODIES: dict[tuple[str, str], Fields] = {
-    ("POST", "/api/customers"): {"email": EMAIL, "name": NAME},
-    ("PATCH", "/api/customers/{customer_id}"): {"email": EMAIL, "name": NAME},
-    ("POST", "/api/orders"): {"customer_id": number(1, MAX_INTEGER), "items": ITEM},
+    ("POST", "/api/customers"): {"email": EMAIL, "name": NAME, "metadata": NEW_METADATA},
+    ("PATCH", "/api/customers/{customer_id}"): {"email": EMAIL, "name": NAME, "metadata": METADATA_CHANGE},
+    ("POST", "/api/orders"): {
+        "customer_id": number(1, MAX_INTEGER),
+        "items": ITEM,
+        "reference": REFERENCE,
+        "metadata": NEW_METADATA,
+    },
+    ("PATCH", "/api/orders/{order_id}"): {"metadata": METADATA_CHANGE},
     ("POST", "/api/orders/{order_id}/items"): ITEM,
     ("POST", "/api/orders/{order_id}/cancel"): {"reason": text(1, 500, *PRINTABLE)},
     ("PATCH", "/api/orders/{order_id}/items/{item_id}"): {name: ITEM[name] for name in ("quantity", "unit_price_cents")},
@@ -125,6 +155,7 @@ QUERY = {
     "status": Field("paid", [*STATUSES, "Paid", "payed", "paid ", "null"]),
     "email": text(0, 254, *HIDDEN, "a\x00b", "%", "a,b", "a+b"),
     "customer_id": ID,
+    "reference": REFERENCE,
     "limit": number(1, 200),
     "cursor": text(0, 200),
 }
@@ -259,7 +290,8 @@ def former(sent: Sent) -> Verdict:
     if (sent.method, sent.path.removesuffix("/")) not in BODIES and sent.body not in ("", "{}", " "):
         assert verdict.status in (400, 422)
         return Verdict(400, set(), {}) if isinstance(sent.body, bytes) else Verdict(422, {"body"}, {})
-    return verdict
+    halves = keys_with_half_pairs(sent) if verdict.status in (200, 422) and verdict.fields != {"body"} else set()
+    return Verdict(422, verdict.fields | halves, {}) if halves else verdict
 
 
 def as_it_could_be_read(sent: Sent) -> Sent:
@@ -277,6 +309,18 @@ def as_it_could_be_read(sent: Sent) -> Sent:
     return sent._replace(ids={name: readable(name, value) for name, value in sent.ids.items()}, body=body)
 
 
+def keys_with_half_pairs(sent: Sent) -> set[str]:
+    """The former checks read these keys as if they were right ones."""
+    known = BODIES.get((sent.method, sent.path.removesuffix("/")), {})
+    try:
+        metadata = json.loads(sent.body).get("metadata") if "metadata" in known else None
+    except (ValueError, AttributeError):
+        return set()
+    keys = metadata if isinstance(metadata, dict) else {}
+    halves = {key for key in keys if any("\ud800" <= character <= "\udfff" for character in key)}
+    return {f"metadata.{key.encode('utf-8', 'replace').decode()}" for key in halves}
+
+
 def without_half_pairs(name: re.Match[str]) -> str:
     return json.dumps(json.loads(name[0]).encode("utf-8", "replace").decode())
 
@@ -289,7 +333,9 @@ def assert_same(sent: Sent) -> None:
     assert verdict.status == expected.status, (sent, verdict, expected)
     fields = {shortened(field) for field in expected.fields}
     if len(fields) <= MAX_ERRORS:
-        assert verdict.fields == fields, sent
+        # jsonschema-rs leaves an empty key out of the path to its value.
+        unsaid = {"metadata"} if "metadata." in fields else set()
+        assert verdict.fields - unsaid == fields - unsaid, sent
     else:
         assert verdict.fields < fields, sent
     for name, value in verdict.arguments.items():
@@ -299,8 +345,10 @@ def assert_same(sent: Sent) -> None:
             assert value == known, (sent, name)
 
 
-def json_of(field: "Field | Fields") -> str:
+def json_of(field: "Field | Map | Fields") -> str:
     """A valid value, as JSON text."""
+    if isinstance(field, Map):
+        return field.valid
     if isinstance(field, Field):
         return field.valid if field.is_number else json.dumps(field.valid)
     return f"[{object_of(field)}]"
@@ -311,7 +359,9 @@ def object_of(fields: Fields, **others: str) -> str:
     return f"{{{','.join(f'{json.dumps(name)}:{text}' for name, text in members.items())}}}"
 
 
-def edges_of(field: "Field | Fields") -> list[str]:
+def edges_of(field: "Field | Map | Fields") -> list[str]:
+    if isinstance(field, Map):
+        return field.edges
     if not isinstance(field, Field):
         entries = [[object_of(field)] * count for count in (0, 1, 2, 500, 501)]
         return [f"[{','.join(texts)}]" for texts in entries]
@@ -326,7 +376,7 @@ def bodies_with_one_mistake(fields: Fields) -> Iterator[str]:
         yield object_of({name: field})
         for text in [*edges_of(field), *ODD_JSON, *map(json.dumps, ODD_TEXTS)]:
             yield object_of(fields, **{name: text})
-        if not isinstance(field, Field):
+        if not isinstance(field, Field | Map):
             for text in bodies_with_one_mistake(field):
                 yield object_of(fields, **{name: f"[{object_of(field)},{text}]"})
     for name in UNKNOWN:
@@ -381,9 +431,11 @@ def mostly(valid: str, *others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any
     return st.one_of(*[st.just(valid)] * 2 * len(others), *others)
 
 
-def values(field: "Field | Fields") -> st.SearchStrategy[str]:
+def values(field: "Field | Map | Fields") -> st.SearchStrategy[str]:
     others = [st.sampled_from(edges_of(field)), st.sampled_from(ODD_JSON), ANYTHING]
-    if not isinstance(field, Field):
+    if isinstance(field, Map):
+        others.append(st.dictionaries(st.sampled_from([*KEY.edges, *UNKNOWN]), st.sampled_from(VALUE.edges)).map(json.dumps))
+    elif not isinstance(field, Field):
         others.append(st.lists(objects(field), max_size=3).map(lambda entries: f"[{','.join(entries)}]"))
     return mostly(json_of(field), *others)
 

@@ -14,6 +14,10 @@ BECOMES = {"pay": "paid", "ship": "shipped", "deliver": "delivered", "cancel": "
 ITEMS = st.fixed_dictionaries(
     {"sku": st.sampled_from("ABC"), "quantity": st.integers(1, 9), "unit_price_cents": st.integers(0, 500)}
 )
+REFERENCES = st.sampled_from(["PO-1", "PO-2", "po-1"])
+# More than may stay.
+KEYS = [f"key {n}" for n in range(30)]
+METADATA = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(["", "1"]), max_size=20)
 EXAMPLES, STEPS = 60, 50
 
 
@@ -32,6 +36,8 @@ class Model(RuleBasedStateMachine):
         self.customers: dict[int, dict[str, Any]] = {}
         self.orders: dict[int, dict[str, Any]] = {}
         self.events: dict[int, list[str]] = {}
+        # Of customers and of orders, by the first part of their path.
+        self.metadata: dict[tuple[str, int], dict[str, str]] = {}
 
     def ask(self, status: int, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         type(self).steps += 1
@@ -50,6 +56,7 @@ class Model(RuleBasedStateMachine):
         if taken:
             return multiple()
         self.customers[answer.json["id"]] = {"email": email, "name": name}
+        self.metadata["customers", answer.json["id"]] = {}
         return answer.json["id"]
 
     @rule(customer=customers_, name=st.sampled_from("CD"))
@@ -66,21 +73,49 @@ class Model(RuleBasedStateMachine):
         if not has_orders:
             del self.customers[customer]
 
-    @rule(target=orders_, customer=customers_, items=st.lists(ITEMS, min_size=1, max_size=3))
-    def create_order(self, customer: int, items: list[dict[str, Any]]) -> Any:
+    @rule(
+        target=orders_,
+        customer=customers_,
+        items=st.lists(ITEMS, min_size=1, max_size=3),
+        given=st.fixed_dictionaries({}, optional={"reference": REFERENCES, "metadata": METADATA}),
+    )
+    def create_order(self, customer: int, items: list[dict[str, Any]], given: dict[str, Any]) -> Any:
         exists = customer in self.customers
-        answer = self.ask(201 if exists else 422, "POST", "/api/orders/", {"customer_id": customer, "items": items})
-        if not exists:
+        reference = given.get("reference")
+        having = [order for order, known in self.orders.items() if reference is not None and known["reference"] == reference]
+        status = 422 if not exists else 409 if having else 201
+        answer = self.ask(status, "POST", "/api/orders/", {"customer_id": customer, "items": items, **given})
+        if status != 201:
+            assert status != 409 or answer.json["detail"] == f"Order {having[0]} already has the reference {reference}."
             return multiple()
         order = answer.json
         self.orders[order["id"]] = {
             "customer": customer,
             "status": "pending",
+            "reference": reference,
             "items": {i["id"]: dict(i) for i in order["items"]},
         }
         assert [{key: item[key] for key in ("sku", "quantity", "unit_price_cents")} for item in order["items"]] == items
+        self.metadata["orders", order["id"]] = given.get("metadata", {})
         self.events[order["id"]] = ["order.created"]
         return order["id"]
+
+    @rule(
+        kind_and_id=st.tuples(st.just("orders"), orders_) | st.tuples(st.just("customers"), customers_),
+        change=st.dictionaries(st.sampled_from(KEYS), st.none() | st.sampled_from(["", "1", "2"]), max_size=25),
+    )
+    def change_metadata(self, kind_and_id: tuple[str, int], change: dict[str, str | None]) -> None:
+        kind, identifier = kind_and_id
+        known = self.metadata.get(kind_and_id, {})
+        merged = {key: value for key, value in {**known, **change}.items() if value is not None}
+        status = 404 if kind == "customers" and identifier not in self.customers else 409 if len(merged) > 20 else 200
+        answer = self.ask(status, "PATCH", f"/api/{kind}/{identifier}/", {"metadata": change})
+        if status != 200:
+            return
+        assert answer.json["metadata"] == merged
+        self.metadata[kind_and_id] = merged
+        if kind == "orders" and merged != known:
+            self.events[identifier].append("order.updated")
 
     @rule(order=orders_, action=st.sampled_from(sorted(LEGAL)))
     def act(self, order: int, action: str) -> None:
@@ -147,6 +182,11 @@ class Model(RuleBasedStateMachine):
     def read_order(self, order: int) -> None:
         known, document = self.orders[order], self.ask(200, "GET", f"/api/orders/{order}/").json
         assert document["status"] == known["status"]
+        assert document["reference"] == known["reference"]
+        assert document["metadata"] == self.metadata["orders", order]
+        if known["reference"] is not None:
+            found = self.ask(200, "GET", "/api/orders/", query={"reference": known["reference"]}).json["results"]
+            assert found == [document]
         assert document["items"] == list(known["items"].values())
         assert document["total_cents"] == total(known)
         assert document["customer"] == {"id": known["customer"], **self.customers[known["customer"]]}

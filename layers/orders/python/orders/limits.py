@@ -7,10 +7,7 @@ MAX_INTEGER = 2**53 - 1
 MAX_ITEMS = 500
 MAX_CURSOR_LENGTH = 200
 MAX_PAGE_ROWS = 200
-MAX_REFERENCE_LENGTH = 64
 MAX_METADATA_KEYS = 20
-MAX_METADATA_KEY_LENGTH = 40
-MAX_METADATA_VALUE_LENGTH = 500
 
 # Control characters and line breaks have no place in names and codes, and NUL cannot be stored. Bidirectional controls
 # reorder the text around them, which would let one name pass for another.

@@ -9,18 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
-from orders.limits import (
-    EMAIL,
-    MAX_INTEGER,
-    MAX_ITEMS,
-    MAX_METADATA_KEY_LENGTH,
-    MAX_METADATA_KEYS,
-    MAX_METADATA_VALUE_LENGTH,
-    MAX_REFERENCE_LENGTH,
-    ONE_LINE,
-    PRINTABLE,
-    VISIBLE,
-)
+from orders.limits import EMAIL, MAX_INTEGER, MAX_ITEMS, MAX_METADATA_KEYS, ONE_LINE, PRINTABLE, VISIBLE
 
 Status = Literal["pending", "paid", "shipped", "delivered", "cancelled"]
 Action = Literal["pay", "ship", "deliver", "cancel"]
@@ -33,10 +22,10 @@ Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examp
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=PRINTABLE, examples=["Ordered twice"])]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[2])]
 UnitPrice = Annotated[int, Field(ge=0, le=1_000_000_000, examples=[1250])]
-Reference = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH, pattern=VISIBLE, examples=["PO-2026-0017"])]
+Reference = Annotated[str, Field(min_length=1, max_length=64, pattern=VISIBLE, examples=["PO-2026-0017"])]
 
 
-_METADATA_VALUE = {"type": "string", "maxLength": MAX_METADATA_VALUE_LENGTH, "pattern": ONE_LINE}
+_METADATA_VALUE = {"type": "string", "maxLength": 500, "pattern": ONE_LINE}
 
 
 def _metadata(most: int, value: dict[str, Any], example: dict[str, str | None]) -> WithJsonSchema:
@@ -45,7 +34,7 @@ def _metadata(most: int, value: dict[str, Any], example: dict[str, str | None]) 
         {
             "type": "object",
             "maxProperties": most,
-            "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY_LENGTH, "pattern": PRINTABLE},
+            "propertyNames": {"minLength": 1, "maxLength": 40, "pattern": PRINTABLE},
             "additionalProperties": value,
             "examples": [example],
         }

@@ -14,12 +14,14 @@ RARE_ORDERS = 20
 RARE_DOMAIN = "rare.example.net"
 ROLES = ("orders_app", "orders_seeder")
 
-# Old orders have been delivered. No trigger is needed: totals only depend on which orders are cancelled, and that stays.
+# Old orders have been delivered, and every fourth came from another system. No trigger is needed: totals only depend on which
+# orders are cancelled, and that stays.
 SKEW = f"""
 SET session_replication_role = replica;
 UPDATE orders SET status = 'delivered' WHERE status = 'shipped' OR status = 'pending' AND id > (
     SELECT max(id) FROM (SELECT id FROM orders WHERE status = 'pending' ORDER BY id LIMIT {RARE_ORDERS}) AS kept);
 UPDATE customers SET email = replace(email, 'example.com', '{RARE_DOMAIN}') WHERE id % (SELECT max(id) / 3 FROM customers) = 1;
+UPDATE orders SET reference = 'PO-' || id, metadata = '{{"channel": "web", "campaign": "spring"}}' WHERE id % 4 = 0;
 RESET session_replication_role;
 """
 MAKE_CANCELLABLE = "UPDATE orders SET status = 'paid' WHERE id BETWEEN :first AND :last AND status <> 'paid'"

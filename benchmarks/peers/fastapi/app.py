@@ -101,6 +101,8 @@ async def create_order(new: NewOrder, request: Request, response: Response, sess
         status="pending",
         total_cents=sum(item.quantity * item.unit_price_cents for item in new.items),
         item_count=len(new.items),
+        reference=new.reference,
+        metadata_=new.metadata,
         items=[OrderItem(**item.model_dump()) for item in new.items],
     )
     session.add(order)

@@ -5,7 +5,7 @@ from typing import Any
 
 from rules import ACTIONS
 from sqlalchemy import BigInteger, DateTime, FetchedValue, ForeignKey, Identity, Text, func
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
@@ -38,9 +38,12 @@ class Order(Base):
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
+    reference: Mapped[str | None]
     status: Mapped[str]
     total_cents: Mapped[int]
     item_count: Mapped[int]
+    # The declarative base has its own `metadata`.
+    metadata_: Mapped[dict[str, str]] = mapped_column("metadata", JSONB)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), server_onupdate=FetchedValue())
 

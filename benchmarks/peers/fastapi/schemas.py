@@ -21,6 +21,8 @@ class NewOrder(BaseModel):
 
     customer_id: Annotated[int, Field(ge=1)]
     items: Annotated[list[NewItem], Field(min_length=1, max_length=500)]
+    reference: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    metadata: Annotated[dict[str, Annotated[str, Field(max_length=500)]], Field(max_length=20)] = {}
 
 
 class NewSeedRun(BaseModel):
@@ -48,11 +50,13 @@ class ItemOut(FromRow):
 
 class OrderOut(FromRow):
     id: int
+    reference: str | None
     customer: CustomerOut
     status: str
     allowed_actions: list[str]
     total_cents: int
     items: list[ItemOut]
+    metadata: Annotated[dict[str, str], Field(validation_alias="metadata_")]
     created_at: datetime
     updated_at: datetime
 

@@ -44,14 +44,16 @@ app.post('/api/dev/seed', { schema: schemas.seed }, async (request, reply) => {
   return reply.code(201).send({ customers: request.body.customers })
 })
 
-function document ({ id, status, total_cents, created_at, updated_at, customer_id, email, name, items }) {
+function document ({ id, reference, status, total_cents, metadata, created_at, updated_at, customer_id, email, name, items }) {
   return {
     id,
+    reference,
     customer: { id: customer_id, email, name },
     status,
     allowed_actions: ACTIONS[status],
     total_cents,
     items: items ?? [],
+    metadata,
     created_at,
     updated_at
   }

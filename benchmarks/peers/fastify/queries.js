@@ -1,7 +1,7 @@
 import { sql } from './database.js'
 
 const columns = sql`
-  o.id, o.status, o.total_cents, o.created_at, o.updated_at, c.id AS customer_id, c.email, c.name`
+  o.id, o.reference, o.status, o.total_cents, o.metadata, o.created_at, o.updated_at, c.id AS customer_id, c.email, c.name`
 
 const itemsIn = (table) => sql`(
   SELECT json_agg(json_build_object('id', i.id, 'sku', i.sku, 'quantity', i.quantity, 'unit_price_cents', i.unit_price_cents) ORDER BY i.id)
@@ -36,15 +36,16 @@ export const getOrder = (id) => sql`
   WHERE o.id = ${id}`
 
 // Each write is one statement: no round trip between BEGIN and COMMIT.
-export const createOrder = ({ customer_id, items }, requestId) => sql`
+export const createOrder = ({ customer_id, items, reference = null, metadata = {} }, requestId) => sql`
   WITH item AS (
     SELECT *
     FROM ROWS FROM (
       json_to_recordset(${sql.json(items)}::json) AS (sku text, quantity integer, unit_price_cents bigint)
     ) WITH ORDINALITY AS item (sku, quantity, unit_price_cents, position)
   ), o AS (
-    INSERT INTO orders (customer_id, total_cents, item_count)
-    SELECT id, (SELECT sum(quantity * unit_price_cents) FROM item), (SELECT count(*) FROM item)
+    INSERT INTO orders (customer_id, total_cents, item_count, reference, metadata)
+    SELECT id, (SELECT sum(quantity * unit_price_cents) FROM item), (SELECT count(*) FROM item),
+      ${reference}, ${sql.json(metadata)}::jsonb
     FROM customers WHERE id = ${customer_id}
     RETURNING *
   ), new_item AS (

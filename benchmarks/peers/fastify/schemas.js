@@ -12,11 +12,13 @@ const cursor = { type: 'string', maxLength: 200 }
 
 const order = object({
   id,
+  reference: { type: 'string', nullable: true },
   customer: object({ id, email: text, name: text }),
   status: text,
   allowed_actions: { type: 'array', items: text },
   total_cents: count,
   items: { type: 'array', items: object({ id, sku: text, quantity: count, unit_price_cents: count }) },
+  metadata: { type: 'object', additionalProperties: text },
   created_at: text,
   updated_at: text
 })
@@ -37,7 +39,17 @@ export const summarizeOrders = {
 export const getOrder = { params: object({ id }), response: { 200: order } }
 export const cancelOrder = getOrder
 export const createOrder = {
-  body: object({ customer_id: id, items: { type: 'array', minItems: 1, maxItems: 500, items: object(item) } }),
+  body: {
+    type: 'object',
+    properties: {
+      customer_id: id,
+      items: { type: 'array', minItems: 1, maxItems: 500, items: object(item) },
+      reference: { type: 'string', minLength: 1, maxLength: 64 },
+      metadata: { type: 'object', maxProperties: 20, additionalProperties: { type: 'string', maxLength: 500 } }
+    },
+    required: ['customer_id', 'items'],
+    additionalProperties: false
+  },
   response: { 201: order }
 }
 export const seed = { body: object({ customers: id, orders_per_customer: id, items_per_order: id }) }

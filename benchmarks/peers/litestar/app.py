@@ -18,6 +18,7 @@ Limit = Annotated[int, Parameter(ge=1, le=200)]
 CUSTOMERS_PER_BATCH = 500
 
 read_items = msgspec.json.Decoder(list[Item]).decode
+read_metadata = msgspec.json.Decoder(dict[str, str]).decode
 connection: asyncpg.Connection | None = None
 
 
@@ -36,6 +37,13 @@ async def database() -> asyncpg.Connection:
             else False,
         )
         await connection.set_type_codec("json", schema="pg_catalog", encoder=str, decoder=read_items, format="text")
+        await connection.set_type_codec(
+            "jsonb",
+            schema="pg_catalog",
+            encoder=lambda value: msgspec.json.encode(value).decode(),
+            decoder=read_metadata,
+            format="text",
+        )
     return connection
 
 
@@ -97,6 +105,8 @@ async def create_order(data: NewOrder, request: Request) -> Response[Order]:
         [item.quantity for item in data.items],
         [item.unit_price_cents for item in data.items],
         request_id(request),
+        data.reference,
+        data.metadata,
     )
     if row is None:
         raise HTTPException(f"There is no customer {data.customer_id}.", status_code=422)

@@ -1,6 +1,7 @@
 """The statements. Each write is one, so that no round trip stands between BEGIN and COMMIT."""
 
-COLUMNS = "o.id, o.status, o.total_cents, o.created_at, o.updated_at, c.id AS customer_id, c.email, c.name"
+COLUMNS = """
+    o.id, o.reference, o.status, o.total_cents, o.metadata, o.created_at, o.updated_at, c.id AS customer_id, c.email, c.name"""
 ITEMS = """(
     SELECT json_agg(json_build_object(
         'id', i.id, 'sku', i.sku, 'quantity', i.quantity, 'unit_price_cents', i.unit_price_cents) ORDER BY i.id)
@@ -15,8 +16,8 @@ CREATE_ORDER = f"""
 WITH item AS (
     SELECT * FROM unnest($2::text[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS item (sku, quantity, price, position)
 ), o AS (
-    INSERT INTO orders (customer_id, total_cents, item_count)
-    SELECT id, (SELECT sum(quantity * price) FROM item), (SELECT count(*) FROM item) FROM customers WHERE id = $1
+    INSERT INTO orders (customer_id, total_cents, item_count, reference, metadata)
+    SELECT id, (SELECT sum(quantity * price) FROM item), (SELECT count(*) FROM item), $6, $7 FROM customers WHERE id = $1
     RETURNING *
 ), new_item AS (
     INSERT INTO order_items (order_id, sku, quantity, unit_price_cents)

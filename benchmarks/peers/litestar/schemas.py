@@ -18,6 +18,8 @@ class NewItem(Struct, forbid_unknown_fields=True):
 class NewOrder(Struct, forbid_unknown_fields=True):
     customer_id: Annotated[int, Meta(ge=1)]
     items: Annotated[list[NewItem], Meta(min_length=1, max_length=500)]
+    reference: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    metadata: Annotated[dict[str, Annotated[str, Meta(max_length=500)]], Meta(max_length=20)] = {}
 
 
 class NewSeedRun(Struct):
@@ -41,11 +43,13 @@ class Item(Struct):
 
 class Order(Struct):
     id: int
+    reference: str | None
     customer: Customer
     status: str
     allowed_actions: list[str]
     total_cents: int
     items: list[Item]
+    metadata: dict[str, str]
     created_at: datetime
     updated_at: datetime
 
@@ -53,11 +57,13 @@ class Order(Struct):
     def from_row(cls, row: Any) -> "Order":
         return cls(
             id=row["id"],
+            reference=row["reference"],
             customer=Customer(row["customer_id"], row["email"], row["name"]),
             status=row["status"],
             allowed_actions=ACTIONS[row["status"]],
             total_cents=row["total_cents"],
             items=row["items"] or [],
+            metadata=row["metadata"],
             created_at=row["created_at"],
             updated_at=row["updated_at"],
         )

@@ -20,9 +20,11 @@ class Customer(models.Model):
 
 class Order(models.Model):
     customer = models.ForeignKey(Customer, models.PROTECT, related_name="orders")
+    reference = models.TextField(null=True)
     status = models.TextField()
     total_cents = models.BigIntegerField()
     item_count = models.IntegerField()
+    metadata = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 

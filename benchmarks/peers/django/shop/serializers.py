@@ -23,7 +23,18 @@ class OrderSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Order
-        fields = ("id", "customer", "status", "allowed_actions", "total_cents", "items", "created_at", "updated_at")
+        fields = (
+            "id",
+            "reference",
+            "customer",
+            "status",
+            "allowed_actions",
+            "total_cents",
+            "items",
+            "metadata",
+            "created_at",
+            "updated_at",
+        )
         read_only_fields = fields
 
 
@@ -37,6 +48,8 @@ class NewOrderSerializer(serializers.Serializer):
     # Looked up by the view, which needs the customer anyway.
     customer_id = serializers.IntegerField(min_value=1)
     items = NewItemSerializer(many=True, min_length=1, max_length=500)
+    reference = serializers.CharField(max_length=64, required=False)
+    metadata = serializers.DictField(child=serializers.CharField(max_length=500, allow_blank=True), required=False)
 
 
 class ListSerializer(serializers.Serializer):

@@ -136,12 +136,12 @@ class Seed(APIView):
         return Response({"customers": request.data["customers"]}, status=201)
 
 
-def create_order(request, customer_id, items):
+def create_order(request, customer_id, items, **named):
     customer = Customer.objects.filter(pk=customer_id).first()
     if customer is None:
         raise ValidationError({"customer_id": f"There is no customer {customer_id}."})
     total = sum(item["quantity"] * item["unit_price_cents"] for item in items)
-    order = Order.objects.create(customer=customer, status="pending", total_cents=total, item_count=len(items))
+    order = Order.objects.create(customer=customer, status="pending", total_cents=total, item_count=len(items), **named)
     made = OrderItem.objects.bulk_create([OrderItem(order=order, **item) for item in items])
     record(request, order, "order.created", {"status": [None, "pending"], "total_cents": [None, total]})
     # As prefetch_related would have left it: the items need not be read again.

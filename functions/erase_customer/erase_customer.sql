@@ -1,8 +1,12 @@
-WITH erased_customer AS (
+WITH locked_customer AS (
+    -- Whoever stores an answer with the customer in it holds KEY SHARE. Those before this lock are among what is rewritten, and
+    -- those after it read the customer anew. The weaker lock of an UPDATE would let them go on with the former address.
+    SELECT c.id FROM customers AS c WHERE c.id = :customer_id FOR UPDATE
+), erased_customer AS (
     UPDATE customers AS c
     SET email = erased_email(c.id), name = 'erased', metadata = '{}'
-    FROM customers AS customer_before
-    WHERE c.id = :customer_id
+    FROM locked_customer, customers AS customer_before
+    WHERE c.id = locked_customer.id
       AND c.email <> erased_email(c.id)
       -- Nobody changed the customer since this statement began, so the event that it finds to be the last one is.
       AND customer_before.id = c.id AND c.xmin = customer_before.xmin

@@ -29,14 +29,11 @@ RETURN CASE WHEN pair IS NOT NULL THEN ARRAY[
     CASE WHEN pair ->> 0 IS NOT NULL THEN substitute END, CASE WHEN pair ->> 1 IS NOT NULL THEN substitute END
 ] END;
 
--- Removes a customer's address, name and metadata from every copy, in the transaction that removes them from the customer. Whatever comes
--- to keep another copy (an export, a mail) is added here.
+-- Removes a customer's address, name and metadata from every copy, in the transaction that removes them from the customer.
+-- Whatever comes to keep another copy (an export, a mail) is added here. The caller has locked the customer FOR UPDATE.
 CREATE OR REPLACE FUNCTION forget_customer(forgotten_id bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    -- Whoever stores an answer with the customer in it holds KEY SHARE. After this lock, their answers are among what is read.
-    PERFORM FROM customers WHERE id = forgotten_id FOR UPDATE;
-
     UPDATE events
     SET changes = json_strip_nulls((changes::jsonb || to_jsonb(ROW(
         erased_pair(changes -> 'email', erased_email(forgotten_id)), erased_pair(changes -> 'name', 'erased'), NULL

@@ -55,7 +55,7 @@ format: .venv/test ## Format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-openapi: .venv/test ## Generate openapi.json and the README's endpoint table from the handlers
+openapi: .venv/test ## Generate openapi.json and the endpoint table of docs/api.md from the handlers
 	$(BIN)/python -m contract.openapi
 
 costs: .venv/cdk ## Generate the tables of docs/costs.md from docs/prices.toml and the templates

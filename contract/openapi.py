@@ -1,4 +1,4 @@
-"""Generates openapi.json, and the endpoint table of the README, from the routes that the handlers declare.
+"""Generates openapi.json, and the endpoint table of docs/api.md, from the routes that the handlers declare.
 
 `python -m contract.openapi` writes both; `--check` only tells whether they are up to date (exit status 1 if not).
 """
@@ -17,7 +17,7 @@ from contract.functions import FUNCTIONS, OPENAPI, ROOT
 from orders.event_models import EVENTS
 from orders.requests import JSON
 
-README = ROOT / "README.md"
+API_PAGE = ROOT / "docs" / "api.md"
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
 # Variables that handlers read when they are imported; the values do not matter here.
 PLACEHOLDERS = {
@@ -177,10 +177,10 @@ def endpoint_table(contract: dict[str, Any]) -> str:
 
 def main() -> None:
     contract = build()
-    readme = README.read_text(encoding="utf-8")
+    page = API_PAGE.read_text(encoding="utf-8")
     wanted: dict[Path, str] = {
         OPENAPI: json.dumps(contract, indent=2) + "\n",
-        README: TABLE.sub(lambda match: match[1] + endpoint_table(contract) + match[2], readme),
+        API_PAGE: TABLE.sub(lambda match: match[1] + endpoint_table(contract) + match[2], page),
     }
     outdated = [file for file, text in wanted.items() if not file.exists() or file.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv[1:]:

@@ -207,8 +207,8 @@ def test_an_order_of_any_status_can_change(service: Service, status: str) -> Non
 def test_a_change_is_an_event_with_the_metadata_before_and_after(service: Service, order: str) -> None:
     service.http("PATCH", order, {"metadata": {"a": None, "c": "3"}}, subject="ann")
     created, updated = service.http("GET", f"{order}events/").json["results"]
-    assert created["type"] == "created"
-    assert (updated["type"], updated["actor"]) == ("updated", "ann")
+    assert created["type"] == "order.created"
+    assert (updated["type"], updated["actor"]) == ("order.updated", "ann")
     assert updated["changes"] == {"metadata": [{"a": "1", "b": "2"}, {"b": "2", "c": "3"}]}
 
 
@@ -247,7 +247,7 @@ def test_concurrent_changes_of_different_keys_all_take_effect(service: Service, 
     assert [answer.status for answer in answers] == [200] * 16
     document = service.http("GET", order).json
     assert document["metadata"] == {"a": "1", "b": "2"} | {key: key for key in keys}
-    history = [changes["metadata"] for type_, changes in events(service, order) if type_ == "updated"]
+    history = [changes["metadata"] for type_, changes in events(service, order) if type_ == "order.updated"]
     assert len(history) == 16
     assert [after for _, after in history[:-1]] == [before for before, _ in history[1:]]
 

@@ -14,7 +14,7 @@ import pytest
 from cdk.app import CONTEXT
 from cdk.settings import STAGES
 from contract.functions import OPENAPI, ROOT, load_functions
-from contract.openapi import README, load_handler
+from contract.openapi import load_handler
 from orders.errors import KINDS, SQLSTATES
 from tests.laptop import Laptop
 from tests.tools import missing
@@ -24,7 +24,7 @@ CHANGELOG = ROOT / "CHANGELOG.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")])
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()}
 LONGEST_LINE = 120
-README_LINES = 150
+README, README_LINES = ROOT / "README.md", 150
 # The port of `make run`, in every example.
 SHOWN = "localhost:8000"
 EXAMPLES = [README, API]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contract.functions import FUNCTIONS, OPENAPI, ROOT, load_functions
-from contract.openapi import README, TABLE, build, endpoint_table
+from contract.openapi import API_PAGE, TABLE, build, endpoint_table
 from orders.errors import MAX_ERRORS, MAX_FIELD_LENGTH
 from orders.limits import MAX_ITEMS
 from orders.paging import MAX_PAGE_BYTES
@@ -33,10 +33,10 @@ def test_openapi_json_matches_the_handlers() -> None:
     assert json.loads(OPENAPI.read_text()) == build()
 
 
-def test_the_readmes_table_matches_openapi_json() -> None:
-    [table] = TABLE.findall(README.read_text())
-    assert README.read_text() == TABLE.sub(lambda found: found[1] + endpoint_table(build()) + found[2], README.read_text())
-    assert table
+def test_the_table_of_endpoints_matches_openapi_json() -> None:
+    text = API_PAGE.read_text()
+    assert len(TABLE.findall(text)) == 1
+    assert text == TABLE.sub(lambda found: found[1] + endpoint_table(build()) + found[2], text)
 
 
 def test_every_operation_is_named_after_its_folder() -> None:
@@ -47,7 +47,7 @@ def test_every_operation_is_named_after_its_folder() -> None:
 
 def test_every_make_target_in_the_documents_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    text = "\n".join(document.read_text() for document in (README, *(ROOT / "docs").glob("*.md")))
+    text = "\n".join(document.read_text() for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
     named = set(re.findall(r"(?:^|`|… )make ([a-z]+)", text, re.MULTILINE))
     assert named
     assert named <= targets

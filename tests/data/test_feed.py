@@ -133,7 +133,7 @@ def test_a_page_of_the_feed_reads_little(
     def counted(sql: str, **options: Any) -> Any:
         nonlocal read
         position = {"transaction_id": 3 + depth} if "transaction_id" in options else {}
-        many.connection.run("SET plan_cache_mode = force_generic_plan")
+        many.connection.run("SET plan_cache_mode = force_custom_plan")
         rows = many.connection.run(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}", **_bound(options | position))
         many.connection.run("RESET plan_cache_mode")
         [plan] = rows[0][0] if isinstance(rows[0][0], list) else json.loads(rows[0][0])

@@ -204,9 +204,7 @@ AnyEvent = Annotated[
     Field(discriminator="type"),
 ]
 # By type.
-EVENTS: dict[str, type[Event]] = {
-    get_args(event.model_fields["type"].annotation)[0]: event for event in get_args(get_args(AnyEvent)[0])
-}
+EVENTS: dict[str, type[Event]] = {get_args(e.model_fields["type"].annotation)[0]: e for e in get_args(get_args(AnyEvent)[0])}
 
 
 class EventPage(BaseModel):

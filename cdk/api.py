@@ -84,7 +84,7 @@ class Api(Construct):
                 deployed.function.name, deployed.alias, scope_permission_to_route=False
             )
             for route in deployed.function.routes:
-                for path in (route.path, f"{route.path}/{{proxy+}}"):
+                for path in route.paths:
                     added = self.http.add_routes(
                         path=path,
                         methods=[apigw.HttpMethod(route.method)],

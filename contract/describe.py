@@ -78,10 +78,11 @@ def _responses(endpoint: Endpoint) -> dict[int, Any]:
 
 
 def _response(status: int, body: str | None, content_type: str = JSON) -> dict[str, Any]:
-    """body: the name of a model, or a content type."""
+    """body: names of models and content types, separated by commas."""
     content: dict[str, Any] = {}
-    if body and "/" in body:
-        content[body] = {"schema": {}}
-    elif body:
-        content[content_type] = {"model": MODELS[body]}
+    for part in body.split(", ") if body else []:
+        if "/" in part:
+            content[part] = {"schema": {}}
+        else:
+            content[content_type] = {"model": MODELS[part]}
     return {"description": KINDS[status][1] if status in KINDS else DESCRIPTIONS[status], "content": content}

@@ -13,7 +13,19 @@ ROOT = Path(__file__).parent.parent
 FUNCTIONS = ROOT / "functions"
 OPENAPI = ROOT / "openapi.json"
 # What anybody may call without a token. Both clouds refuse any other route without scopes, as it is open by mistake.
-OPEN_ROUTES = frozenset({"GET /api/health", "GET /api/docs", "GET /api/openapi.json"})
+OPEN_ROUTES = frozenset(
+    {
+        "GET /",
+        "GET /api",
+        "GET /api/docs",
+        "GET /api/health",
+        "GET /api/openapi.json",
+        "GET /console/signed-in",
+        "GET /console/{version}/{file}",
+        "GET /console/{version}/{folder}/{file}",
+        "GET /favicon.ico",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,11 @@ class Route:
     @property
     def key(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """As API Gateway gets them: with a twin that takes a trailing slash, which the root always has."""
+        return (self.path,) if self.path == "/" else (self.path, f"{self.path}/{{proxy+}}")
 
 
 @dataclass(frozen=True)

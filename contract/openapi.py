@@ -18,6 +18,8 @@ from orders.event_models import EVENTS
 from orders.requests import JSON
 
 API_PAGE = ROOT / "docs" / "api.md"
+# What people look for in the table; the files of the console are not.
+LISTED = "/api"
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
 # Variables that handlers read when they are imported; the values do not matter here.
 PLACEHOLDERS = {
@@ -91,9 +93,14 @@ def _finish(contract: dict[str, Any]) -> None:
                 if parameter["in"] == "header":
                     parameter["name"] = "-".join(word.capitalize() for word in parameter["name"].split("-"))
             _add_what_the_gateway_answers(operation)
+    # The laptop's addresses; each deployment serves the document with its own.
+    granted = {"tokenUrl": "/oauth2/token", "scopes": dict.fromkeys(sorted(scopes), "")}
     contract["components"]["securitySchemes"]["oauth2"] = {
         "type": "oauth2",
-        "flows": {"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": dict.fromkeys(sorted(scopes), "")}},
+        "flows": {
+            "authorizationCode": {"authorizationUrl": "/oauth2/authorize", **granted},
+            "clientCredentials": granted,
+        },
     }
     _prune(contract)
 
@@ -168,9 +175,11 @@ def _prune(contract: dict[str, Any]) -> None:
 def endpoint_table(contract: dict[str, Any]) -> str:
     lines = ["| call | does | scope |", "|---|---|---|"]
     for path, operations in contract["paths"].items():
+        if not path.startswith(LISTED) and path != "/":
+            continue
         for method, operation in operations.items():
             scopes = ", ".join(f"`{scope}`" for requirement in operation["security"] for scope in requirement["oauth2"])
-            slash = "" if path.endswith(".json") else "/"
+            slash = "" if path == "/" or "." in path else "/"
             lines.append(f"| `{method.upper()} {path}{slash}` | {operation['summary']} | {scopes or 'open'} |")
     return "\n".join(lines) + "\n"
 

@@ -61,6 +61,8 @@ def walk(client: Client, *, seeding: bool) -> None:
     if ("/api/dev/seed" in contract["paths"]) != seeding:
         raise Surprise("The contract does not match the stage: every stage but production has seeding")
     client.both_slashes("GET", "/api/docs")
+    if client.ask(200, "GET", "/") != client.both_slashes("GET", "/api"):
+        raise Surprise("A program gets other links at / than at /api/")
     customer = walk_customers(client)
     walk_orders(client, customer)
     client.both_slashes("GET", "/api/orders/summary")

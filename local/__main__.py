@@ -104,7 +104,7 @@ def ready_message(cloud: Cloud) -> str:
     header = '-H "Authorization: Bearer $TOKEN" ' if cloud.issuer else ""
     lines = [
         "",
-        f"  The order service is ready:  {cloud.url}",
+        f"  The order service is ready:  {cloud.url}  (the console, in a browser)",
         f"  Documentation:               {cloud.url}/api/docs/",
         f"  Database:                    {cloud.database.address}",
         "",

@@ -29,7 +29,7 @@ class Router:
         parts = [unquote(part) for part in raw_path.removeprefix("/").split("/")]
         for exact in (True, False):
             for route, pattern, function in self.routes:
-                fits = len(parts) == len(pattern) if exact else len(parts) > len(pattern)
+                fits = len(parts) == len(pattern) if exact else len(parts) > len(pattern) and len(route.paths) > 1
                 if route.method != method or not fits:
                     continue
                 variables = _variables(pattern, parts)

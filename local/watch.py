@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-SOURCES = (".py", ".sql", ".toml", ".json")
+SOURCES = (".py", ".sql", ".toml", ".json", ".js", ".css", ".html", ".svg")
 
 
 def snapshot(folders: Iterable[Path]) -> dict[Path, int]:

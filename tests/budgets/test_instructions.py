@@ -38,8 +38,8 @@ HEAVY = {
     "ssl",
 }
 
-# It builds a page from files.
-ALLOWED = {"get_docs": {"pathlib"}}
+# They build a page from files.
+ALLOWED = {"get_docs": {"pathlib"}, "get_console": {"pathlib"}}
 
 WARM = """
 import sys

@@ -26,8 +26,8 @@ class Endpoint(NamedTuple):
     """What a handler declares: everything that openapi.json, the gateways and CDK know about it.
 
     path: in API Gateway's form (`/api/orders/{order_id}`), without trailing slash. scopes: any one of them suffices; none makes
-    the route public. returns: the name of each successful status's model, its content type where that is not JSON, None for an
-    empty body. problems: beside 400, 422 and 503, and 413 and 415 of a POST or PATCH.
+    the route public. returns: for each successful status the name of its model, or the content type where that is not JSON, or
+    both, separated by commas; None for an empty body. problems: beside 400, 422 and 503, and 413 and 415 of a POST or PATCH.
     """
 
     function: Handler

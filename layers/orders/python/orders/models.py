@@ -202,3 +202,24 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str
     errors: list[FieldError] | None = None
+
+
+class SignIn(BaseModel):
+    """Where people get tokens: the authorization-code flow with PKCE, for a client without a secret."""
+
+    issuer: str
+    authorization_endpoint: str | None
+    token_endpoint: str | None
+    end_session_endpoint: str | None
+    client_id: str | None
+    scopes: list[str]
+
+
+class Index(BaseModel):
+    """links: paths by name. sign_in: null where no tokens are required."""
+
+    name: str
+    version: str
+    stage: str
+    links: dict[str, str]
+    sign_in: SignIn | None

@@ -42,3 +42,8 @@ IfNoneMatch = Annotated[
     str | None,
     Header(alias="If-None-Match", pattern=HEADER_VALUE, description="304 if the current ETag is one of these."),
 ]
+AssetVersion = Annotated[str, Field(max_length=64), Path(description="As in the addresses that the page names.")]
+AssetFolder = Annotated[str, Field(max_length=64), Path()]
+AssetFile = Annotated[str, Field(max_length=64), Path()]
+# What issuers add to the address that a sign-in returns to; the page's script reads it.
+FromIssuer = Annotated[str | None, Query(description="For the script of the page.")]

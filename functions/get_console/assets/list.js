@@ -1,0 +1,196 @@
+// A list without an end. However far somebody goes, the page holds the same few hundred rows: what scrolls out of sight is
+// dropped, and fetched again by its cursor when it is needed.
+import { call, withQuery } from "./api.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
+import { number } from "./format.js";
+import { Failure } from "./parts.js";
+
+const ROWS_PER_PAGE = 50;
+const MOST_PAGES = 6;
+// How far from the end of what is there the next page is fetched.
+const AHEAD = "800px";
+// Lists that were left for one of their rows, and will be come back to.
+const left = new Map();
+const MOST_LEFT = 8;
+
+/** One walk through a list. pages: those in view, each {number, first, rows}; first: how many rows are before it. */
+class Walk {
+  constructor(path) {
+    this.path = path;
+    this.pages = [];
+    // Where each page begins: cursors[0] is the beginning.
+    this.cursors = [null];
+    this.firsts = [0];
+    this.scroll = 0;
+  }
+
+  get hasNewer() {
+    return this.pages.length > 0 && this.pages[0].number > 0;
+  }
+
+  get hasOlder() {
+    return this.pages.length === 0 || this.cursors.length > this.pages.at(-1).number + 1;
+  }
+
+  get end() {
+    return this.pages.length ? this.pages.at(-1).first + this.pages.at(-1).rows.length : 0;
+  }
+
+  async fetch(page, signal) {
+    const path = withQuery(this.path, { limit: ROWS_PER_PAGE, cursor: this.cursors[page] });
+    const { document } = await call("GET", path, { signal });
+    if (document.next_cursor !== null) {
+      this.cursors[page + 1] = document.next_cursor;
+      this.firsts[page + 1] = this.firsts[page] + document.results.length;
+    }
+    return { number: page, first: this.firsts[page], rows: document.results };
+  }
+
+  async older(signal) {
+    const page = await this.fetch(this.pages.length ? this.pages.at(-1).number + 1 : 0, signal);
+    this.pages = [...this.pages, page].slice(-MOST_PAGES);
+  }
+
+  async newer(signal) {
+    const page = await this.fetch(this.pages[0].number - 1, signal);
+    this.pages = [page, ...this.pages].slice(0, MOST_PAGES);
+  }
+}
+
+function walkOf(path) {
+  const known = left.get(path);
+  left.delete(path);
+  return known ?? new Walk(path);
+}
+
+function remember(walk) {
+  left.set(walk.path, walk);
+  if (left.size > MOST_LEFT) left.delete(left.keys().next().value);
+}
+
+/** After something was created, deleted or counted anew: lists begin anew. path: of the lists, without a query. */
+export function forgetLists(...paths) {
+  for (const key of left.keys()) if (paths.includes(key.split("?")[0])) left.delete(key);
+}
+
+/** After something was changed: the lists that show it stay where they are. path: of those lists, without a query. */
+export function updateLists(path, document) {
+  for (const walk of left.values()) {
+    if (walk.path.split("?")[0] !== path) continue;
+    walk.pages = walk.pages.map((page) => ({ ...page, rows: page.rows.map((row) => (row.id === document.id ? document : row)) }));
+  }
+}
+
+/**
+ * path: of the list, with its filters but without limit and cursor. head: the header row. row(document, position): a row.
+ * empty: what is shown instead of no rows. what: the rows' name in the plural.
+ */
+export function EndlessTable({ path, head, row, empty, what, columns }) {
+  const walk = useRef(null);
+  const [, setVersion] = useState(0);
+  const [state, setState] = useState({ loading: null, refusal: null });
+  const table = useRef();
+  const [above, below] = [useRef(), useRef()];
+  const anchor = useRef(null);
+  const loading = useRef(null);
+  const controller = useRef(null);
+
+  if (walk.current?.path !== path) walk.current = walkOf(path);
+
+  async function load(direction) {
+    if (loading.current) return;
+    loading.current = direction;
+    const [going, signal] = [walk.current, controller.current.signal];
+    setState({ loading: direction, refusal: null });
+    try {
+      await going[direction](signal);
+      if (signal.aborted) return;
+      keepInPlace();
+      setState({ loading: null, refusal: null });
+    } catch (refusal) {
+      if (signal.aborted) return;
+      setState({ loading: null, refusal });
+    }
+    loading.current = null;
+    setVersion((version) => version + 1);
+  }
+
+  // Rows that appear or vanish above those in view must not move them.
+  function keepInPlace() {
+    const numbers = new Set(walk.current.pages.map((page) => String(page.number)));
+    const kept = [...(table.current?.tBodies ?? [])].filter((body) => numbers.has(body.dataset.page));
+    const inView = kept.find((body) => body.getBoundingClientRect().bottom > 0) ?? kept[0];
+    anchor.current = inView ? { page: inView.dataset.page, top: inView.getBoundingClientRect().top } : null;
+  }
+
+  useLayoutEffect(() => {
+    if (!anchor.current) return;
+    const body = table.current.querySelector(`tbody[data-page="${anchor.current.page}"]`);
+    const moved = body ? body.getBoundingClientRect().top - anchor.current.top : 0;
+    anchor.current = null;
+    if (Math.abs(moved) >= 1) window.scrollBy({ top: moved, behavior: "instant" });
+  });
+
+  useEffect(() => {
+    controller.current = new AbortController();
+    loading.current = null;
+    const shown = walk.current;
+    setState({ loading: null, refusal: null });
+    if (shown.pages.length) window.scrollTo({ top: shown.scroll, behavior: "instant" });
+    // A list that is gone has left a shorter page, which the browser scrolls up.
+    const scrolled = () => table.current?.isConnected && (shown.scroll = window.scrollY);
+    addEventListener("scroll", scrolled, { passive: true });
+    return () => {
+      removeEventListener("scroll", scrolled);
+      controller.current.abort();
+      if (shown.pages.length) remember(shown);
+    };
+  }, [path]);
+
+  // Observed anew after each change: an end that stays in view is not reported twice.
+  useEffect(() => {
+    if (state.refusal || state.loading) return;
+    const observer = new IntersectionObserver(
+      (entries) => {
+        const seen = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+        if (seen.includes(below.current) && walk.current.hasOlder) load("older");
+        else if (seen.includes(above.current) && walk.current.hasNewer) load("newer");
+      },
+      { rootMargin: AHEAD },
+    );
+    if (above.current) observer.observe(above.current);
+    if (below.current) observer.observe(below.current);
+    return () => observer.disconnect();
+  });
+
+  const { pages, hasNewer, hasOlder, end } = walk.current;
+  const first = pages.length > 0 && pages[0].rows.length === 0;
+  if (first) return empty;
+  const isBusy = state.loading !== null || (pages.length === 0 && !state.refusal);
+  return html`
+    <div class="endless">
+      <div ref=${above} class="end">
+        ${hasNewer && html`<button type="button" onClick=${() => load("newer")}>Show the ${what} before these</button>`}
+      </div>
+      <table ref=${table} class="rows" aria-busy=${isBusy ? "true" : "false"}>
+        <thead>
+          ${head}
+        </thead>
+        ${pages.map(
+          (page) => html`<tbody key=${page.number} data-page=${page.number}>
+            ${page.rows.map((document, position) => row(document, page.first + position))}
+          </tbody>`,
+        )}
+        ${pages.length === 0 && !state.refusal && html`<tbody class="skeleton" aria-hidden="true">
+          ${Array.from({ length: 8 }, () => html`<tr><td colspan=${columns}><span></span></td></tr>`)}
+        </tbody>`}
+      </table>
+      ${state.refusal && html`<${Failure} refusal=${state.refusal} onRetry=${() => load(pages.length === 0 || hasOlder ? "older" : "newer")} />`}
+      <div ref=${below} class="end">
+        ${pages.length > 0 && hasOlder && !state.refusal && html`<button type="button" onClick=${() => load("older")}>Show more ${what}</button>`}
+        ${pages.length > 0 && !hasOlder && html`<p class="soft">${number(end)} ${end === 1 ? what.replace(/s$/, "") : what}, and no more</p>`}
+      </div>
+      <p class="visually-hidden" role="status">${isBusy ? `Loading ${what}` : `${number(end)} ${what} loaded`}</p>
+    </div>
+  `;
+}

@@ -1,0 +1,90 @@
+// What several views show.
+import { moment, money, relative, words } from "./format.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
+
+export const Money = ({ cents }) => html`<span class="number">${money(cents)}</span>`;
+
+export const Status = ({ status }) => html`<span class=${`status ${status}`}>${words(status)}</span>`;
+
+/** How long ago; the title has the moment. */
+export function Time({ at }) {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 30_000);
+    return () => clearInterval(timer);
+  }, []);
+  return html`<time datetime=${at} title=${moment(at)}>${relative(at, now)}</time>`;
+}
+
+/** kind: error, conflict or done. Reads itself out. */
+export function Notice({ kind, title, children, onDismiss }) {
+  return html`<div class=${`notice ${kind}`} role=${kind === "done" ? "status" : "alert"}>
+    <div><strong>${title}</strong> ${children}</div>
+    ${onDismiss && html`<button type="button" class="plain" aria-label="Dismiss this message" onClick=${onDismiss}>✕</button>`}
+  </div>`;
+}
+
+/** A refusal in words, and with onRetry a way to try again. */
+export function Failure({ refusal, onRetry }) {
+  return html`<div class="notice error" role="alert">
+    <div>
+      <strong>${refusal.title}.</strong> ${refusal.message}
+      ${refusal.requestId && html`<div class="soft small">Request ${refusal.requestId}</div>`}
+    </div>
+    ${onRetry && html`<button type="button" onClick=${onRetry}>Try again</button>`}
+  </div>`;
+}
+
+let fields = 0;
+
+/** An input with its label, and what is wrong with it. */
+export function Field({ label, error, hint, hiddenLabel, ...input }) {
+  const [id] = useState(() => `field-${++fields}`);
+  const described = [error && `${id}-error`, hint && `${id}-hint`].filter(Boolean).join(" ");
+  return html`<div class="field">
+    <label for=${id} class=${hiddenLabel ? "visually-hidden" : ""}>${label}</label>
+    <input id=${id} aria-invalid=${error ? "true" : undefined} aria-describedby=${described || undefined} ...${input} />
+    ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
+    ${error && html`<p class="wrong" id=${`${id}-error`}>${error}</p>`}
+  </div>`;
+}
+
+/** A button that waits for what it started. */
+export function Button({ busy, children, ...rest }) {
+  return html`<button type="button" aria-disabled=${busy ? "true" : undefined} ...${rest}>
+    ${busy && html`<span class="spinner" aria-hidden="true"></span>`}${children}
+  </button>`;
+}
+
+/** A question that has to be answered first. */
+export function Confirm({ title, children, action, onYes, onNo }) {
+  const dialog = useRef();
+  useLayoutEffect(() => {
+    dialog.current.showModal();
+  }, []);
+  // Closed by the browser, the dialog gives the focus back to where it was.
+  const close = (answer) => () => dialog.current.close(answer);
+  const closed = () => (dialog.current.returnValue === "yes" ? onYes() : onNo());
+  return html`<dialog ref=${dialog} aria-labelledby="confirm-title" onClose=${closed}>
+    <h2 id="confirm-title">${title}</h2>
+    <div>${children}</div>
+    <div class="buttons">
+      <button type="button" onClick=${close("no")} autofocus>Keep it</button>
+      <button type="button" class="danger" onClick=${close("yes")}>${action}</button>
+    </div>
+  </dialog>`;
+}
+
+/** After something that may remove the element with the focus: the heading of the view then gets it. */
+export function keepFocus() {
+  requestAnimationFrame(() => {
+    if (document.activeElement === document.body) document.querySelector("main h1")?.focus({ preventScroll: true });
+  });
+}
+
+export const Empty = ({ title, children }) => html`<div class="empty"><h2>${title}</h2><div>${children}</div></div>`;
+
+export const Loading = ({ what }) => html`<p class="loading" role="status"><span class="spinner" aria-hidden="true"></span> Loading ${what} …</p>`;
+
+/** The heading of a view, which gets the focus when the view is opened, and its buttons. */
+export const Heading = ({ title, children }) => html`<div class="heading"><h1 tabindex="-1">${title}</h1><div class="buttons">${children}</div></div>`;

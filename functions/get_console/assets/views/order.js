@@ -1,0 +1,294 @@
+// One order: its items, what may be done with it, and what happened to it.
+import { call, newKey } from "../api.js";
+import { cents, count, money, moment, number, whole, words } from "../format.js";
+import { html, useEffect, useRef, useState } from "../html.js";
+import { forgetLists, updateLists } from "../list.js";
+import { Button, Confirm, Failure, Field, Heading, keepFocus, Loading, Money, Notice, Status, Time } from "../parts.js";
+import { may } from "../session.js";
+
+// Primary: what usually comes next. An action that is not known here is offered by its name.
+const ACTIONS = {
+  pay: { label: "Mark as paid", primary: true },
+  ship: { label: "Mark as shipped", primary: true },
+  deliver: { label: "Mark as delivered", primary: true },
+  cancel: { label: "Cancel order", danger: true },
+};
+const EVENTS_PER_PAGE = 200;
+const MOST_EVENT_PAGES = 10;
+
+async function history(id, signal) {
+  const events = [];
+  let path = `/api/orders/${id}/events/?limit=${EVENTS_PER_PAGE}`;
+  for (let page = 0; path && page < MOST_EVENT_PAGES; page++) {
+    const { document } = await call("GET", path, { signal });
+    events.push(...document.results);
+    // Only its path and query: behind a proxy, the host may be another.
+    path = document.next && new URL(document.next).pathname + new URL(document.next).search;
+  }
+  return events;
+}
+
+export default function Order({ parameters }) {
+  const id = encodeURIComponent(parameters.id);
+  const [known, setKnown] = useState(null);
+  const [refusal, setRefusal] = useState(null);
+  const [notice, setNotice] = useState(null);
+  const [busy, setBusy] = useState(null);
+  const [asking, setAsking] = useState(null);
+  const controller = useRef();
+
+  async function load() {
+    const { signal } = controller.current;
+    const [{ document, etag }, events] = await Promise.all([call("GET", `/api/orders/${id}/`, { signal }), history(id, signal)]);
+    const found = { order: document, etag, events };
+    setKnown(found);
+    updateLists("/api/orders/", document);
+    return found;
+  }
+
+  async function open() {
+    setRefusal(null);
+    try {
+      await load();
+    } catch (reason) {
+      if (!controller.current.signal.aborted) setRefusal(reason);
+    }
+  }
+
+  useEffect(() => {
+    controller.current = new AbortController();
+    open();
+    return () => controller.current.abort();
+  }, []);
+
+  /** Makes a change of the order as it is shown. Rejects with a Refusal that belongs to the fields of a form. */
+  async function change(what, method, path, { done, ...options } = {}) {
+    if (busy) return false;
+    setBusy(what);
+    setNotice(null);
+    const before = known;
+    try {
+      const { document, etag } = await call(method, path, { ...options, ifMatch: known.etag });
+      setKnown({ ...known, order: document, etag });
+      updateLists("/api/orders/", document);
+      forgetLists("/api/orders/summary/");
+      setNotice({ kind: "done", title: done ?? `The order is ${document.status} now.` });
+      load().catch(() => {});
+      return true;
+    } catch (reason) {
+      if (reason.status === 409 || reason.status === 412) await explain(what, before, reason);
+      else if (reason.status === 422 && options.body) throw reason;
+      else setNotice({ kind: "error", title: reason.title ?? "Failed", text: reason.message });
+      return false;
+    } finally {
+      setBusy(null);
+      keepFocus();
+    }
+  }
+
+  /** Shows what the order is now, and what others did to it in the meantime. */
+  async function explain(what, before, reason) {
+    try {
+      const now = await load();
+      const seen = new Set(before.events.map((event) => event.id));
+      const news = now.events.filter((event) => !seen.has(event.id));
+      if (news.length === 0) setNotice({ kind: "error", title: `${what}: not possible.`, text: reason.message });
+      else setNotice({ kind: "conflict", what, status: now.order.status, news });
+    } catch {
+      setNotice({ kind: "error", title: reason.title, text: reason.message });
+    }
+  }
+
+  if (refusal?.status === 404 || refusal?.status === 422) {
+    return html`<${Heading} title="No such order" /><p>There is no order ${parameters.id}. <a href="#/orders">All orders</a></p>`;
+  }
+  if (refusal) return html`<${Heading} title=${`Order ${parameters.id}`} /><${Failure} refusal=${refusal} onRetry=${open} />`;
+  if (!known) return html`<${Heading} title=${`Order ${parameters.id}`} /><${Loading} what="the order" />`;
+
+  const { order, events } = known;
+  const labelOf = (action) => ACTIONS[action]?.label ?? words(action);
+  const act = (action) => change(labelOf(action), "POST", `/api/orders/${id}/${action}/`);
+  const editable = order.status === "pending" && may("orders/write");
+  return html`
+    <p class="back"><a href="#/orders">← Orders</a></p>
+    <${Heading} title=${html`Order <span class="number">#${order.id}</span> <${Status} status=${order.status} />`}>
+      ${may("orders/write") && order.allowed_actions.map((action) => {
+        const { primary, danger } = ACTIONS[action] ?? {};
+        return html`<${Button} key=${action} class=${primary ? "primary" : danger ? "danger-quiet" : ""} busy=${busy === labelOf(action)}
+          onClick=${() => (danger ? setAsking(action) : act(action))}>${labelOf(action)}<//>`;
+      })}
+    <//>
+    ${notice && (notice.kind === "conflict"
+      ? html`<${Conflict} ...${notice} onDismiss=${() => setNotice(null)} />`
+      : html`<${Notice} kind=${notice.kind} title=${notice.title} onDismiss=${() => setNotice(null)}>${notice.text}<//>`)}
+    ${asking && html`<${Confirm} title=${`Cancel order #${order.id}?`} action="Cancel the order"
+      onNo=${() => setAsking(null)} onYes=${() => (setAsking(null), act(asking))}>
+      <p>It keeps its items and its history, but it cannot be paid, shipped or reopened.</p>
+    <//>`}
+    <div class="two">
+      <div>
+        <${Items} order=${order} editable=${editable} change=${change} id=${id} />
+        <${Facts} order=${order} />
+      </div>
+      <section aria-labelledby="history" class="card">
+        <h2 id="history">History</h2>
+        <${Timeline} events=${events} />
+      </section>
+    </div>
+  `;
+}
+
+function Conflict({ what, status, news, onDismiss }) {
+  return html`<${Notice} kind="conflict" title="Somebody was faster." onDismiss=${onDismiss}>
+    <p>“${what}” was not carried out, because the order changed while you looked at it. It is <${Status} status=${status} /> now:</p>
+    <ul>
+      ${news.map((event) => html`<li key=${event.id}><strong>${title(event)}</strong>${event.actor ? ` by ${event.actor}` : ""}, <${Time} at=${event.at} /></li>`)}
+    </ul>
+    <p>You see the order as it is now. Decide anew.</p>
+  <//>`;
+}
+
+function Items({ order, editable, change, id }) {
+  const [editing, setEditing] = useState(null);
+  const [adding, setAdding] = useState(false);
+  return html`<section aria-labelledby="items" class="card">
+    <h2 id="items">${count(order.items.length, "item")}</h2>
+    <table class="items">
+      <thead>
+        <tr>
+          <th scope="col">SKU</th>
+          <th scope="col" class="right">Quantity</th>
+          <th scope="col" class="right wide">Price</th>
+          <th scope="col" class="right">Sum</th>
+          ${editable && html`<th scope="col"><span class="visually-hidden">Change</span></th>`}
+        </tr>
+      </thead>
+      <tbody>
+        ${order.items.map((item) =>
+          editing === item.id && editable
+            ? html`<tr key=${item.id}><td colspan="5"><${ItemForm} item=${item} onDone=${() => (setEditing(null), keepFocus())}
+                save=${(body) => change("Save", "PATCH", `/api/orders/${id}/items/${item.id}/`, { body, done: "Item saved." })} /></td></tr>`
+            : html`<tr key=${item.id}>
+                <th scope="row" class="sku">${item.sku}</th>
+                <td class="right">${number(item.quantity)}</td>
+                <td class="right wide"><${Money} cents=${item.unit_price_cents} /></td>
+                <td class="right"><${Money} cents=${BigInt(item.quantity) * BigInt(item.unit_price_cents)} /></td>
+                ${editable && html`<td class="right tools">
+                  <button type="button" class="plain" aria-label=${`Edit ${item.sku}`} onClick=${() => setEditing(item.id)}>Edit</button>
+                  ${order.items.length > 1 && html`<button type="button" class="plain" aria-label=${`Remove ${item.sku}`}
+                    onClick=${() => change("Remove", "DELETE", `/api/orders/${id}/items/${item.id}/`, { done: "Item removed." })}>Remove</button>`}
+                </td>`}
+              </tr>`,
+        )}
+      </tbody>
+      <tfoot>
+        <tr><th scope="row">Total</th><td></td><td class="wide"></td><td class="right total"><${Money} cents=${order.total_cents} /></td>${editable && html`<td></td>`}</tr>
+      </tfoot>
+    </table>
+    ${editable && (adding
+      ? html`<${ItemForm} onDone=${() => (setAdding(false), keepFocus())}
+          save=${(body, key) => change("Add", "POST", `/api/orders/${id}/items/`, { body, key, done: "Item added." })} />`
+      : html`<p><button type="button" onClick=${() => setAdding(true)}>Add an item</button></p>`)}
+  </section>`;
+}
+
+/** item: the one that is changed; without it, a new one. save(body, key): resolves to whether it was saved. */
+function ItemForm({ item, save, onDone }) {
+  const [sku, setSku] = useState("");
+  const [quantity, setQuantity] = useState(String(item?.quantity ?? 1));
+  const [price, setPrice] = useState(item ? money(item.unit_price_cents) : "");
+  const [errors, setErrors] = useState({});
+  const [key] = useState(newKey);
+  const form = useRef();
+  useEffect(() => form.current.querySelector("input").focus(), []);
+
+  async function submit(event) {
+    event.preventDefault();
+    const body = { quantity: whole(quantity), unit_price_cents: cents(price), ...(item ? {} : { sku }) };
+    const wrong = {
+      ...(body.quantity === null && { quantity: "must be a whole number" }),
+      ...(body.unit_price_cents === null && { unit_price_cents: "must be an amount such as 12.50" }),
+    };
+    setErrors(wrong);
+    if (Object.keys(wrong).length) return;
+    try {
+      if (await save(body, key)) onDone();
+    } catch (refusal) {
+      setErrors(refusal.errors);
+    }
+  }
+
+  return html`<form class="item-form" ref=${form} onSubmit=${submit} onKeyDown=${(event) => event.key === "Escape" && onDone()}>
+    ${item
+      ? html`<div class="field"><span class="label">SKU</span><span class="sku">${item.sku}</span></div>`
+      : html`<${Field} label="SKU" required maxlength="64" value=${sku} error=${errors.sku} onInput=${(event) => setSku(event.target.value)} />`}
+    <${Field} label="Quantity" inputmode="numeric" required value=${quantity} error=${errors.quantity} onInput=${(event) => setQuantity(event.target.value)} />
+    <${Field} label="Price" inputmode="decimal" required placeholder="0.00" value=${price} error=${errors.unit_price_cents} onInput=${(event) => setPrice(event.target.value)} />
+    <div class="buttons">
+      <button type="submit" class="primary">${item ? "Save" : "Add"}</button>
+      <button type="button" onClick=${onDone}>Close</button>
+    </div>
+  </form>`;
+}
+
+function Facts({ order }) {
+  const metadata = Object.entries(order.metadata ?? {});
+  return html`<section aria-labelledby="facts" class="card">
+    <h2 id="facts">Order</h2>
+    <dl class="facts">
+      <dt>Customer</dt>
+      <dd>
+        ${may("customers/read") ? html`<a href=${`#/customers/${order.customer.id}`}>${order.customer.name}</a>` : order.customer.name}
+        <div class="soft small break">${order.customer.email}</div>
+      </dd>
+      ${order.reference && html`<dt>Reference</dt><dd class="break">${order.reference}</dd>`}
+      <dt>Created</dt>
+      <dd>${moment(order.created_at)}</dd>
+      <dt>Changed</dt>
+      <dd>${moment(order.updated_at)}</dd>
+      ${metadata.map(([name, value]) => html`<dt class="break" key=${name}>${name}</dt><dd class="break">${value}</dd>`)}
+    </dl>
+  </section>`;
+}
+
+// The types of orders' events say that they are about an order, which is plain here.
+const title = (event) => words(event.type.replace(/^order\./, ""));
+
+function Timeline({ events }) {
+  if (events.length === 0) return html`<p class="soft">Nothing is recorded: rows that seeding or SQL wrote begin without a history.</p>`;
+  return html`<ol class="timeline">
+    ${events.toReversed().map((event) => html`<li key=${event.id}>
+      <div class="event"><strong>${title(event)}</strong> <span class="soft small"><${Time} at=${event.at} /></span></div>
+      <${Changes} changes=${event.changes ?? {}} />
+      <div class="soft small break">${event.actor ? `by ${event.actor} · ` : ""}Request ${event.request_id}</div>
+    </li>`)}
+  </ol>`;
+}
+
+/** What an event says has changed, whatever it is: a pair is what it was and what it became. */
+function Changes({ changes }) {
+  return html`<ul class="changes">
+    ${Object.entries(changes).map(([name, value]) => {
+      const text = Array.isArray(value) && value.length === 2 ? became(name, ...value) : shown(name, value);
+      return html`<li key=${name}><span class="soft">${words(name.replace(/_cents$/, ""))}</span> <span class="break">${text}</span></li>`;
+    })}
+  </ul>`;
+}
+
+function became(name, before, after) {
+  if (before === null) return shown(name, after);
+  if (after === null || typeof after !== "object") return `${shown(name, before)} → ${shown(name, after)}`;
+  return fieldsOf(after, (field, value) => (value === before[field] ? shown(field, value) : became(field, before[field], value)));
+}
+
+function shown(name, value) {
+  if (value === null) return "nothing";
+  if (typeof value === "number") return name.endsWith("_cents") ? money(value) : number(value);
+  if (typeof value !== "object") return String(value);
+  return fieldsOf(value, shown);
+}
+
+function fieldsOf(value, show) {
+  const fields = Object.entries(value).filter(([name]) => name !== "id");
+  return fields.map(([name, part]) => `${words(name.replace(/_cents$/, "")).toLowerCase()} ${show(name, part)}`).join(", ");
+}

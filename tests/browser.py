@@ -1,0 +1,101 @@
+"""A real browser, without a window."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from contract.vendor import AXE, fetch
+from tests.tools import missing
+
+needs_browser = pytest.mark.skipif(
+    bool({"chromium", "chromedriver"} & missing().keys()),
+    reason="Chromium is not installed, and `make test` could not install it",
+)
+WAIT_SECONDS = 30
+REPLACED = (NoSuchElementException, StaleElementReferenceException)
+MOST_TABS = 80
+DESKTOP, PHONE = (1300, 1000), (360, 740)
+
+
+class Browser(webdriver.Chrome):
+    def __init__(self, profile: Path) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = str(shutil.which("chromium"))
+        for argument in (
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--hide-scrollbars",
+            "--window-size=1300,1800",
+            "--host-resolver-rules=MAP *.example.com 127.0.0.1",
+            f"--user-data-dir={profile}",
+        ):
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        super().__init__(options, webdriver.ChromeService(shutil.which("chromedriver")))
+
+    def until(self, condition: Callable[[Any], Any]) -> Any:
+        """Waits until the condition holds; an element that the page has replaced in the meantime is looked for again."""
+        return WebDriverWait(self, WAIT_SECONDS, ignored_exceptions=REPLACED).until(condition)
+
+    def one(self, selector: str, text: str = "") -> WebElement:
+        """The first element in view that a selector finds and whose text contains this, once there is one."""
+
+        def find(_: object) -> WebElement | None:
+            for element in self.find_elements(By.CSS_SELECTOR, selector):
+                if element.is_displayed() and text in element.text:
+                    return element
+            return None
+
+        found: WebElement = self.until(find)
+        return found
+
+    def shows(self, text: str) -> None:
+        """Waits until the page shows a text, spelt in any letter case."""
+        self.until(lambda b: text.lower() in b.find_element(By.TAG_NAME, "body").text.lower())
+
+    def screen(self, size: tuple[int, int], *, dark: bool = False) -> None:
+        width, height = size
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
+        self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def press(self, *keys: str) -> None:
+        webdriver.ActionChains(self).send_keys(*keys).perform()
+
+    def tab_to(self, name: str) -> WebElement:
+        """Presses the tab key until an element with this text or label has the focus."""
+        for _ in range(MOST_TABS):
+            self.press(Keys.TAB)
+            element = self.switch_to.active_element
+            if name in (element.accessible_name, element.text):
+                return element
+        raise AssertionError(f"The tab key does not lead to {name!r}")
+
+    def violations(self) -> list[str]:
+        """What axe-core finds wrong with the page, by any of its rules."""
+        self.execute_script((fetch(AXE) / "axe.min.js").read_text("utf-8"))
+        found = self.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+        return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found["violations"] for node in v["nodes"]]
+
+    def complaints(self, *expected: str) -> list[str]:
+        """What the browser has reported since the last time: errors of scripts, breaches of the policy, failed requests."""
+        messages: list[dict[str, Any]] = self.get_log("browser")  # type: ignore[no-untyped-call]
+        return [m["message"] for m in messages if not any(part in m["message"] for part in expected)]
+
+    def still(self, seconds: float = 0.3) -> None:
+        """Lets the page finish what its last change has started; for pictures, never for a result."""
+        time.sleep(seconds)

@@ -1,0 +1,421 @@
+"""The console in a real browser: what people do with it."""
+
+import base64
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from contract.functions import ROOT
+from tests.browser import DESKTOP, PHONE, Browser, needs_browser
+from tests.laptop import Laptop
+
+pytestmark = needs_browser
+
+ROWS = ".rows tbody:not(.skeleton) tr"
+ITEMS = [
+    {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 1250},
+    {"sku": "TEE-L", "quantity": 12, "unit_price_cents": 199_900},
+]
+# As many as list.js keeps: six pages of 50.
+MOST_ROWS = 300
+MOST_BYTES_OF_A_PICTURE = 100_000
+HOSTILE = [
+    "<img src=x onerror=\"document.title='broken in'\">",
+    "<script>document.title='broken in'</script>",
+    "javascript:document.title='broken in'",
+    "${document.title='broken in'}",
+    '"><svg onload="document.title=\'broken in\'">',
+]
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    with Laptop(tmp_path_factory.mktemp("laptop")) as laptop:
+        laptop.finished(laptop.seed(customers=100, orders_per_customer=8))
+        yield laptop
+
+
+def customer(laptop: Laptop, name: str = "Ada Lovelace", email: str = "") -> dict[str, Any]:
+    number = len(laptop.get("/api/customers/?limit=200&email=%40shop.example.com").json()["results"])
+    answer = laptop.post("/api/customers/", {"name": name, "email": email or f"ada.{number}@shop.example.com"})
+    assert answer.status_code == 201, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def order(laptop: Laptop, **fields: Any) -> dict[str, Any]:
+    answer = laptop.post("/api/orders/", {"customer_id": customer(laptop)["id"], "items": ITEMS, **fields})
+    assert answer.status_code == 201, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def show(browser: Browser, laptop: Laptop, view: str) -> None:
+    """Opens a view as a new visitor does."""
+    browser.get("about:blank")
+    browser.get(f"{laptop.url}/#/{view}")
+    browser.one("main h1")
+
+
+def texts(browser: Browser, selector: str) -> list[str]:
+    script = "return [...document.querySelectorAll(arguments[0])].map(element => element.innerText)"
+    found: list[str] = browser.execute_script(script, selector)
+    return found
+
+
+# Orders ----------------------------------------------------------------------------------------------------------------
+
+
+def test_orders_are_filtered_by_status_and_by_a_part_of_the_address(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "")
+    browser.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, ROWS)) >= 50)
+    browser.one(".pills a", "Delivered").click()
+    browser.until(lambda b: set(texts(b, f"{ROWS} td.wide .status")) == {"Delivered"})
+    browser.one("input[type=search]").send_keys("ALICE.nguyen.1@")
+    browser.until(lambda b: {text.partition("@")[0] for text in texts(b, f"{ROWS} .person-cell .soft")} == {"alice.nguyen.1"})
+    assert set(texts(browser, f"{ROWS} td.wide .status")) == {"Delivered"}
+    # The address of the view has both, so that it can be passed on.
+    browser.get(browser.current_url)
+    browser.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, ROWS)) > 0)
+    assert browser.one("input[type=search]").get_attribute("value") == "ALICE.nguyen.1@"
+    browser.one("input[type=search]").send_keys("nobody")
+    browser.shows("No order matches")
+    assert browser.complaints() == []
+
+
+def test_a_long_list_is_walked_to_its_end_and_back_with_as_many_rows_on_the_page_as_before(
+    browser: Browser, laptop: Laptop
+) -> None:
+    expected, path = [], "/api/orders/?limit=200"
+    while path:
+        answer = laptop.get(path).json()
+        expected += [f"#{document['id']}" for document in answer["results"]]
+        path = answer["next"]
+    assert len(expected) > 2 * MOST_ROWS
+    show(browser, laptop, "orders")
+    first = browser.one(f"{ROWS} .row-link").text
+    seen: dict[str, None] = {}
+
+    def walk(step: int, until: str) -> None:
+        def at_the_end(_: object) -> bool:
+            rows = texts(browser, f"{ROWS} .row-link")
+            assert len(rows) <= MOST_ROWS
+            seen.update(dict.fromkeys(rows))
+            browser.execute_script("window.scrollBy(0, arguments[0])", step)
+            return until in (texts(browser, "main")[0] if step > 0 else rows[0])
+
+        browser.until(at_the_end)
+
+    walk(2500, "and no more")
+    assert list(seen) == expected
+    requests = [line for line in laptop.output.splitlines() if "list_orders" in line and "limit=50" in line]
+    walk(-2500, first)
+    # The browser's own view of what is on top: rows that came or went above have not moved those in view.
+    assert texts(browser, f"{ROWS} .row-link")[0] == expected[0]
+    assert len(requests) < len(expected) / 50 + 10
+    assert browser.complaints() == []
+
+
+def test_coming_back_from_an_order_the_list_is_where_it_was_left_with_the_order_as_it_is_now(
+    browser: Browser, laptop: Laptop
+) -> None:
+    for _ in range(60):
+        made = order(laptop)
+    target = laptop.get("/api/orders/?limit=56").json()["results"][55]
+    show(browser, laptop, "orders")
+    browser.one(ROWS)
+    browser.execute_script("scrollTo(0, document.body.scrollHeight)")
+    link = browser.until(lambda b: b.find_element(By.CSS_SELECTOR, f"a[href='#/orders/{target['id']}']"))
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", link)
+    before = browser.execute_script("return scrollY")
+    assert before > 0
+    link.click()
+    browser.one("button", "Mark as paid").click()
+    browser.shows("The order is paid now")
+    browser.back()
+    browser.until(lambda b: b.find_elements(By.CSS_SELECTOR, f"a[href='#/orders/{target['id']}']"))
+    browser.until(lambda b: abs(b.execute_script("return scrollY") - before) < 5)
+    row = browser.find_element(By.XPATH, f"//tr[.//a[@href='#/orders/{target['id']}']]")
+    assert "Paid" in row.text
+    assert made["status"] == "pending"
+
+
+def test_an_order_is_changed_and_moved_and_its_history_tells_so(browser: Browser, laptop: Laptop) -> None:
+    made = order(laptop)
+    show(browser, laptop, f"orders/{made['id']}")
+    browser.one("button", "Edit").click()
+    quantity = browser.one("form input[inputmode=numeric]")
+    quantity.clear()
+    quantity.send_keys("0")
+    browser.one("form button", "Save").click()
+    browser.shows("must be at least 1")
+    quantity.send_keys(Keys.BACKSPACE, "3")
+    browser.one("form button", "Save").click()
+    browser.shows("Item saved")
+    browser.one("button", "Add an item").click()
+    for field, text in zip(browser.find_elements(By.CSS_SELECTOR, ".item-form input"), ("CAP-01", "", "1,014.90"), strict=True):
+        field.send_keys(text)
+    browser.one("form button", "Add").click()
+    browser.shows("Item added")
+    # 3 × 12.50 + 12 × 1,999.00 + 1 × 1,014.90
+    browser.until(lambda b: b.find_element(By.CSS_SELECTOR, "tfoot .total").text == "25,040.40")
+    browser.find_elements(By.XPATH, "//button[text()='Remove']")[0].click()
+    browser.shows("Item removed")
+    for action, status in (("Mark as paid", "Paid"), ("Mark as shipped", "Shipped"), ("Mark as delivered", "Delivered")):
+        browser.one("button", action).click()
+        browser.one("h1 .status", status)
+    browser.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, ".timeline > li")) == 7)
+    history = texts(browser, ".timeline .event strong")
+    assert history == ["Delivered", "Shipped", "Paid", "Item removed", "Item added", "Item updated", "Created"]
+    assert not browser.find_elements(By.XPATH, "//button[starts-with(text(), 'Mark') or text()='Edit']")
+    assert laptop.get(f"/api/orders/{made['id']}/").json()["status"] == "delivered"
+    assert browser.complaints("422") == []
+
+
+def test_whoever_was_slower_is_told_and_sees_the_order_as_it_is(browser: Browser, laptop: Laptop) -> None:
+    made = order(laptop)
+    show(browser, laptop, f"orders/{made['id']}")
+    slow = browser.current_window_handle
+    browser.one("button", "Mark as paid")
+    browser.switch_to.new_window("tab")
+    show(browser, laptop, f"orders/{made['id']}")
+    browser.one("button", "Cancel order").click()
+    browser.one("dialog button", "Keep it").click()
+    browser.until(lambda b: not b.find_elements(By.TAG_NAME, "dialog"))
+    browser.one("button", "Cancel order").click()
+    browser.one("dialog button", "Cancel the order").click()
+    browser.shows("The order is cancelled now")
+    browser.switch_to.window(slow)
+    browser.one("button", "Mark as paid").click()
+    notice = browser.one("[role=alert]").text
+    assert "Somebody was faster." in notice
+    assert "“Mark as paid” was not carried out" in notice
+    assert "Cancelled, just now" in notice
+    assert browser.find_element(By.CSS_SELECTOR, "h1 .status").text == "Cancelled"
+    assert not browser.find_elements(By.XPATH, "//button[starts-with(text(), 'Mark')]")
+    assert laptop.get(f"/api/orders/{made['id']}/").json()["status"] == "cancelled"
+    assert browser.complaints("412") == []
+
+
+def test_an_order_is_made_paid_and_kept_from_cancelling_with_the_keyboard_alone(browser: Browser, laptop: Laptop) -> None:
+    buyer = customer(laptop, "Grace Hopper", "grace.hopper@keys.example.com")
+    show(browser, laptop, "orders")
+    browser.one(ROWS)
+    browser.press(Keys.TAB)
+    assert browser.switch_to.active_element.text == "Skip to the content"
+    browser.press(Keys.ENTER)
+    browser.tab_to("New order")
+    browser.press(Keys.ENTER)
+    browser.until(lambda b: (b.switch_to.active_element.tag_name, b.switch_to.active_element.text) == ("h1", "New order"))
+    browser.tab_to("E-mail contains")
+    browser.press("keys.example")
+    browser.one(".found button", "Grace Hopper")
+    browser.press(Keys.TAB, Keys.ENTER)
+    browser.until(lambda b: b.switch_to.active_element.text == "Choose another")
+    for label, text in (("SKU", "KEY-1"), ("Quantity", "3"), ("Price", "4.5")):
+        browser.tab_to(label)
+        # The tab key has selected what is there.
+        browser.press(text)
+    browser.press(Keys.ENTER)
+    browser.shows("13.50")
+    browser.tab_to("Mark as paid")
+    browser.press(Keys.ENTER)
+    browser.shows("The order is paid now")
+    # The button is gone; the focus has not gone with it.
+    browser.until(lambda b: b.switch_to.active_element.tag_name == "h1")
+    browser.tab_to("Cancel order")
+    browser.press(Keys.ENTER)
+    browser.until(lambda b: b.switch_to.active_element.text == "Keep it")
+    browser.press(Keys.ESCAPE)
+    browser.until(lambda b: not b.find_elements(By.TAG_NAME, "dialog"))
+    assert browser.switch_to.active_element.text == "Cancel order"
+    [made] = laptop.get(f"/api/orders/?customer_id={buyer['id']}").json()["results"]
+    assert (made["status"], made["total_cents"]) == ("paid", 1350)
+
+
+def test_what_is_wrong_with_a_new_order_stands_beside_the_field(browser: Browser, laptop: Laptop) -> None:
+    buyer = customer(laptop)
+    show(browser, laptop, f"orders/new?customer_id={buyer['id']}")
+    browser.shows(buyer["email"])
+    browser.one("button", "Create order").click()
+    price = browser.one("input[inputmode=decimal]")
+    assert price.get_attribute("aria-invalid") == "true"
+    price.send_keys("10000000.01")
+    browser.one("button", "Create order").click()
+    sku = browser.until(lambda b: b.find_element(By.CSS_SELECTOR, "input[maxlength='64'][aria-invalid]"))
+    problem = browser.find_element(By.ID, sku.get_attribute("aria-describedby") or "")
+    assert problem.text.startswith("must ")
+    assert browser.one("input[inputmode=decimal]").get_attribute("aria-invalid") == "true"
+    assert laptop.get(f"/api/orders/?customer_id={buyer['id']}").json()["results"] == []
+
+
+# Customers, summary, seeding ---------------------------------------------------------------------------------------------
+
+
+def test_a_customer_is_created_found_renamed_and_deleted_unless_there_are_orders(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "customers")
+    browser.one(".button", "New customer").click()
+    browser.one("input[name=name]").send_keys("Mary Shelley")
+    browser.one("input[name=email]").send_keys("mary@")
+    browser.one("button", "Create customer").click()
+    browser.shows("is not an e-mail address")
+    browser.one("input[name=email]").send_keys("novel.example.com")
+    browser.one("button", "Create customer").click()
+    browser.until(lambda b: re.search(r"#/customers/\d+$", b.current_url))
+    name = browser.one("input[name=name]")
+    name.send_keys(" II")
+    browser.one("button", "Save").click()
+    browser.shows("Saved.")
+    show(browser, laptop, "customers")
+    browser.one("input[type=search]").send_keys("MARY@NOVEL")
+    browser.until(lambda b: texts(b, f"{ROWS} .row-link") == ["Mary Shelley II"])
+    browser.one(".row-link").click()
+    browser.one("button", "Delete").click()
+    browser.one("dialog button", "Delete the customer").click()
+    browser.until(lambda b: b.current_url.endswith("#/customers"))
+    assert laptop.get("/api/customers/?email=mary@novel").json()["results"] == []
+    buyer = order(laptop)["customer"]
+    show(browser, laptop, f"customers/{buyer['id']}")
+    browser.one("button", "Delete").click()
+    browser.one("dialog button", "Delete the customer").click()
+    browser.shows("The customer has orders; nothing was deleted.")
+    assert browser.complaints("409", "422") == []
+
+
+def test_a_stale_change_of_a_customer_is_refused_and_says_so(browser: Browser, laptop: Laptop) -> None:
+    made = customer(laptop)
+    show(browser, laptop, f"customers/{made['id']}")
+    name = browser.one("input[name=name]")
+    laptop.http.patch(f"/api/customers/{made['id']}/", json={"name": "Faster"})
+    name.send_keys(" slower")
+    browser.one("button", "Save").click()
+    browser.shows("Somebody was faster.")
+    browser.until(lambda b: b.find_element(By.CSS_SELECTOR, "input[name=name]").get_attribute("value") == "Faster")
+    assert laptop.get(f"/api/customers/{made['id']}/").json()["name"] == "Faster"
+
+
+def test_the_summary_ranks_customers_with_a_bar_for_what_each_has_spent(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "summary")
+    browser.one(ROWS)
+    rows = laptop.get("/api/orders/summary/?limit=10").json()["results"]
+    assert texts(browser, f"{ROWS} .rank")[:3] == ["1", "2", "3"]
+    shown = [text.replace(",", "").replace(".", "") for text in texts(browser, f"{ROWS} td:last-child")[:10]]
+    assert shown == [str(row["total_spent_cents"]) for row in rows]
+    track, *_ = browser.find_elements(By.CSS_SELECTOR, ".bar-track")
+    bars = [bar.size["width"] / track.size["width"] for bar in browser.find_elements(By.CSS_SELECTOR, ".bar-fill")[:10]]
+    assert bars == pytest.approx([row["total_spent_cents"] / rows[0]["total_spent_cents"] for row in rows], abs=0.01)
+
+
+def test_a_seed_run_is_started_and_watched_to_its_end(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "seed")
+    for field, text in zip(browser.find_elements(By.CSS_SELECTOR, "form input"), ("300", "4", "0"), strict=True):
+        field.clear()
+        field.send_keys(text)
+    browser.one("button", "Start").click()
+    browser.shows("must be at least 1 if there are orders")
+    browser.press(Keys.BACKSPACE)
+    items = browser.find_elements(By.CSS_SELECTOR, "form input")[2]
+    items.clear()
+    items.send_keys("2")
+    browser.one("button", "Start").click()
+    browser.shows("Succeeded")
+    browser.shows("3,900 of 3,900 rows")
+    assert browser.find_element(By.TAG_NAME, "progress").get_attribute("value") == "3900"
+    browser.one(".button", "Show the orders").click()
+    browser.one(ROWS)
+    assert browser.complaints("422") == []
+
+
+# Everywhere ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_customers_call_themselves_is_never_more_than_text(browser: Browser, laptop: Laptop) -> None:
+    made = []
+    for number, name in enumerate(HOSTILE):
+        buyer = customer(laptop, name, f"{number}<b>&quot;@hostile.example.com")
+        items = [{"sku": name[:64], "quantity": 1, "unit_price_cents": 1}]
+        made.append(laptop.post("/api/orders/", {"customer_id": buyer["id"], "items": items}).json())
+    for view, selector in (("orders?email=hostile", ".clip"), ("customers?email=hostile", ".row-link")):
+        show(browser, laptop, view)
+        browser.one(f"{ROWS} {selector}", HOSTILE[0])
+        assert set(HOSTILE) <= set(texts(browser, f"{ROWS} {selector}"))
+    for document in made:
+        show(browser, laptop, f"orders/{document['id']}")
+        browser.shows(document["customer"]["name"])
+        show(browser, laptop, f"customers/{document['customer']['id']}")
+        browser.one("h1 .break", document["customer"]["name"])
+        show(browser, laptop, f"orders/new?customer_id={document['customer']['id']}")
+        browser.shows(document["customer"]["email"])
+    for address in ("orders/%3Cimg%20src=x%20onerror=document.title=1%3E", "orders?email=%3Cimg+src%3Dx%3E", "%3Cscript%3E"):
+        show(browser, laptop, address)
+    assert "broken" not in browser.title
+    assert not browser.find_elements(By.CSS_SELECTOR, "main img, main script, a[href^='javascript']")
+    # Neither a script's error nor a breach of the policy, which the browser would report.
+    assert browser.complaints("422") == []
+
+
+def test_no_view_breaks_a_rule_of_accessibility(browser: Browser, laptop: Laptop) -> None:
+    made = order(laptop)
+    laptop.post(f"/api/orders/{made['id']}/pay/")
+    pending = order(laptop)
+    run = laptop.seed(customers=1)
+    laptop.finished(run)
+    views = {
+        "orders": ROWS,
+        "orders?email=nobody": ".empty",
+        f"orders/{made['id']}": ".timeline li",
+        f"orders/{pending['id']}": ".timeline li",
+        "orders/999999999": "main p",
+        "orders/new": "form",
+        "customers": ROWS,
+        f"customers/{made['customer']['id']}": "form",
+        "customers/new": "form",
+        "summary": ROWS,
+        "seed": "form",
+        f"seed/{run.split('/')[-2]}": "progress",
+        "nothing": "h1",
+    }
+    for size, dark in ((DESKTOP, False), (DESKTOP, True), (PHONE, False)):
+        browser.screen(size, dark=dark)
+        for view, shown in views.items():
+            show(browser, laptop, view)
+            browser.one(shown)
+            assert browser.violations() == [], (view, size, dark)
+            # Nothing has to be scrolled sideways.
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0], (view, size)
+        show(browser, laptop, f"orders/{pending['id']}")
+        browser.one("button", "Edit").click()
+        browser.one("button", "Cancel order").click()
+        browser.one("dialog button", "Keep it")
+        assert browser.violations() == [], (size, dark)
+
+
+def test_a_service_that_cannot_be_reached_is_said_to_be_and_can_be_tried_again(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "orders")
+    browser.one(ROWS)
+    browser.execute_cdp_cmd("Network.enable", {})
+    conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    browser.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": True, **conditions})
+    browser.one(".pills a", "Paid").click()
+    browser.shows("The service cannot be reached")
+    browser.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": False, **conditions})
+    browser.one("button", "Try again").click()
+    browser.until(lambda b: set(texts(b, f"{ROWS} td.wide .status")) == {"Paid"})
+
+
+def test_pictures_are_taken(browser: Browser, laptop: Laptop, tmp_path: Path) -> None:
+    """PICTURES=docs makes the one in the README."""
+    folder = ROOT / os.environ["PICTURES"] if "PICTURES" in os.environ else tmp_path
+    browser.screen((1200, 760))
+    show(browser, laptop, "orders")
+    browser.one(ROWS)
+    browser.still()
+    picture = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": 70})["data"]
+    (folder / "console.webp").write_bytes(base64.b64decode(picture))
+    assert (folder / "console.webp").stat().st_size < MOST_BYTES_OF_A_PICTURE

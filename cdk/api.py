@@ -73,12 +73,15 @@ class Api(Construct):
             throttle=apigw.ThrottleSettings(rate_limit=settings.requests_per_second, burst_limit=settings.burst),
             access_log_settings=_AccessLogs(log_group(self, "AccessLogs", settings.log_days)),
         )
-        self._add_routes(identity, functions)
+        named = [f"https://{settings.public_name.domain}"] if settings.public_name else []
+        urls = [self.http.api_endpoint, *named]
+        console = None if settings.jwt_issuer else identity.console(self, urls)
+        self.sign_in = identity.sign_in(console)
+        self._add_routes(identity.authorizer(console), functions)
         self._throttle_open_routes(settings)
 
-    def _add_routes(self, identity: Identity, functions: list[Deployed]) -> None:
+    def _add_routes(self, authorizer: apigw.IHttpRouteAuthorizer, functions: list[Deployed]) -> None:
         self.open_routes: list[apigw.HttpRoute] = []
-        authorizer = identity.authorizer()
         for deployed in functions:
             integration = integrations.HttpLambdaIntegration(
                 deployed.function.name, deployed.alias, scope_permission_to_route=False

@@ -91,9 +91,11 @@ class ApiStack(cdk.Stack):
         }
         api = Api(self, "Api", settings, data.identity, by_trigger["http"])
         url = Domain(self, "Domain", settings.public_name, api).url if settings.public_name else api.http.api_endpoint
+        known = {"PUBLIC_URL": url, **api.sign_in}
         for deployed in compute.deployed.values():
-            if "PUBLIC_URL" in deployed.function.environment:
-                deployed.resource.add_environment("PUBLIC_URL", url)
+            for name in deployed.function.environment:
+                if name in known:
+                    deployed.resource.add_environment(name, known[name])
         monitoring = Monitoring(self, "Monitoring", settings)
         api_alarms = {watch: monitoring.watch(watch) for watch in api_watches(api)}
         for watch in database_watches(data.database, settings):
@@ -167,6 +169,9 @@ CONTEXT = (
     "hosted_zone",
     "jwt_issuer",
     "jwt_audience",
+    "jwt_console_client",
+    "jwt_authorize_url",
+    "jwt_token_url",
     "cors_origins",
     "alarm_email",
     "runbook",

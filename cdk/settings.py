@@ -65,6 +65,10 @@ class Settings:
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     public_name: PublicName | None = None
+    # How people sign in at that issuer; without these three, the console asks for a token.
+    jwt_console_client: str | None = None
+    jwt_authorize_url: str | None = None
+    jwt_token_url: str | None = None
     cors_origins: tuple[str, ...] = ()
     alarm_email: str | None = None
     runbook: str = RUNBOOK
@@ -148,6 +152,9 @@ def from_context(context: dict[str, Any]) -> Settings:
     issuer, audience = context.get("jwt_issuer"), context.get("jwt_audience")
     if bool(issuer) != bool(audience):
         raise ValueError("An external issuer needs both: -c jwt_issuer=https://… -c jwt_audience=…")
+    people = [context.get(name) or None for name in ("jwt_console_client", "jwt_authorize_url", "jwt_token_url")]
+    if any(people) and not (issuer and all(people)):
+        raise ValueError("To sign people in, an external issuer needs jwt_console_client, jwt_authorize_url and jwt_token_url")
     postgres = str(context.get("postgres") or POSTGRES_VERSIONS[-1])
     if postgres not in POSTGRES_VERSIONS:
         raise ValueError(f"The service is not tested on PostgreSQL {postgres!r}; choose one of {', '.join(POSTGRES_VERSIONS)}")
@@ -169,6 +176,9 @@ def from_context(context: dict[str, Any]) -> Settings:
         jwt_issuer=issuer,
         jwt_audience=audience,
         public_name=_public_name(context.get("domain"), context.get("hosted_zone")),
+        jwt_console_client=people[0],
+        jwt_authorize_url=people[1],
+        jwt_token_url=people[2],
         cors_origins=tuple(origin for origin in origins if origin),
         alarm_email=context.get("alarm_email"),
         runbook=context.get("runbook") or RUNBOOK,

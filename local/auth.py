@@ -12,12 +12,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.events import HttpRequest, HttpResponse, message
+from local.sign_in import CLIENT, Refused, SignIns
 
 AUDIENCE = "orders-local"
 KEY_ID = "local-1"
 KEY_BITS = 2048
 TOKEN_SECONDS = 12 * 3600
 JWKS_PATH = "/.well-known/jwks.json"
+# As in openapi.json and at Cognito.
+AUTHORIZE_PATH = "/oauth2/authorize"
+TOKEN_PATH = "/oauth2/token"  # noqa: S105 - an address
+# As long as Cognito's.
+PERSON_SECONDS = 3600
 ALGORITHM = "RS256"  # HTTP APIs accept RSA only
 
 
@@ -26,6 +32,7 @@ class Issuer:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.url = url
+        self.sign_ins = SignIns()
         self.key = _remembered_key(folder / "issuer.pem")
 
     def token(self, scopes: list[str], subject: str = "laptop", **claims: Any) -> str:
@@ -49,17 +56,35 @@ class Issuer:
         """What the issuer serves next to the API: its documents, and tokens. None for any other path."""
         if request.method == "GET" and request.raw_path in self.documents():
             return _json(200, self.documents()[request.raw_path])
-        # The path that openapi.json names, so that the documentation page can authorize itself.
-        if (request.method, request.raw_path) == ("POST", "/oauth2/token"):
-            return self._grant(dict(parse_qsl(request.body.decode(errors="replace"))))
+        if request.method in ("GET", "POST") and request.raw_path == AUTHORIZE_PATH:
+            return self.sign_ins.authorize(request)
+        if (request.method, request.raw_path) == ("POST", TOKEN_PATH):
+            try:
+                return self._grant(dict(parse_qsl(request.body.decode(errors="replace"))))
+            except Refused as refusal:
+                return _json(400, {"error": refusal.error, "error_description": str(refusal)})
         return None
 
     def _grant(self, form: dict[str, str]) -> HttpResponse:
-        """Client credentials, without checking who asks."""
-        if form.get("grant_type") != "client_credentials":
-            return _json(400, {"error": "unsupported_grant_type"})
-        token = self.token(form.get("scope", "").split(), form.get("client_id", "laptop"))
-        return _json(200, {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS})
+        """Raises Refused. Whoever has client credentials is not checked."""
+        kind = form.get("grant_type")
+        if kind == "client_credentials":
+            token = self.token(form.get("scope", "").split(), form.get("client_id", "laptop"))
+            return _json(200, {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS})
+        if kind not in ("authorization_code", "refresh_token"):
+            raise Refused("unsupported_grant_type", "There are authorization_code, refresh_token and client_credentials.")
+        grant = self.sign_ins.redeem(form) if kind == "authorization_code" else self.sign_ins.renew(form)
+        ends = int(time.time()) + PERSON_SECONDS
+        return _json(
+            200,
+            {
+                "access_token": self.token(grant.scopes, grant.subject, client_id=CLIENT, exp=ends),
+                "token_type": "Bearer",
+                "expires_in": PERSON_SECONDS,
+                "refresh_token": self.sign_ins.refresh_token(grant),
+                "scope": " ".join(grant.scopes),
+            },
+        )
 
     def documents(self) -> dict[str, Any]:
         """What the issuer serves, by path."""
@@ -71,7 +96,14 @@ class Issuer:
         }
         return {
             JWKS_PATH: {"keys": [public]},
-            "/.well-known/openid-configuration": {"issuer": self.url, "jwks_uri": f"{self.url}{JWKS_PATH}"},
+            "/.well-known/openid-configuration": {
+                "issuer": self.url,
+                "jwks_uri": f"{self.url}{JWKS_PATH}",
+                "authorization_endpoint": f"{self.url}{AUTHORIZE_PATH}",
+                "token_endpoint": f"{self.url}{TOKEN_PATH}",
+                "response_types_supported": ["code"],
+                "code_challenge_methods_supported": ["S256"],
+            },
         }
 
 
@@ -131,7 +163,9 @@ def _remembered_key(file: Path) -> rsa.RSAPrivateKey:
 
 
 def _json(status: int, document: Any) -> HttpResponse:
-    return HttpResponse(status, [("content-type", "application/json")], json.dumps(document).encode())
+    return HttpResponse(
+        status, [("content-type", "application/json"), ("cache-control", "no-store")], json.dumps(document).encode()
+    )
 
 
 def _challenge(scope: str, error: str, description: str) -> str:

@@ -18,12 +18,13 @@ import uvicorn
 from contract.edge import leases, variables
 from contract.functions import FUNCTIONS, OPENAPI, ROOT, Function, Schedule, load_functions
 from contract.redrive import LAPTOP_FILE
-from local.auth import AUDIENCE, Authorizer, Issuer, fetch_keys
+from local.auth import AUDIENCE, AUTHORIZE_PATH, TOKEN_PATH, Authorizer, Issuer, fetch_keys
 from local.console import Console
 from local.gateway import Gateway
 from local.guard import LOOPBACK_ORIGINS, Guard
 from local.postgres import EmbeddedPostgres, PostgresFailed, Server
 from local.runtime import FunctionPool, Launch, lambda_environment
+from local.sign_in import CLIENT
 from local.sqs import Chaos, Poller, QueueServer
 from local.watch import changed, snapshot
 from local.web import web_server
@@ -156,6 +157,7 @@ class Cloud:
             # Not of a worker that was added since the start, and has no queue yet.
             "QUEUE_LEASES": leases(each for each in known if each.queue is not None and each.queue.name in queues),
         }
+        settings |= self._sign_in()
         found = variables(function, stage="local", settings=settings, queues=queues, log_level=self.settings.log_level)
         found |= self.database.environment
         if function.trigger == "deploy":
@@ -163,6 +165,13 @@ class Cloud:
         if function.sends_to and self.queue is not None:
             found["AWS_ENDPOINT_URL_SQS"] = self.queue.endpoint
         return {**found, "DATABASE_USER": function.database_user, "DATABASE_PASSWORD": self.role_password}
+
+    def _sign_in(self) -> dict[str, str]:
+        """Where people get tokens; nowhere if none are required. Relative addresses hold under every name of the gateway."""
+        if self.issuer is None:
+            return {"OAUTH_ISSUER": (self.settings.jwt_issuer or "") if self.settings.auth else ""}
+        own = {"OAUTH_AUTHORIZE_URL": AUTHORIZE_PATH, "OAUTH_TOKEN_URL": TOKEN_PATH, "OAUTH_CLIENT_ID": CLIENT}
+        return {"OAUTH_ISSUER": self.issuer.url, **own}
 
     async def _migrate(self) -> None:
         migration = self.functions["migrate_database"]

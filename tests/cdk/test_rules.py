@@ -590,6 +590,48 @@ def test_an_external_issuer_replaces_the_user_pool() -> None:
     assert authorizer["Properties"]["JwtConfiguration"] == {"Audience": ["orders"], "Issuer": "https://issuer.example.com"}
 
 
+PEOPLE = {
+    "jwt_console_client": "console",
+    "jwt_authorize_url": "https://issuer.example.com/authorize",
+    "jwt_token_url": "https://issuer.example.com/token",
+}
+
+
+def pages(stage: Synthesized) -> list[dict[str, Any]]:
+    """The variables of the functions that serve pages on which people sign in."""
+    variables = [function["Environment"]["Variables"] for function in ours(stage).values()]
+    return [found for found in variables if "OAUTH_ISSUER" in found]
+
+
+def test_people_sign_in_at_the_pool_with_a_public_client(stage: Synthesized) -> None:
+    clients = stage.resources("AWS::Cognito::UserPoolClient").items()
+    [(name, client)] = [(name, found["Properties"]) for name, found in clients if found["Properties"].get("CallbackURLs")]
+    assert client["GenerateSecret"] is False
+    assert client["AllowedOAuthFlows"] == ["code"]
+    assert set(client["AllowedOAuthScopes"]) == {
+        scope for f in load_functions() if f.name in service_names(stage) for route in f.routes for scope in route.scopes
+    }
+    [callback], [logout] = client["CallbackURLs"], client["LogoutURLs"]
+    assert callback["Fn::Join"][1][-1].endswith("/console/signed-in")
+    assert logout["Fn::Join"][1][-1].endswith("/")
+    [pool] = stage.resources("AWS::Cognito::UserPool").values()
+    assert pool["Properties"]["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+    [authorizer] = stage.resources("AWS::ApiGatewayV2::Authorizer").values()
+    reference = {"Ref": name.partition("/")[2]}
+    assert reference in authorizer["Properties"]["JwtConfiguration"]["Audience"]
+    assert len(pages(stage)) == 2
+    for variables in pages(stage):
+        assert variables["OAUTH_CLIENT_ID"] == reference
+        assert "amazoncognito.com/oauth2/token" in json.dumps(variables["OAUTH_TOKEN_URL"])
+
+
+def test_people_can_sign_in_at_an_external_issuer() -> None:
+    for context, expected in ((EXTERNAL, ""), (EXTERNAL | PEOPLE, "https://issuer.example.com/token")):
+        external = synthesize("prod", **context)
+        assert [variables["OAUTH_TOKEN_URL"] for variables in pages(external)] == [expected] * 2
+        assert not [c for c in external.resources("AWS::Cognito::UserPoolClient").values() if "CallbackURLs" in c["Properties"]]
+
+
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_no_choice_of_the_operator_changes_what_a_live_data_stack_exports(name: str) -> None:
     """It is deployed before the stack that uses its exports, and CloudFormation removes none that is in use."""
@@ -602,7 +644,7 @@ def test_no_choice_of_the_operator_changes_what_a_live_data_stack_exports(name: 
     ordinary = exports()
     assert [exported for exported in ordinary if "IdentityUsers" in exported]
     choices = {"cors_origins": "https://shop.example.com", "alarm_email": "a@example.com", "all_at_once": "true"}
-    assert exports(**EXTERNAL) == ordinary
+    assert exports(**EXTERNAL) == exports(**EXTERNAL, **PEOPLE) == ordinary
     assert exports(**choices) == ordinary
 
 
@@ -634,6 +676,8 @@ def test_every_reason_is_for_a_finding_of_cdk_nag(monkeypatch: pytest.MonkeyPatc
         {"stage": "staging"},
         {"jwt_issuer": "https://x"},
         {"jwt_audience": "x"},
+        {"jwt_console_client": "x"},
+        {"jwt_issuer": "https://x", "jwt_audience": "x", "jwt_console_client": "x", "jwt_token_url": "https://x/token"},
         {"postgres": "14"},
         {"postgres": "18.1"},
         {"restored": "orders-prod-2"},

@@ -1,0 +1,244 @@
+"""How people sign in: at the laptop's issuer over HTTP, and as they experience it in a browser."""
+
+import base64
+import hashlib
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from selenium.webdriver.common.by import By
+
+from local import sign_in
+from local.auth import AUTHORIZE_PATH, TOKEN_PATH, Issuer
+from local.events import HttpRequest
+from tests.browser import Browser, needs_browser
+from tests.laptop import Laptop
+
+VERIFIER = "verifier-of-at-least-forty-three-characters-1"
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    with Laptop(tmp_path_factory.mktemp("laptop"), AUTH="on") as laptop:
+        yield laptop
+
+
+def asked(laptop: Laptop, **changes: str | None) -> dict[str, str]:
+    fields = {
+        "response_type": "code",
+        "client_id": "console",
+        "redirect_uri": f"{laptop.url}/console/signed-in",
+        "state": "s",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+        "scope": "orders/read customers/read",
+        **changes,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def code(laptop: Laptop) -> str:
+    form = {**asked(laptop), "answer": "yes", "subject": "ada", "may orders/read": "on"}
+    answer = laptop.http.post(AUTHORIZE_PATH, data=form)
+    assert answer.status_code == 302
+    place = urlsplit(answer.headers["location"])
+    assert (place.path, parse_qs(place.query)["state"]) == ("/console/signed-in", ["s"])
+    return parse_qs(place.query)["code"][0]
+
+
+def exchange(laptop: Laptop, given: str, **changes: str) -> httpx.Response:
+    fields = {
+        "grant_type": "authorization_code",
+        "client_id": "console",
+        "code": given,
+        "redirect_uri": f"{laptop.url}/console/signed-in",
+        "code_verifier": VERIFIER,
+    }
+    return laptop.http.post(TOKEN_PATH, data={**fields, **changes})
+
+
+def test_a_code_and_its_verifier_get_a_token_with_the_scopes_that_were_allowed(laptop: Laptop) -> None:
+    answer = exchange(laptop, code(laptop))
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    tokens = answer.json()
+    assert (tokens["token_type"], tokens["scope"]) == ("Bearer", "orders/read")
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    assert laptop.get("/api/orders/", headers=headers).status_code == 200
+    assert laptop.get("/api/customers/", headers=headers).status_code == 403
+
+
+def test_a_code_works_once_and_only_for_whom_it_was_given(laptop: Laptop) -> None:
+    used = code(laptop)
+    assert exchange(laptop, used).status_code == 200
+    refused = [
+        exchange(laptop, used),
+        exchange(laptop, "unknown"),
+        exchange(laptop, code(laptop), code_verifier="another"),
+        exchange(laptop, code(laptop), code_verifier=CHALLENGE),
+        exchange(laptop, code(laptop), redirect_uri=f"{laptop.url}/console/signed-in/"),
+    ]
+    assert [(answer.status_code, answer.json()["error"]) for answer in refused] == [(400, "invalid_grant")] * 5
+    assert exchange(laptop, code(laptop), client_id="other").json()["error"] == "invalid_client"
+    # A code is used up by the attempt, so that no second verifier can be tried.
+    tried = code(laptop)
+    assert exchange(laptop, tried, code_verifier="another").status_code == 400
+    assert exchange(laptop, tried).status_code == 400
+
+
+def test_a_refresh_token_works_once(laptop: Laptop) -> None:
+    first = exchange(laptop, code(laptop)).json()
+    form = {"grant_type": "refresh_token", "client_id": "console", "refresh_token": first["refresh_token"]}
+    second = laptop.http.post(TOKEN_PATH, data=form)
+    assert (second.status_code, second.json()["scope"]) == (200, "orders/read")
+    assert laptop.http.post(TOKEN_PATH, data=form).json()["error"] == "invalid_grant"
+    form["refresh_token"] = second.json()["refresh_token"]
+    assert laptop.http.post(TOKEN_PATH, data={**form, "client_id": "other"}).json()["error"] == "invalid_client"
+
+
+def test_a_code_and_a_sign_in_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = Issuer(tmp_path, "http://127.0.0.1:1")
+    fields = {"client_id": "console", "redirect_uri": "r", "code_verifier": VERIFIER}
+    grant = sign_in.Grant("ada", [], "r", CHALLENGE, time.time() + sign_in.CODE_SECONDS)
+    issuer.sign_ins.codes |= {"early": grant, "late": grant}
+    assert issuer.sign_ins.redeem({**fields, "code": "early"}) == grant
+    token = issuer.sign_ins.refresh_token(grant)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + sign_in.CODE_SECONDS + 1)
+    with pytest.raises(sign_in.Refused, match="too old"):
+        issuer.sign_ins.redeem({**fields, "code": "late"})
+    monkeypatch.setattr(time, "time", lambda: now + sign_in.REFRESH_SECONDS + 1)
+    with pytest.raises(sign_in.Refused, match="too old"):
+        issuer.sign_ins.renew({**fields, "refresh_token": token})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": "other"},
+        {"client_id": None},
+        {"redirect_uri": "https://evil.example.com/console/signed-in"},
+        {"redirect_uri": "/console/signed-in"},
+        {"redirect_uri": None},
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nobody_is_sent_to_an_address_that_is_not_the_consoles(
+    laptop: Laptop, changes: dict[str, str | None], method: str
+) -> None:
+    form = {**asked(laptop, **changes), "answer": "yes"}
+    answer = laptop.http.get(AUTHORIZE_PATH, params=form) if method == "GET" else laptop.http.post(AUTHORIZE_PATH, data=form)
+    assert answer.status_code == 400
+    assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"code_challenge": None}, "invalid_request"),
+        ({"code_challenge_method": "plain"}, "invalid_request"),
+        ({"code_challenge_method": None}, "invalid_request"),
+        ({"code_challenge": "short"}, "invalid_request"),
+    ],
+)
+def test_a_sign_in_without_a_challenge_by_s256_is_refused(laptop: Laptop, changes: dict[str, Any], error: str) -> None:
+    answer = laptop.http.get(AUTHORIZE_PATH, params=asked(laptop, **changes))
+    assert answer.status_code == 302
+    assert parse_qs(urlsplit(answer.headers["location"]).query)["error"] == [error]
+
+
+def test_what_an_address_says_is_text_on_the_page_and_another_page_cannot_post_it(laptop: Laptop) -> None:
+    hostile = '"><script>alert(1)</script>'
+    answer = laptop.http.get(AUTHORIZE_PATH, params=asked(laptop, state=hostile, scope=hostile))
+    assert answer.status_code == 200
+    assert "<script" not in answer.text
+    policy = answer.headers["content-security-policy"]
+    style = base64.b64encode(hashlib.sha256(sign_in.STYLE.encode()).digest()).decode()
+    assert f"style-src 'sha256-{style}'" in policy
+    assert all(part in policy for part in ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'"))
+    foreign = laptop.http.post(AUTHORIZE_PATH, data=asked(laptop), headers={"Origin": "https://evil.example.com"})
+    assert foreign.status_code == 403
+    request = HttpRequest("POST", AUTHORIZE_PATH, "", [("host", "h")], b"\xff=\xff&client_id=console")
+    assert sign_in.SignIns().authorize(request).status == 400
+
+
+@needs_browser
+def test_people_sign_in_see_what_their_scopes_allow_and_stay_signed_in(browser: Browser, laptop: Laptop) -> None:
+    everything = re.findall(r"eyJ[\w.-]+", laptop.output)[0]
+    headers = {"Authorization": f"Bearer {everything}"}
+    ada = laptop.post("/api/customers/", {"email": "ada@example.com", "name": "Ada"}, headers).json()
+    item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
+    made = laptop.post("/api/orders/", {"customer_id": ada["id"], "items": [item]}, headers).json()
+    browser.get(f"{laptop.url}/#/orders/{made['id']}")
+    browser.one("button", "Sign in").click()
+    browser.one("input[name=subject]").clear()
+    browser.one("input[name=subject]").send_keys("grace")
+    assert browser.violations() == []
+    browser.one("input[name='may customers/read']").click()
+    browser.one("input[name='may customers/write']").click()
+    browser.one("input[name='may dev/seed']").click()
+    browser.one("button", "Sign in").click()
+    # Back where the sign-in was asked for, with nothing of it in the address or the history.
+    browser.one("button", "Mark as paid").click()
+    browser.shows("The order is paid now")
+    assert browser.current_url == f"{laptop.url}/#/orders/{made['id']}"
+    browser.until(lambda b: "by grace" in b.find_element(By.CSS_SELECTOR, ".timeline").text)
+    links = [link.text for link in browser.find_elements(By.CSS_SELECTOR, "header nav a")]
+    assert links == ["Orders", "Summary", "API"]
+    browser.get(f"{laptop.url}/#/customers")
+    browser.shows("it needs the scope customers/read")
+    # A token that has ended is renewed once for all that is under way; the tab's storage is the only place that has one.
+    browser.execute_script(
+        "const kept = JSON.parse(sessionStorage['orders.session']); kept.claims.exp = 1;"
+        "sessionStorage['orders.session'] = JSON.stringify(kept); window.was = kept.token"
+    )
+    assert browser.execute_script("return [localStorage.length, document.cookie]") == [0, ""]
+    browser.get("about:blank")
+    browser.get(f"{laptop.url}/#/orders/{made['id']}")
+    browser.one("button", "Mark as shipped").click()
+    browser.shows("The order is shipped now")
+    browser.one("button", "Sign out").click()
+    browser.one("button", "Sign in")
+    assert browser.execute_script("return sessionStorage.length") == 0
+    assert browser.complaints() == []
+
+
+@needs_browser
+def test_a_sign_in_that_is_given_up_or_was_not_begun_here_gives_no_token(browser: Browser, laptop: Laptop) -> None:
+    browser.get(f"{laptop.url}/")
+    browser.one("button", "Sign in").click()
+    browser.one("button", "Give up").click()
+    browser.shows("The sign-in was given up.")
+    browser.get(f"{laptop.url}/console/signed-in?code={code(laptop)}&state=s")
+    browser.shows("does not belong to a sign-in that began here")
+    assert browser.execute_script("return [sessionStorage.length, location.search]") == [0, ""]
+
+
+@needs_browser
+def test_the_documentation_page_signs_people_in_the_same_way(browser: Browser, laptop: Laptop) -> None:
+    browser.get(f"{laptop.url}/api/docs/")
+    browser.one(".scheme-container .authorize").click()
+    container = browser.until(
+        lambda b: next(c for c in b.find_elements(By.CSS_SELECTOR, ".auth-container") if "authorizationCode" in c.text)
+    )
+    assert container.find_element(By.ID, "client_id_authorizationCode").get_attribute("value") == "console"
+    container.find_element(By.CSS_SELECTOR, "[data-all], .scopes h2 a").click()
+    page = browser.current_window_handle
+    container.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper .authorize").click()
+    browser.until(lambda b: len(b.window_handles) == 2)
+    browser.switch_to.window(next(handle for handle in browser.window_handles if handle != page))
+    browser.one("button", "Sign in").click()
+    browser.until(lambda b: len(b.window_handles) == 1)
+    browser.switch_to.window(page)
+    browser.one(".auth-btn-wrapper button", "Logout")
+    browser.find_element(By.CSS_SELECTOR, ".close-modal").click()
+    block = browser.find_element(By.CSS_SELECTOR, "[id$='list_orders']")
+    block.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
+    browser.one(".execute").click()
+    assert '"results": [' in browser.one(".live-responses-table .highlight-code").text

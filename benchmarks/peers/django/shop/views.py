@@ -4,7 +4,7 @@ one transaction with bulk inserts per write."""
 import uuid
 
 from django.db import transaction
-from django.db.models import Count, Q, Subquery, Sum
+from django.db.models import Count, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 from django.http import Http404
 from rest_framework.exceptions import APIException, ValidationError
@@ -88,13 +88,17 @@ class OrderDetail(RetrieveAPIView):
 class CancelOrder(APIView):
     @transaction.atomic
     def post(self, request, pk):
-        order = WHOLE_ORDERS.select_for_update(of=("self",), no_key=True).filter(pk=pk).first()
+        # In the same query, so that it takes no round trip of its own.
+        events = OrderEvent.objects.filter(order_id=OuterRef("pk")).order_by("-sequence").values("sequence")
+        orders = WHOLE_ORDERS.select_for_update(of=("self",), no_key=True).annotate(event_count=Subquery(events[:1]))
+        order = orders.filter(pk=pk).first()
         if order is None:
             raise Http404
         if order.status != "cancelled":
             if order.status not in CANCELLABLE:
                 raise Conflict(f"The order is {order.status}.")
-            record(request, order, "order.cancelled", {"status": [order.status, "cancelled"]})
+            changes = {"status": [order.status, "cancelled"]}
+            record(request, order, "order.cancelled", changes, sequence=1 + order.event_count)
             # Now() comes back with the UPDATE.
             order.status, order.updated_at = "cancelled", Now()
             order.save(update_fields=["status", "updated_at"])
@@ -143,20 +147,18 @@ def create_order(request, customer_id, items, **named):
     total = sum(item["quantity"] * item["unit_price_cents"] for item in items)
     order = Order.objects.create(customer=customer, status="pending", total_cents=total, item_count=len(items), **named)
     made = OrderItem.objects.bulk_create([OrderItem(order=order, **item) for item in items])
-    record(request, order, "order.created", {"status": [None, "pending"], "total_cents": [None, total]})
+    record(request, order, "order.created", {"status": [None, "pending"], "total_cents": [None, total]}, sequence=1)
     # As prefetch_related would have left it: the items need not be read again.
     order._prefetched_objects_cache = {"items": made}
     return order
 
 
-def record(request, order, what, changes):
+def record(request, order, what, changes, sequence):
     request_id = request.META["apig_wsgi.full_event"]["requestContext"]["requestId"]
-    # In SQL, so that it takes no round trip of its own.
-    last = OrderEvent.objects.filter(order_id=order.id).order_by("-sequence").values("sequence")[:1]
     OrderEvent.objects.create(
         order_id=order.id,
         customer_id=order.customer_id,
-        sequence=1 if what == "order.created" else Subquery(last) + 1,
+        sequence=sequence,
         type=what,
         request_id=request_id,
         changes=changes,

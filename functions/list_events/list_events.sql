@@ -5,6 +5,8 @@ LEFT JOIN LATERAL (
     SELECT e AS e, e.transaction_id, e.id
     FROM events AS e
     WHERE (e.transaction_id, e.id) > (:transaction_id::xid8, :id)
+      -- For the index: see its definition.
+      AND e.sequence > 0
       -- Whatever commits later comes after these.
       AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY e.transaction_id, e.id

@@ -33,8 +33,9 @@ FROM generate_series(1, {CUSTOMERS}) AS n,
         ' tara umut vera wanda yusuf zoe', ' ') AS first_names,
     string_to_array('nguyen garcia okafor schmidt rossi tanaka kowalski silva haddad larsen novak dubois patel cohen murphy'
         ' ivanova mensah kim svensson', ' ') AS last_names;
-INSERT INTO orders (customer_id, status, total_cents, item_count)
+INSERT INTO orders (reference, customer_id, status, total_cents, item_count)
 SELECT
+    CASE n % 4 WHEN 0 THEN 'PO-' || n END,
     first + CASE
         WHEN n % 10 = 0 THEN 0
         WHEN n < {ORDERS} / 4 THEN n * 7919::bigint % ({CUSTOMERS} / 4)
@@ -80,7 +81,9 @@ class Read:
         self.removed = sum(_removed(node) for node in _nodes(self.plan))
 
 
-def _literal(value: int | str) -> str:
+def _literal(value: int | str | None) -> str:
+    if value is None:
+        return "NULL"
     return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
 
 
@@ -130,6 +133,18 @@ def test_a_list_reads_no_more_than_the_unfiltered_one(
     # Rare orders lie apart in the table, a page each, where the newest ones share theirs.
     allowed = 1.25 if status == "cancelled" else 1.2
     assert listed.pages <= allowed * unfiltered.pages, (listed.pages, unfiltered.pages, json.dumps(listed.plan))
+
+
+@pytest.mark.parametrize("others", [{}, {"status": "delivered"}, {"status": "paid"}, {"email": "a"}, {"email": "alice.nguyen"}])
+@pytest.mark.parametrize("reference", ["PO-4", f"PO-{ORDERS}", "PO-5"])
+def test_a_reference_is_found_by_its_index(
+    functions: Service, skewed: Database, monkeypatch: pytest.MonkeyPatch, reference: str, others: dict[str, str]
+) -> None:
+    found, _ = read(functions, skewed, monkeypatch, "/api/orders/", reference=reference, **others)
+    assert "orders_reference_key" in json.dumps(found.plan)
+    assert found.removed <= 1, found.plan
+    # The three indexes on the way to one order, its customer and its items, and their rows.
+    assert found.pages <= 20, (found.pages, json.dumps(found.plan))
 
 
 # What a search may read in vain: what it walks before it turns to the index, or instead of it.
@@ -235,6 +250,7 @@ def test_a_search_for_customers_reads_little_in_vain(
         ("/api/orders/", {"status": "paid"}),
         ("/api/orders/", {"customer_id": 5}),
         ("/api/orders/", {"status": "paid", "customer_id": 5}),
+        ("/api/orders/", {"reference": "PO-4"}),
         ("/api/customers/", {}),
     ],
 )

@@ -208,7 +208,7 @@ def test_a_change_is_an_event_with_the_metadata_before_and_after(service: Servic
     service.http("PATCH", order, {"metadata": {"a": None, "c": "3"}}, subject="ann")
     created, updated = service.http("GET", f"{order}events/").json["results"]
     assert created["type"] == "order.created"
-    assert (updated["type"], updated["actor"]) == ("order.updated", "ann")
+    assert (updated["type"], updated["sequence"], updated["actor"]) == ("order.updated", 2, "ann")
     assert updated["changes"] == {"metadata": [{"a": "1", "b": "2"}, {"b": "2", "c": "3"}]}
 
 
@@ -256,3 +256,51 @@ def test_concurrent_changes_cannot_exceed_twenty_keys_together(service: Service,
     answers = clients.http([(("PATCH", order, {"metadata": {f"key {n}": ""}}), {}) for n in range(24)])
     assert sorted(answer.status for answer in answers) == [200] * 18 + [409] * 6
     assert len(service.http("GET", order).json["metadata"]) == 20
+
+
+# Customers only -------------------------------------------------------------------------------------------------------
+
+
+def customer_events(service: Service, customer: int) -> list[tuple[str, int, Any]]:
+    found = service.http("GET", "/api/events/", query={"customer_id": customer}).json["results"]
+    return [
+        (event["type"], event["sequence"], event["changes"].get("metadata")) for event in found if event["order_id"] is None
+    ]
+
+
+def test_events_of_a_customer_show_what_changed(service: Service) -> None:
+    path = Thing(service, "customers").made({"a": "1"})
+    customer = service.http("GET", path).json["id"]
+    for change in ({"metadata": {"b": "2"}}, {"metadata": {"b": "2", "c": None}}, {"name": "N", "metadata": {"a": "1"}}):
+        assert service.http("PATCH", path, change).status == 200
+    service.http("DELETE", path)
+    both = {"a": "1", "b": "2"}
+    assert customer_events(service, customer) == [
+        ("customer.created", 1, [None, {"a": "1"}]),
+        ("customer.updated", 2, [{"a": "1"}, both]),
+        ("customer.updated", 3, None),
+        ("customer.deleted", 4, [both, None]),
+    ]
+
+
+def test_events_of_a_customer_without_metadata_do_not_mention_it(service: Service) -> None:
+    path = Thing(service, "customers").made({})
+    customer = service.http("GET", path).json["id"]
+    service.http("DELETE", path)
+    assert [changes for *_, changes in customer_events(service, customer)] == [None, None]
+
+
+def test_an_erased_customer_has_no_metadata_anywhere(service: Service, db: Database) -> None:
+    headers = {"Idempotency-Key": "key"}
+    body = {"email": "new@example.com", "name": "New", "metadata": {"phone": "555-0199"}}
+    customer = service.http("POST", "/api/customers/", body, headers=headers).json["id"]
+    path = f"/api/customers/{customer}/"
+    service.http("PATCH", path, {"metadata": {"other phone": "555-0199"}})
+    order = {"customer_id": customer, "items": [ITEM], "metadata": {"of": "the order"}}
+    assert service.http("POST", "/api/orders/", order, headers=headers).status == 201
+    assert service.http("POST", f"{path}erase/").json["metadata"] == {}
+    for table in ("customers", "events", "idempotency_keys"):
+        assert db.value(f"SELECT count(*) FROM {table} AS t WHERE t::text LIKE '%555-0199%'") == 0, table
+    assert service.http("POST", "/api/customers/", body, headers=headers).json["metadata"] == {}
+    assert service.http("POST", "/api/orders/", order, headers=headers).json["metadata"] == {"of": "the order"}
+    assert_problem(service.http("PATCH", path, {"metadata": {"phone": "1"}}), 409)

@@ -7,7 +7,8 @@ from typing import Annotated, Literal, NotRequired, get_args
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from orders.models import BigId, Cents, Metadata, OrderItem, Reason
+from orders.metadata_models import Metadata
+from orders.models import BigId, Cents, OrderItem, Reason
 
 # In `changes`, a list holds the value before and the value after.
 Total = tuple[Cents, Cents]

@@ -3,13 +3,14 @@ openapi.json validates requests, and PostgreSQL builds the responses.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, with_config
+from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from orders.limits import EMAIL, MAX_INTEGER, MAX_ITEMS, MAX_METADATA_KEYS, ONE_LINE, PRINTABLE, VISIBLE
+from orders.limits import EMAIL, MAX_INTEGER, MAX_ITEMS, PRINTABLE, VISIBLE
+from orders.metadata_models import Metadata, MetadataChange
 
 Status = Literal["pending", "paid", "shipped", "delivered", "cancelled"]
 Action = Literal["pay", "ship", "deliver", "cancel"]
@@ -23,30 +24,6 @@ Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=PRINTABLE, e
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[2])]
 UnitPrice = Annotated[int, Field(ge=0, le=1_000_000_000, examples=[1250])]
 Reference = Annotated[str, Field(min_length=1, max_length=64, pattern=VISIBLE, examples=["PO-2026-0017"])]
-
-
-_METADATA_VALUE = {"type": "string", "maxLength": 500, "pattern": ONE_LINE}
-
-
-def _metadata(most: int, value: dict[str, Any], example: dict[str, str | None]) -> WithJsonSchema:
-    """Pydantic itself would allow keys that do not match the pattern."""
-    return WithJsonSchema(
-        {
-            "type": "object",
-            "maxProperties": most,
-            "propertyNames": {"minLength": 1, "maxLength": 40, "pattern": PRINTABLE},
-            "additionalProperties": value,
-            "examples": [example],
-        }
-    )
-
-
-Metadata = Annotated[dict[str, str], _metadata(MAX_METADATA_KEYS, _METADATA_VALUE, {"channel": "web"})]
-# Enough to replace every key by another.
-MetadataChange = Annotated[
-    dict[str, str | None],
-    _metadata(2 * MAX_METADATA_KEYS, {"anyOf": [_METADATA_VALUE, {"type": "null"}]}, {"channel": "shop", "campaign": None}),
-]
 
 
 # Nothing a client sends is converted, and unknown fields are refused.

@@ -27,12 +27,13 @@ from pathlib import Path
 # So that `python -m local` also works without the Makefile's PYTHONPATH.
 sys.path.insert(0, str(Path(__file__).parents[1] / "layers" / "orders" / "python"))
 
+from contract.functions import load_functions
 from local.cloud import CannotStart, Cloud, Settings
 from local.console import Console
 from local.postgres import PostgresFailed
 from local.sqs import Chaos
 
-SCOPES = ["orders/read", "orders/write", "customers/read", "customers/write", "dev/seed"]
+SCOPES = sorted({scope for function in load_functions() for route in function.routes for scope in route.scopes})
 HOST = re.compile(r"([\w.-]+|\[[\da-f:]+\])(:\d+)?")
 ORIGIN = re.compile(r"https?://([\w.-]+|\[[\da-f:]+\])(:(\d+|\*))?")
 

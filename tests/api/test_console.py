@@ -162,7 +162,10 @@ def test_a_page_knows_where_people_sign_in_and_may_ask_there(
         "token_endpoint": f"{pool}/oauth2/token",
         "end_session_endpoint": None,
         "client_id": "</script><script>alert(1)</script>",
-        "scopes": ["customers/read", "customers/write", "orders/read", "orders/write"],
+        "scopes": [
+            *("customers/erase", "customers/read", "customers/write", "events/read"),
+            *("orders/read", "orders/write"),
+        ],
     }
     answer = service.http("GET", "/", headers=HTML)
     assert f"connect-src 'self' {pool};" in answer.headers["content-security-policy"]

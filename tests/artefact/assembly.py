@@ -75,6 +75,12 @@ class Assembly:
                 if "Export" in output
             }
             return self.resolve(exports[argument], "Data")
+        if function == "Fn::Join":
+            between, parts = argument
+            return str(between).join(self.resolve(each, part) for each in parts)
+        if function == "Ref" and argument.startswith("AWS::"):
+            # Of the account and the region, which nothing here depends on.
+            return str(argument.removeprefix("AWS::")).lower()
         if function == "Ref":
             return self._value(part, argument, "Ref")
         if function == "Fn::GetAtt":

@@ -112,6 +112,8 @@ class World:
             ("AWS::RDS::DBInstance", "DbiResourceId"): "db-ARTEFACT",
             **{(f"{name.capitalize()}Queue", "Ref"): url for name, url in queues.urls.items()},
             ("AWS::ApiGatewayV2::Api", "ApiEndpoint"): self.cloud.url,
+            ("AWS::Cognito::UserPool", "ProviderURL"): "https://issuer.example.com",
+            ("AWS::Cognito::UserPoolClient", "Ref"): "console",
         }
         assembly = Assembly(self.assembly_folder, "dev", values)
         functions = assembly.functions()

@@ -129,6 +129,8 @@ def test_every_variable_of_every_function_leads_to_a_resource_of_the_assembly(tm
         (CLUSTER, "DBClusterResourceId"): "cluster-ABCDEF0123",
         ("AWS::SQS::Queue", "Ref"): "https://queue.example",
         ("AWS::ApiGatewayV2::Api", "ApiEndpoint"): "https://api.example",
+        ("AWS::Cognito::UserPool", "ProviderURL"): "https://issuer.example",
+        ("AWS::Cognito::UserPoolClient", "Ref"): "console",
     }
     assembly = Assembly(tmp_path, "dev", values)
     resolved = {

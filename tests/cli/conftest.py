@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ from tests.laptop import Laptop
 
 PROGRAM = str(Path(sys.executable).with_name("orders"))
 SECONDS = 60
+
+
+def heed_ctrl_c() -> None:
+    """Whoever started the tests may have them ignore ctrl-C, as a shell does for what runs in its background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - one system call
             **options,
         )
 

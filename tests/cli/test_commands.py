@@ -14,7 +14,7 @@ import pytest
 
 from contract.functions import OPENAPI
 from orders_cli.commands.orders import ACTIONS, STATUSES
-from tests.cli.conftest import PROGRAM, Shell
+from tests.cli.conftest import PROGRAM, Shell, heed_ctrl_c
 from tests.laptop import Laptop
 from tests.servers import wait_until
 
@@ -127,6 +127,7 @@ def on_a_terminal(orders: Shell, *words: str | int) -> tuple[int, str]:
         stdin=subprocess.DEVNULL,
         stdout=slave,
         stderr=slave,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - one system call
     )
     os.close(slave)
     shown = b""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -48,7 +48,17 @@ class Browser(webdriver.Chrome):
 
     def until(self, condition: Callable[[Any], Any]) -> Any:
         """Waits until the condition holds; an element that the page has replaced in the meantime is looked for again."""
-        return WebDriverWait(self, WAIT_SECONDS, ignored_exceptions=REPLACED).until(condition)
+
+        def holds(driver: Any) -> Any:
+            try:
+                return condition(driver)
+            except WebDriverException as error:
+                # How the driver sometimes calls a stale element of a page that is being left.
+                if "does not belong to the document" in str(error):
+                    return None
+                raise
+
+        return WebDriverWait(self, WAIT_SECONDS, ignored_exceptions=REPLACED).until(holds)
 
     def one(self, selector: str, text: str = "") -> WebElement:
         """The first element in view that a selector finds and whose text contains this, once there is one."""

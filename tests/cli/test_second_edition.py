@@ -80,6 +80,9 @@ def test_following_the_feed_prints_later_events_once_until_ctrl_c(shell: Shell) 
         wait_until(lambda: len(feed.requests) > asked + 2, "Questions at the end", 30)
         feed.events.append(event(6))
         assert json.loads(process.stdout.readline())["id"] == 6
+        # With the next question the page's cursor is kept; before it, ctrl-C names the former one, and the event comes again.
+        asked = len(feed.requests)
+        wait_until(lambda: len(feed.requests) > asked + 1, "A question after the event", 30)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", '{"next_cursor": "6"}\n')

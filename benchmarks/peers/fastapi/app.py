@@ -107,7 +107,7 @@ async def create_order(new: NewOrder, request: Request, response: Response, sess
     )
     session.add(order)
     await session.flush()
-    record(session, request, order, "order.created", {"status": [None, "pending"], "total_cents": [None, order.total_cents]})
+    record(session, request, order, "order.created", {"status": [None, "pending"], "total_cents": [None, order.total_cents]}, 1)
     response.headers["location"] = f"/api/orders/{order.id}/"
     return order
 
@@ -121,7 +121,8 @@ async def cancel_order(order_id: int, request: Request, session: Writer) -> Any:
         return order
     if order.status not in CANCELLABLE:
         raise HTTPException(409, f"The order is {order.status}.")
-    record(session, request, order, "order.cancelled", {"status": [order.status, "cancelled"]})
+    last = await session.scalar(select(func.max(OrderEvent.sequence)).where(OrderEvent.order_id == order.id))
+    record(session, request, order, "order.cancelled", {"status": [order.status, "cancelled"]}, 1 + (last or 0))
     order.status = "cancelled"
     await session.flush()
     return order
@@ -164,11 +165,8 @@ async def planned_with_values(session: Reader) -> AsyncIterator[None]:
         await connection.exec_driver_sql("RESET plan_cache_mode")
 
 
-def record(session: Writer, request: Request, order: Order, what: str, changes: dict[str, Any]) -> None:
+def record(session: Writer, request: Request, order: Order, what: str, changes: dict[str, Any], sequence: int) -> None:
     request_id = request.scope["aws.event"]["requestContext"]["requestId"]
-    # In SQL, so that it takes no round trip of its own.
-    last = select(func.max(OrderEvent.sequence)).where(OrderEvent.order_id == order.id).scalar_subquery()
-    sequence = 1 if what == "order.created" else last + 1
     session.add(
         OrderEvent(
             order_id=order.id,

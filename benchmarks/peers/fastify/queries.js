@@ -73,7 +73,7 @@ export const cancelOrder = (id, requestId) => sql`
   ), event AS (
     INSERT INTO events (order_id, customer_id, sequence, type, request_id, changes)
     SELECT
-      id, customer_id, (SELECT 1 + max(sequence) FROM events WHERE order_id = ${id}), 'order.cancelled', ${requestId},
+      id, customer_id, (SELECT 1 + coalesce(max(sequence), 0) FROM events WHERE order_id = ${id}), 'order.cancelled', ${requestId},
       json_build_object('status', json_build_array(former_status, status))
     FROM o
   )

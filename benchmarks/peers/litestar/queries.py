@@ -42,7 +42,7 @@ WITH former AS (
 ), event AS (
     INSERT INTO events (order_id, customer_id, sequence, type, request_id, changes)
     SELECT
-        id, customer_id, (SELECT 1 + max(sequence) FROM events WHERE order_id = $1), 'order.cancelled', $2,
+        id, customer_id, (SELECT 1 + coalesce(max(sequence), 0) FROM events WHERE order_id = $1), 'order.cancelled', $2,
         json_build_object('status', json_build_array(former_status, status))
     FROM o
 )

@@ -276,6 +276,24 @@ def test_the_summary_is_exact_at_every_read_while_eight_write_for_one_customer(
     assert summary(service) == db.sql(COUNTED_SUMMARY)
 
 
+def test_a_writer_waits_for_another_one_of_the_order_even_where_the_totals_seem_right(service: Service, db: Database) -> None:
+    """Two items are added at once to an order whose totals already hold the first: something bypassed the triggers."""
+    order = service.order(service.customer()["id"], (1, 5))["id"]
+    db.sql("UPDATE orders SET total_cents = 12, item_count = 2 WHERE id = :id", id=order)
+    first, second = db.connect("orders_app"), db.connect("orders_app")
+    add = "INSERT INTO order_items (order_id, sku, quantity, unit_price_cents) VALUES (:id, 'S', 1, 7)"
+    first.run("BEGIN")
+    first.run(add, id=order)
+    second.run("SET lock_timeout = '50ms'")
+    with pytest.raises(DatabaseError, match="lock timeout"):
+        second.run(add, id=order)
+    first.run("COMMIT")
+    second.run(add, id=order)
+    assert_totals_are_right(db)
+    first.close()
+    second.close()
+
+
 def test_totals_are_right_after_a_truncate(service: Service, db: Database) -> None:
     service.seed()
     db.sql("TRUNCATE order_items")

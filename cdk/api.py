@@ -77,32 +77,37 @@ class Api(Construct):
         urls = [self.http.api_endpoint, *named]
         console = None if settings.jwt_issuer else identity.console(self, urls)
         self.sign_in = identity.sign_in(console)
-        self._add_routes(identity.authorizer(console), functions)
-        self._throttle_open_routes(settings)
+        self._authorizer = identity.authorizer(console)
+        routes = self.add_routes(self.http, functions)
+        self._throttle_open_routes(settings, [route for route, scopes in routes if not scopes])
 
-    def _add_routes(self, authorizer: apigw.IHttpRouteAuthorizer, functions: list[Deployed]) -> None:
-        self.open_routes: list[apigw.HttpRoute] = []
+    def add_routes(self, scope: Construct, functions: list[Deployed]) -> list[tuple[apigw.HttpRoute, tuple[str, ...]]]:
+        """The routes that lead to these functions, in the stack of `scope`, each with its scopes."""
+        routes = []
         for deployed in functions:
             integration = integrations.HttpLambdaIntegration(
                 deployed.function.name, deployed.alias, scope_permission_to_route=False
             )
             for route in deployed.function.routes:
                 for path in route.paths:
-                    added = self.http.add_routes(
-                        path=path,
-                        methods=[apigw.HttpMethod(route.method)],
+                    added = apigw.HttpRoute(
+                        scope,
+                        f"{route.method}{path}",
+                        http_api=self.http,
+                        route_key=apigw.HttpRouteKey.with_(path, apigw.HttpMethod(route.method)),
                         integration=integration,
-                        authorizer=authorizer if route.scopes else apigw.HttpNoneAuthorizer(),
+                        authorizer=self._authorizer if route.scopes else apigw.HttpNoneAuthorizer(),
                         authorization_scopes=list(route.scopes) or None,
                     )
-                    self.open_routes += [] if route.scopes else added
+                    routes.append((added, route.scopes))
+        return routes
 
-    def _throttle_open_routes(self, settings: Settings) -> None:
+    def _throttle_open_routes(self, settings: Settings, open_routes: list[apigw.HttpRoute]) -> None:
         stage = self.stage.node.default_child
         assert isinstance(stage, apigw.CfnStage)
         throttle = {"ThrottlingRateLimit": settings.open_requests_per_second, "ThrottlingBurstLimit": settings.open_burst}
-        stage.route_settings = {_key(route): throttle for route in self.open_routes}
-        for route in self.open_routes:
+        stage.route_settings = {_key(route): throttle for route in open_routes}
+        for route in open_routes:
             # API Gateway rejects settings for a route that does not exist yet.
             self.stage.node.add_dependency(route)
 

@@ -1,6 +1,8 @@
 """The deployment: `make synth STAGE=prod` writes it to cdk.out, `make deploy STAGE=dev` deploys it to AWS.
 
 Two stacks per stage. Data holds what must not be lost, and rarely changes; Api holds everything that a release changes.
+CloudFormation allows a stack 500 resources, and a function takes about 14. So those of an area are a stack nested in Api: they
+are deployed, and taken back, with the rest of their release.
 """
 
 import json
@@ -17,7 +19,7 @@ from cdk.backups import Backups, CopiesStack
 from cdk.ci import CiStack
 from cdk.compute import Compute, Deployed
 from cdk.database import Database
-from cdk.delivery import Canaries, migrate_before
+from cdk.delivery import Canaries, migrate_before, release_in_turn
 from cdk.domain import Domain
 from cdk.identity import Identity
 from cdk.monitoring import (
@@ -82,57 +84,91 @@ class ApiStack(cdk.Stack):
         **options: Any,
     ) -> None:
         super().__init__(scope, construct_id, **options)
-        compute = Compute(
-            self, "Functions", settings, functions, network=data.network, database=data.database, queues=data.queues
+        self.settings, self.data = settings, data
+        compute = self._compute(self, [function for function in functions if not function.area])
+        http, scheduled, [migration] = (_triggered(compute, trigger) for trigger in ("http", "schedule", "deploy"))
+        self.api = Api(self, "Api", settings, data.identity, http)
+        self.url = self.api.http.api_endpoint
+        if settings.public_name:
+            self.url = Domain(self, "Domain", settings.public_name, self.api).url
+        self.monitoring = monitoring = Monitoring(self, "Monitoring", settings)
+        self.api_alarms = {watch: monitoring.watch(watch) for watch in api_watches(self.api)}
+        for watch in database_watches(data.database, settings):
+            monitoring.watch(watch)
+        canaries = self._release(self, monitoring, compute)
+        for watch in schedule_watches(Schedules(self, "Schedules", scheduled), settings):
+            monitoring.watch(watch)
+        for watch in function_watches(migration):
+            monitoring.watch(watch)
+        areas = {area: self._area(area, functions, compute) for area in sorted({f.area for f in functions} - {""})}
+        stacks = [stack for stack, _ in areas.values()]
+        migrate_before(self, compute, migration, stacks)
+        release_in_turn(canaries, stacks)
+        running = [deployed for part in (compute, *(part for _, part in areas.values())) for deployed in _running(part)]
+        queues = list(data.queues.values())
+        dashboard(self, settings, monitoring, api=self.api, database=data.database, queues=queues, functions=running)
+        cdk.CfnOutput(self, "Url", value=self.url, description="Where the API answers")
+
+    def _compute(self, scope: Construct, functions: list[Function], around: Compute | None = None) -> Compute:
+        data = self.data
+        return Compute(
+            scope,
+            "Functions",
+            self.settings,
+            functions,
+            network=data.network,
+            database=data.database,
+            queues=data.queues,
+            around=around,
         )
-        by_trigger = {
-            trigger: [deployed for deployed in compute.deployed.values() if deployed.function.trigger == trigger]
-            for trigger in ("http", "queue", "schedule", "deploy")
-        }
-        api = Api(self, "Api", settings, data.identity, by_trigger["http"])
-        url = Domain(self, "Domain", settings.public_name, api).url if settings.public_name else api.http.api_endpoint
-        known = {"PUBLIC_URL": url, **api.sign_in}
+
+    def _area(self, area: str, functions: list[Function], around: Compute) -> tuple[cdk.NestedStack, Compute]:
+        stack = cdk.NestedStack(self, area.capitalize())
+        compute = self._compute(stack, [function for function in functions if function.area == area], around)
+        self.api.add_routes(stack, _triggered(compute, "http"))
+        self._release(stack, Construct(stack, "Alarms"), compute)
+        return stack, compute
+
+    def _release(self, scope: Construct, alarms: Construct, compute: Compute) -> Canaries:
+        """What the functions have beside themselves, in the same stack: their addresses, alarms, messages and canaries."""
+        known = {"PUBLIC_URL": self.url, **self.api.sign_in}
         for deployed in compute.deployed.values():
             for name in deployed.function.environment:
                 if name in known:
                     deployed.resource.add_environment(name, known[name])
-        monitoring = Monitoring(self, "Monitoring", settings)
-        api_alarms = {watch: monitoring.watch(watch) for watch in api_watches(api)}
-        for watch in database_watches(data.database, settings):
-            monitoring.watch(watch)
-        running = [deployed for trigger in ("http", "queue", "schedule") for deployed in by_trigger[trigger]]
         rolled_back_by = {}
-        for deployed in running:
-            own = [*function_watches(deployed), *([release_watch(deployed)] if settings.protect else [])]
-            alarms = {watch: monitoring.watch(watch) for watch in own} | (api_alarms if deployed.function.routes else {})
-            rolled_back_by[deployed.function.name] = [alarm for watch, alarm in alarms.items() if watch.rolls_back]
-        self._add_queues(data, monitoring, by_trigger["queue"])
-        for watch in schedule_watches(Schedules(self, "Schedules", by_trigger["schedule"]), settings):
-            monitoring.watch(watch)
-        Canaries(self, "Canaries", settings, running, rolled_back_by)
-        [migration] = by_trigger["deploy"]
-        for watch in function_watches(migration):
-            monitoring.watch(watch)
-        migrate_before(self, compute, migration)
-        queues = list(data.queues.values())
-        dashboard(self, settings, monitoring, api=api, database=data.database, queues=queues, functions=running)
-        cdk.CfnOutput(self, "Url", value=url, description="Where the API answers")
+        for deployed in _running(compute):
+            own = [*function_watches(deployed), *([release_watch(deployed)] if self.settings.protect else [])]
+            watched = {watch: self.monitoring.watch(watch, alarms) for watch in own}
+            watched |= self.api_alarms if deployed.function.routes else {}
+            rolled_back_by[deployed.function.name] = [alarm for watch, alarm in watched.items() if watch.rolls_back]
+        for worker in _triggered(compute, "queue"):
+            self._add_queue(worker, alarms)
+        return Canaries(scope, "Canaries", self.settings, _running(compute), rolled_back_by)
 
-    def _add_queues(self, data: DataStack, monitoring: Monitoring, workers: list[Deployed]) -> None:
-        for worker in workers:
-            settings = worker.function.queue
-            assert settings is not None
-            known = data.queues[settings.name]
-            worker.alias.add_event_source(
-                cdk.aws_lambda_event_sources.SqsEventSource(
-                    known.queue,
-                    batch_size=settings.batch_size,
-                    report_batch_item_failures=True,
-                    max_concurrency=settings.max_concurrency,
-                )
+    def _add_queue(self, worker: Deployed, alarms: Construct) -> None:
+        settings = worker.function.queue
+        assert settings is not None
+        known = self.data.queues[settings.name]
+        worker.alias.add_event_source(
+            cdk.aws_lambda_event_sources.SqsEventSource(
+                known.queue,
+                batch_size=settings.batch_size,
+                report_batch_item_failures=True,
+                max_concurrency=settings.max_concurrency,
             )
-            for watch in queue_watches(known):
-                monitoring.watch(watch)
+        )
+        for watch in queue_watches(known):
+            self.monitoring.watch(watch, alarms)
+
+
+def _triggered(compute: Compute, trigger: str) -> list[Deployed]:
+    return [deployed for deployed in compute.deployed.values() if deployed.function.trigger == trigger]
+
+
+def _running(compute: Compute) -> list[Deployed]:
+    """In the order in which they are released."""
+    return [deployed for trigger in ("http", "queue", "schedule") for deployed in _triggered(compute, trigger)]
 
 
 def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> cdk.App:
@@ -156,6 +192,16 @@ def build(context: dict[str, Any] | None = None, outdir: str | None = None) -> c
     made = data.database.made
     acknowledge(app, data.network.database, made.resource if isinstance(made, Cluster) else None)
     return app
+
+
+def stacks_of(app: cdk.App) -> dict[str, cdk.Stack]:
+    """A stage's stacks by the last part of their names, and nested ones by their areas'."""
+    found: dict[str, cdk.Stack] = {}
+    for stack in app.node.children:
+        if isinstance(stack, cdk.Stack) and stack.node.id.startswith("Orders-"):
+            nested = {area.node.id: area for area in stack.node.children if isinstance(area, cdk.NestedStack)}
+            found |= {stack.node.id.rpartition("-")[2]: stack, **nested}
+    return found
 
 
 def _options(settings: Settings) -> dict[str, Any]:

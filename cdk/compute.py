@@ -55,11 +55,14 @@ class Compute(Construct):
         network: Network,
         database: Database,
         queues: dict[str, WorkQueue],
+        around: "Compute | None" = None,
     ) -> None:
+        """queues: those of the whole stage. around: the functions of the stack around this one, whose layers these share."""
         super().__init__(scope, construct_id)
         self.settings, self.network, self.database, self.queues = settings, network, database, queues
-        self.leases = leases(functions)
-        self.layers = [layer(self, "orders", build_orders), layer(self, "dependencies", build_dependencies)]
+        self.layers: list[lambda_.LayerVersion] = (
+            around.layers if around else [layer(self, "orders", build_orders), layer(self, "dependencies", build_dependencies)]
+        )
         self.deployed = {function.name: self._deploy(function) for function in functions}
 
     def _deploy(self, function: Function) -> Deployed:
@@ -121,7 +124,7 @@ class Compute(Construct):
         """The same variables as on the laptop; AWS_REGION and credentials come from Lambda."""
         settings = {
             "SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows),
-            "QUEUE_LEASES": self.leases,
+            "QUEUE_LEASES": leases(known.worker for known in self.queues.values()),
         }
         found = variables(
             function,

@@ -15,7 +15,7 @@ os.environ["CDK_VALIDATION"] = "false"
 
 from aws_cdk.assertions import Template
 
-from cdk.app import build
+from cdk.app import build, stacks_of
 from cdk.settings import DATABASES, STAGES
 from contract.functions import ROOT, Function, load_functions
 from contract.openapi import load_handler
@@ -168,11 +168,10 @@ def _times(number: int, what: str) -> str:
 
 def _resources(stage: str, database: str) -> Resources:
     app = build({"stage": stage, "database": database, "aws:cdk:bundling-stacks": []})
-    stacks = [child for child in app.node.children if child.node.id.startswith(f"Orders-{stage}-")]
     return {
-        f"{stack.node.id}/{name}": resource
-        for stack in stacks
-        for name, resource in Template.from_stack(stack).to_json()["Resources"].items()  # type: ignore[arg-type]
+        f"{part}/{name}": resource
+        for part, stack in stacks_of(app).items()
+        for name, resource in Template.from_stack(stack).to_json()["Resources"].items()
     }
 
 

@@ -15,7 +15,7 @@ from cdk.settings import Settings
 AT_ONCE = 5
 
 
-def migrate_before(scope: Construct, compute: Compute, migration: Deployed) -> None:
+def migrate_before(scope: Construct, compute: Compute, migration: Deployed, areas: list[cdk.NestedStack]) -> None:
     """Runs the migration when its code has changed, before any other function is updated; a failure ends the deployment.
 
     A rollback invokes the previous release's migration again, which finds a newer schema and leaves it alone.
@@ -30,6 +30,7 @@ def migrate_before(scope: Construct, compute: Compute, migration: Deployed) -> N
     for deployed in compute.deployed.values():
         if deployed is not migration:
             trigger.execute_before(deployed.resource)
+    trigger.execute_before(*areas)
 
 
 class Canaries(Construct):
@@ -74,6 +75,8 @@ class Canaries(Construct):
         aliases = [_resource(deployed.alias) for deployed in functions]
         for before, after in zip(aliases, aliases[AT_ONCE:], strict=False):
             after.add_resource_dependency(before)
+        # The others have been shifted when these have been.
+        self.last = aliases[-AT_ONCE:]
 
     def _role(self, functions: list[Deployed]) -> iam.Role:
         """AWS's managed policy would allow changing every alias of the account."""
@@ -86,6 +89,16 @@ class Canaries(Construct):
         reads = ["cloudwatch:DescribeAlarms", "lambda:GetProvisionedConcurrencyConfig"]
         role.add_to_policy(iam.PolicyStatement(actions=reads, resources=["*"]))
         return role
+
+
+def release_in_turn(canaries: Canaries, areas: list[cdk.NestedStack]) -> None:
+    """Each area waits for the one before it, and the first for the functions of the stack around them."""
+    for area, before in zip(areas, [None, *areas], strict=False):
+        waiting = area.nested_stack_resource
+        assert waiting is not None
+        for resource in canaries.last if before is None else [before.nested_stack_resource]:
+            assert resource is not None
+            waiting.add_resource_dependency(resource)
 
 
 def _resource(alias: lambda_.Alias) -> lambda_.CfnAlias:

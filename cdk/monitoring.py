@@ -38,6 +38,8 @@ BACKLOG_MESSAGES = 1000
 MESSAGE_AGE_SECONDS = 900
 AUDIT_LAG_HOURS = 24
 OUTBOX_LAG_SECONDS = 60
+# CloudWatch's limit.
+ALARMS_PER_WIDGET = 100
 
 Metric = cloudwatch.IMetric
 MISSING_DATA_IS_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
@@ -69,10 +71,11 @@ class Monitoring(Construct):
         self.topic = self._topic()
         self.alarms: dict[str, cloudwatch.Alarm] = {}
 
-    def watch(self, watch: Watch) -> cloudwatch.Alarm:
+    def watch(self, watch: Watch, scope: Construct | None = None) -> cloudwatch.Alarm:
+        """scope: where the alarm belongs, if not here."""
         comparison = cloudwatch.ComparisonOperator
         alarm = cloudwatch.Alarm(
-            self,
+            scope or self,
             watch.name,
             alarm_name=f"orders-{self.settings.stage}-{watch.name}",
             alarm_description=f"{watch.sentence} What to do: {self.settings.runbook}#{_anchor(watch.name)}",
@@ -421,7 +424,10 @@ def dashboard(
     graph = monitoring.graph
     rate = monitoring.alarms["server-errors"].metric
     board = cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=f"orders-{settings.stage}")
-    board.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(monitoring.alarms.values()), width=24, height=6))
+    alarms = list(monitoring.alarms.values())
+    for first in range(0, len(alarms), ALARMS_PER_WIDGET):
+        shown = alarms[first : first + ALARMS_PER_WIDGET]
+        board.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=shown, width=24, height=6))
     board.add_widgets(
         graph("Requests per minute", [_api(api, "Count", "SampleCount"), _api(api, "4xx", "Sum"), _api(api, "5xx", "Sum")]),
         graph("5xx %", [rate], "server-errors"),

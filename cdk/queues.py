@@ -13,6 +13,7 @@ class WorkQueue(Construct):
     def __init__(self, scope: Construct, construct_id: str, worker: Function) -> None:
         super().__init__(scope, construct_id)
         assert worker.queue is not None
+        self.worker = worker
         self.name = worker.queue.name
         self.dead_letters = sqs.Queue(
             self,

@@ -73,6 +73,7 @@ class Function:
     Without a database user a function has no database: it runs outside the network, and can reach the internet instead.
     reads_replica: it only reads, and what it reads may be seconds old. It is connected to a replica where the stage has one.
     sends_to: names of the queues that it sends messages to; * means all of them.
+    area: the functions of an area have a nested stack of their own in the cloud, as no stack has room for all functions.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Function:
     environment: tuple[str, ...] = ()
     sends_to: tuple[str, ...] = ()
     stages: tuple[str, ...] = ("dev", "prod")
+    area: str = ""
     queue: Queue | None = field(default=None)
     schedule: Schedule | None = field(default=None)
 
@@ -117,9 +119,13 @@ def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[F
             )
         if function.reads_replica and function.trigger not in ("queue", "schedule"):
             raise ValueError(f"{function.name} reads_replica, but a client expects to read what it has just written")
+        if function.area and function.trigger not in ("http", "queue"):
+            raise ValueError(f"{function.name} has an area, but schedules and migrations belong to the stack around the areas")
         for route in function.routes:
             if not route.scopes and route.key not in OPEN_ROUTES:
                 raise ValueError(f"{route.key} has no scopes and is not one of OPEN_ROUTES")
+            if not route.scopes and function.area:
+                raise ValueError(f"{function.name} has an area, but the gateway's throttle of open routes is outside of it")
     return functions
 
 

@@ -42,6 +42,18 @@ class Assembly:
         }
         self.names = {part: f"Orders-{stage}-{part}" for part in self.stacks}
         self.assets = json.loads((folder / f"Orders-{stage}-Api.assets.json").read_text())["files"]
+        resources = self.stacks["Api"]["Resources"]
+        for nested in [resource for resource in resources.values() if resource["Type"] == "AWS::CloudFormation::Stack"]:
+            resources.update(self._nested(nested["Properties"]))
+
+    def _nested(self, properties: dict[str, Any]) -> dict[str, Any]:
+        """The resources of a nested stack, with what it gets from the stack around it in their places."""
+        reference = properties["TemplateURL"]["Fn::Join"][1][-1].strip("/").removesuffix(".json")
+        text = json.dumps(json.loads((self.folder / self.assets[reference]["source"]["path"]).read_text())["Resources"])
+        for name, value in properties.get("Parameters", {}).items():
+            text = text.replace(json.dumps({"Ref": name}), json.dumps(value))
+        resources: dict[str, Any] = json.loads(text)
+        return resources
 
     def functions(self) -> dict[str, dict[str, Any]]:
         """Our functions' properties by name; CDK's own functions have another handler."""

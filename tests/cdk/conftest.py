@@ -1,14 +1,16 @@
 """Each stage synthesized once per run, without bundling: the rules check the template."""
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from cdk.app import build
+from cdk.app import build, stacks_of
+from contract.functions import Function, load_functions
 
 # The library's own validation runs in `make synth`; here it would only take time.
 os.environ["CDK_VALIDATION"] = "false"
@@ -38,6 +40,12 @@ class Synthesized:
         parameters: dict[str, str] = group["Properties"]["Parameters"]
         return parameters
 
+    def resource(self, logical_id: str) -> dict[str, Any]:
+        """The only one of this id in whichever stack."""
+        found: dict[str, Any]
+        [found] = [resources[logical_id] for resources in self.stacks.values() if logical_id in resources]
+        return found
+
     def resources(self, *types: str) -> dict[str, dict[str, Any]]:
         """Properties by stack and logical id, of all resources or those of the given types."""
         return {
@@ -50,9 +58,34 @@ class Synthesized:
 
 def synthesize(stage: str, **context: Any) -> Synthesized:
     app = build({"stage": stage, "aws:cdk:bundling-stacks": [], **context})
-    prefix = f"Orders-{stage}-"
-    stacks = {child.node.id.removeprefix(prefix): child for child in app.node.children if child.node.id.startswith(prefix)}
-    return Synthesized(app, {name: Template.from_stack(stack).to_json()["Resources"] for name, stack in stacks.items()})  # type: ignore[arg-type]
+    stacks = stacks_of(app)
+    templates = {name: dict(Template.from_stack(stack).to_json()) for name, stack in stacks.items()}
+    areas = {name: stack for name, stack in stacks.items() if isinstance(stack, cdk.NestedStack)}
+    return Synthesized(app, joined(templates, {logical_id(area): name for name, area in areas.items()}))
+
+
+def logical_id(area: cdk.NestedStack) -> str:
+    """Of the nested stack, in the one around it."""
+    around, resource = area.nested_stack_parent, area.nested_stack_resource
+    assert around is not None
+    assert resource is not None
+    return str(around.resolve(resource.ref)["Ref"])
+
+
+def joined(templates: dict[str, dict[str, Any]], areas: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The resources by stack, where what a nested stack gets and gives is written as if all were in one stack.
+
+    areas: the nested stacks' names by their logical ids in Api.
+    """
+    texts = {name: json.dumps(template["Resources"]) for name, template in templates.items()}
+    for resource, area in areas.items():
+        gets = templates["Api"]["Resources"][resource]["Properties"].get("Parameters", {})
+        for name, value in gets.items():
+            texts[area] = texts[area].replace(json.dumps({"Ref": name}), json.dumps(value))
+        for name, output in templates[area].get("Outputs", {}).items():
+            reference = json.dumps({"Fn::GetAtt": [resource, f"Outputs.{name}"]})
+            texts["Api"] = texts["Api"].replace(reference, json.dumps(output["Value"]))
+    return {name: json.loads(text) for name, text in texts.items()}
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +96,22 @@ def dev() -> Synthesized:
 @pytest.fixture(scope="session")
 def prod() -> Synthesized:
     return synthesize("prod")
+
+
+@pytest.fixture(scope="session")
+def dev_in_areas() -> Synthesized:
+    """With two areas of functions that have none in truth: what clients call, and what a queue does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cdk.app.load_functions", in_areas)
+        return synthesize("dev")
+
+
+def in_areas() -> list[Function]:
+    areas = {"customer": "customers", "seed": "seeding"}
+    return [
+        replace(function, area=next((area for word, area in areas.items() if word in function.name), function.area))
+        for function in load_functions()
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +130,7 @@ def production(request: pytest.FixtureRequest) -> Synthesized:
     return synthesized
 
 
-@pytest.fixture(params=["dev", "prod", "dev_on_aurora", "prod_on_aurora"])
+@pytest.fixture(params=["dev", "prod", "dev_in_areas", "dev_on_aurora", "prod_on_aurora"])
 def stage(request: pytest.FixtureRequest) -> Synthesized:
     synthesized: Synthesized = request.getfixturevalue(request.param)
     return synthesized

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import cdk.app
 from cdk.settings import from_context
 from contract.functions import ROOT, load_functions
 from tests.artefact.assembly import Assembly
-from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, synthesize
+from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, in_areas, synthesize
 from tests.cdk.test_database import EGRESS, INGRESS, PROXY, RESTORED, TARGETS, exports, imports, migration, of_type, templates
 
 ENDPOINT, FUNCTION = "AWS::RDS::DBProxyEndpoint", "AWS::Lambda::Function"
@@ -119,8 +120,12 @@ def test_etags_begin_a_generation_per_cluster(on_aurora: Synthesized) -> None:
     assert "EndpointAddress" in json.dumps(variables["DATABASE_HOST"])
 
 
-def test_every_variable_of_every_function_leads_to_a_resource_of_the_assembly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("functions", [load_functions, in_areas])
+def test_every_variable_of_every_function_leads_to_a_resource_of_the_assembly(
+    functions: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As CloudFormation resolves them, across the stacks; the same variables then start the same code as on RDS."""
+    monkeypatch.setattr("cdk.app.load_functions", functions)
     cdk.app.build({"stage": "dev", "database": "aurora", "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
     values = {
         (PROXY, "Endpoint"): "proxy.example",

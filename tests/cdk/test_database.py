@@ -12,7 +12,7 @@ import pytest
 from aws_cdk.assertions import Template
 from botocore import xform_name
 
-from cdk.app import build
+from cdk.app import build, stacks_of
 from cdk.compute import NETWORK_ACTIONS
 from contract.functions import ROOT
 from tests.cdk.conftest import INSTANCE, Synthesized
@@ -26,11 +26,7 @@ FIRST_EDITION = json.loads(Path(__file__).with_name("first_edition_exports.json"
 def templates(stage: str, **context: str) -> dict[str, dict[str, Any]]:
     """Whole templates by the last part of the stack's name."""
     app = build({"stage": stage, "aws:cdk:bundling-stacks": [], **context})
-    return {
-        child.node.id.rpartition("-")[2]: dict(Template.from_stack(child).to_json())  # type: ignore[arg-type]
-        for child in app.node.children
-        if child.node.id.startswith("Orders-")
-    }
+    return {name: dict(Template.from_stack(stack).to_json()) for name, stack in stacks_of(app).items()}
 
 
 def exports(template: dict[str, Any]) -> dict[str, Any]:

@@ -179,6 +179,7 @@ def test_deltas_of_a_writer_that_is_killed_are_never_seen(service: Service, db: 
     killed.run("INSERT INTO orders (customer_id, total_cents, item_count) VALUES (:id, 5, 1)", id=customer)
     service.order(customer, (1, 3))
     killed.abandon()
+    holder.run("COMMIT")
     holder.close()
     assert summary(service) == [[customer, 1, 1, 3]]
     service.order(customer, (1, 4))
@@ -195,12 +196,62 @@ def test_a_writer_waits_where_a_delta_could_pass_the_limit(service: Service, db:
     writer.run("SET lock_timeout = '50ms'")
     with pytest.raises(DatabaseError, match="lock timeout"):
         writer.run("INSERT INTO orders (customer_id, total_cents) VALUES (:id, 1)", id=customer)
+    holder.run("COMMIT")
     holder.close()
     writer.run("INSERT INTO orders (customer_id, total_cents) VALUES (:id, 1)", id=customer)
     with pytest.raises(DatabaseError) as refused:
         writer.run("INSERT INTO orders (customer_id, total_cents) VALUES (:id, 1000)", id=customer)
     assert violated_constraint(refused.value) == "customer_totals_spent_limit"
     writer.close()
+
+
+def test_a_change_up_to_the_limit_counts_what_others_left_behind(service: Service, db: Database) -> None:
+    """Otherwise the customer has more than the limit, and neither the next writer nor the audit can add the delta."""
+    customer = service.customer()["id"]
+    holder, left, large = db.server.connect(), db.connect("orders_app"), db.connect("orders_app")
+    insert = "INSERT INTO orders (customer_id, total_cents) VALUES (:id, :cents)"
+    holder.run("BEGIN; SELECT FROM customer_totals FOR UPDATE")
+    left.run("BEGIN")
+    left.run(insert, id=customer, cents=1)
+    holder.run("COMMIT")
+    refusals: list[DatabaseError] = []
+
+    def fill() -> None:
+        try:
+            large.run(insert, id=customer, cents=9_007_199_254_740_991)
+        except DatabaseError as refusal:
+            refusals.append(refusal)
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    while db.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 0 and filling.is_alive():
+        pass
+    left.run("COMMIT")
+    filling.join()
+    assert [violated_constraint(refusal) for refusal in refusals] == ["customer_totals_spent_limit"]
+    large.run(insert, id=customer, cents=9_007_199_254_740_990)
+    assert summary(service) == [[customer, 2, 0, 9_007_199_254_740_991]]
+    assert db.value("SELECT count(*) FROM customer_total_deltas") == 0
+    for connection in (holder, left, large):
+        connection.close()
+
+
+def test_a_large_change_is_not_left_behind(service: Service, db: Database) -> None:
+    """Two of them may be too much for what remains after a third one that is not committed yet."""
+    customer = service.customer()["id"]
+    first, second = db.connect("orders_app"), db.connect("orders_app")
+    insert = "INSERT INTO orders (customer_id, total_cents) VALUES (:id, :cents)"
+    first.run("BEGIN")
+    first.run(insert, id=customer, cents=9_000_000_000_000_000)
+    second.run("SET lock_timeout = '50ms'")
+    with pytest.raises(DatabaseError, match="lock timeout"):
+        second.run(insert, id=customer, cents=8_000_000_000_000)
+    first.run("COMMIT")
+    with pytest.raises(DatabaseError) as refused:
+        second.run(insert, id=customer, cents=8_000_000_000_000)
+    assert violated_constraint(refused.value) == "customer_totals_spent_limit"
+    first.close()
+    second.close()
 
 
 def test_deltas_go_with_their_customer_and_with_all_orders(service: Service, db: Database) -> None:

@@ -91,9 +91,18 @@ LEFT JOIN (
 -- is on disk, and nobody waits for that: who finds it locked leaves the change in customer_total_deltas, and who finds it free
 -- takes what others left there. Only who has the lock takes a customer's deltas, so none is added twice; what is not committed
 -- yet stays for the next, as sums may be added in any order. Called by functions that run with the owner's rights.
+--
+-- A delta beyond customer_totals_spent_limit would be refused to whoever takes it, the audit among them. So nothing is left
+-- for a customer beyond half of the limit, nor what is large by itself, and whoever brings a customer beyond half of it waits
+-- until all that others are leaving has been committed, and takes that, too.
 CREATE OR REPLACE FUNCTION change_customer_totals(changes customer_total_deltas[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+    most_spent CONSTANT bigint := 9007199254740991;
+    half CONSTANT bigint := most_spent / 2;
+    -- Half a million smaller ones fit between half of the limit and all of it.
+    too_large_to_leave CONSTANT bigint := most_spent / 1000000;
     free bigint[];
+    beyond_half bigint[];
 BEGIN
     free := ARRAY(
         SELECT customer_id FROM customer_totals
@@ -102,14 +111,19 @@ BEGIN
     );
 
     IF cardinality(free) < cardinality(changes) THEN
+        -- Before the totals are read: in a statement of its own.
+        PERFORM pg_advisory_xact_lock_shared(customer_id)
+        FROM unnest(changes)
+        WHERE customer_id <> ALL (free) AND abs(spent_cents) < too_large_to_leave;
+
         WITH left_behind AS (
             INSERT INTO customer_total_deltas
             SELECT change.*
             FROM unnest(changes) AS change
             JOIN customer_totals AS t USING (customer_id)
             WHERE customer_id <> ALL (free)
-              -- Close to customer_totals_spent_limit one waits: a delta beyond it would be refused to whoever takes it.
-              AND abs(change.spent_cents) < (9007199254740991 - t.spent_cents) / 1000
+              AND abs(change.spent_cents) < too_large_to_leave
+              AND t.spent_cents <= half
             RETURNING customer_id
         )
         SELECT ARRAY(
@@ -117,19 +131,28 @@ BEGIN
         ) INTO changes;
     END IF;
 
-    WITH taken AS (
-        DELETE FROM customer_total_deltas WHERE customer_id = ANY (free) RETURNING *
-    )
-    INSERT INTO customer_totals AS t (customer_id, order_count, item_count, spent_cents)
-    SELECT customer_id, sum(order_count), sum(item_count), sum(spent_cents)
-    FROM (SELECT * FROM unnest(changes) UNION ALL SELECT * FROM taken) AS change
-    GROUP BY customer_id
-    -- Sorted, so that writers that do wait cannot deadlock.
-    ORDER BY customer_id
-    ON CONFLICT (customer_id) DO UPDATE SET
-        order_count = t.order_count + excluded.order_count,
-        item_count = t.item_count + excluded.item_count,
-        spent_cents = t.spent_cents + excluded.spent_cents;
+    LOOP
+        WITH taken AS (
+            DELETE FROM customer_total_deltas WHERE customer_id = ANY (free) RETURNING *
+        ), changed AS (
+            INSERT INTO customer_totals AS t (customer_id, order_count, item_count, spent_cents)
+            SELECT customer_id, sum(order_count), sum(item_count), sum(spent_cents)
+            FROM (SELECT * FROM unnest(changes) UNION ALL SELECT * FROM taken) AS change
+            GROUP BY customer_id
+            -- Sorted, so that writers that do wait cannot deadlock.
+            ORDER BY customer_id
+            ON CONFLICT (customer_id) DO UPDATE SET
+                order_count = t.order_count + excluded.order_count,
+                item_count = t.item_count + excluded.item_count,
+                spent_cents = t.spent_cents + excluded.spent_cents
+            RETURNING customer_id, spent_cents
+        )
+        SELECT array_agg(customer_id) INTO beyond_half FROM changed WHERE spent_cents > half;
+        EXIT WHEN beyond_half IS NULL;
+        PERFORM pg_advisory_xact_lock(customer_id) FROM unnest(beyond_half) AS customer_id;
+        free := beyond_half;
+        changes := '{}';
+    END LOOP;
 END
 $$;
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orders import database
 from orders.api import Api
-from orders.writes import create
+from orders.writes import create, refuse_reserved_address
 
 if TYPE_CHECKING:
     from orders.models import NewCustomer
@@ -32,6 +32,7 @@ def create_customer(request: Request, customer: NewCustomer, idempotency_key: Id
 
     An e-mail address belongs to one customer, in any letter case.
     """
+    refuse_reserved_address(customer["email"])
     created = create(
         request,
         CREATE_CUSTOMER,

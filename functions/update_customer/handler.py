@@ -9,7 +9,7 @@ from orders import database
 from orders.api import Api
 from orders.errors import Problem
 from orders.responses import if_match_tags, json_response
-from orders.writes import CustomerState, change_customer
+from orders.writes import CustomerState, change_customer, refuse_reserved_address
 
 if TYPE_CHECKING:
     from orders.models import CustomerChange
@@ -35,6 +35,8 @@ def update_customer(request: Request, customer_id: Id, change: CustomerChange, i
     Of the metadata, the keys given are set, those that are null are removed, and the others stay; more than 20 in the end
     are a conflict. A customer that was erased stays as it is.
     """
+
+    refuse_reserved_address(change.get("email"))
 
     def attempt() -> Response | None:
         rows = database.run(

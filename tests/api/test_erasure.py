@@ -99,3 +99,14 @@ def test_no_answer_that_is_stored_meanwhile_escapes(
     requests.insert(20, (("POST", f"/api/customers/{customer['id']}/erase/"), {}))
     assert {answer.status for answer in clients.http(requests)} == {200, 201}
     assert list(places(db)) == []
+
+
+def test_nobody_takes_the_placeholder_of_a_customer_before_the_erasure_does(service: Service, db: Database) -> None:
+    """Who had it would count as erased, so that the name could neither be erased nor changed any more."""
+    customer = service.customer(ADDRESS, NAME)["id"]
+    for number in (customer, customer + 1):
+        taken = {"email": f"Erased-{number}@ERASED.invalid".lower(), "name": NAME}
+        assert_problem(service.http("PATCH", f"/api/customers/{customer}/", taken), 422, "email")
+        assert_problem(service.http("POST", "/api/customers/", taken), 422, "email")
+    assert service.http("POST", f"/api/customers/{customer}/erase/").json["name"] == "erased"
+    assert list(places(db)) == []

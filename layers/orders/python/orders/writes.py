@@ -18,6 +18,7 @@ from orders.responses import Response, if_match_tags, json_response
 MAX_KEY_LENGTH = 255
 # Each lost race means that another change went through, so losing this many in a row takes that many other writers.
 CHANGE_ATTEMPTS = 100
+RESERVED_DOMAIN = "@erased.invalid"
 
 STORED_ANSWER = """
 SELECT request_hash, location, etag, body
@@ -132,6 +133,12 @@ def change_customer(
         if answer := explain(customer):
             return answer
     raise DatabaseUnavailable("Too many others are changing this customer.")
+
+
+def refuse_reserved_address(email: str | None) -> None:
+    """Who has the address that stands for an erased one counts as erased. The table lets each customer have their own."""
+    if email is not None and email.lower().endswith(RESERVED_DOMAIN):
+        raise invalid("email", "stands for an address that was erased")
 
 
 def transition_order(

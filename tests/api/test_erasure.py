@@ -110,3 +110,38 @@ def test_nobody_takes_the_placeholder_of_a_customer_before_the_erasure_does(serv
         assert_problem(service.http("POST", "/api/customers/", taken), 422, "email")
     assert service.http("POST", f"/api/customers/{customer}/erase/").json["name"] == "erased"
     assert list(places(db)) == []
+
+
+def test_a_customer_that_was_deleted_can_still_be_erased(service: Service, db: Database) -> None:
+    """The events of a deleted customer stay, and so would the address in them."""
+    customer = service.http("POST", "/api/customers/", {"email": ADDRESS, "name": NAME}, headers={"idempotency-key": "k"}).json
+    service.http("DELETE", f"/api/customers/{customer['id']}/")
+    assert set(places(db)) == {"events.changes", "idempotency_keys.body"}
+    for _ in range(2):
+        erased = service.http("POST", f"/api/customers/{customer['id']}/erase/", subject="officer")
+        assert (erased.status, erased.text) == (204, "")
+    assert list(places(db)) == []
+    events = service.http("GET", "/api/events/", query={"customer_id": customer["id"]}).json["results"]
+    assert [(event["type"], event["sequence"], event["actor"]) for event in events] == [
+        ("customer.created", 1, None),
+        ("customer.deleted", 2, None),
+        ("customer.erased", 3, "officer"),
+    ]
+    assert events[1]["changes"] == {"email": [f"erased-{customer['id']}@erased.invalid", None], "name": ["erased", None]}
+
+
+def test_one_that_was_erased_before_it_was_deleted_is_not_erased_again(service: Service, customer: dict[str, Any]) -> None:
+    other = service.customer("bob@example.com", "Bob")["id"]
+    service.http("POST", f"/api/customers/{other}/erase/")
+    service.http("DELETE", f"/api/customers/{other}/")
+    assert service.http("POST", f"/api/customers/{other}/erase/").status == 204
+    events = service.http("GET", "/api/events/", query={"customer_id": other}).json["results"]
+    assert [event["type"] for event in events] == ["customer.created", "customer.erased", "customer.deleted"]
+
+
+def test_concurrent_erasures_of_a_deleted_customer_are_one(service: Service, clients: Clients, db: Database) -> None:
+    customer = service.customer(ADDRESS, NAME)["id"]
+    service.http("DELETE", f"/api/customers/{customer}/")
+    answers = clients.http([(("POST", f"/api/customers/{customer}/erase/"), {})] * 24)
+    assert {answer.status for answer in answers} == {204}
+    assert db.value("SELECT count(*) FROM events WHERE type = 'customer.erased'") == 1

@@ -221,6 +221,21 @@ def test_a_sign_in_that_is_given_up_or_was_not_begun_here_gives_no_token(browser
 
 
 @needs_browser
+def test_people_sign_in_where_another_site_has_opened_the_console(browser: Browser, laptop: Laptop) -> None:
+    browser.get("data:text/html,a portal")
+    portal = browser.current_window_handle
+    browser.execute_script(f"open('{laptop.url}/')")
+    browser.switch_to.window(next(handle for handle in browser.window_handles if handle != portal))
+    browser.one("button", "Sign in").click()
+    browser.one("input[name=subject]")
+    browser.one("button", "Sign in").click()
+    browser.one("button", "Sign out")
+    assert browser.current_url == f"{laptop.url}/"
+    browser.close()
+    browser.switch_to.window(portal)
+
+
+@needs_browser
 def test_the_documentation_page_signs_people_in_the_same_way(browser: Browser, laptop: Laptop) -> None:
     browser.get(f"{laptop.url}/api/docs/")
     browser.one(".scheme-container .authorize").click()

@@ -2,7 +2,16 @@
 import { finish } from "./session.js";
 
 const answer = new URLSearchParams(location.search);
-const asked = opener?.swaggerUIRedirectOauth2;
+const asked = askedByDocumentation();
+
+function askedByDocumentation() {
+  try {
+    return opener?.swaggerUIRedirectOauth2;
+  } catch {
+    // Another site has opened the console in this window, and of its page nothing can be read.
+    return undefined;
+  }
+}
 
 function answerDocumentation() {
   const { auth, state, redirectUrl, callback, errCb } = asked;

@@ -180,6 +180,15 @@ def test_an_order_is_changed_and_moved_and_its_history_tells_so(browser: Browser
     assert browser.complaints("422") == []
 
 
+@pytest.mark.parametrize("view", ["orders/..", "customers/%2e%2e", "seed/."])
+def test_an_address_that_would_leave_its_path_leads_nowhere(browser: Browser, laptop: Laptop, view: str) -> None:
+    """A browser takes two dots for the folder above, however they are escaped."""
+    browser.get("about:blank")
+    browser.get(f"{laptop.url}/#/{view}")
+    browser.shows("There is nothing here")
+    assert browser.complaints() == []
+
+
 def test_whoever_was_slower_is_told_and_sees_the_order_as_it_is(browser: Browser, laptop: Laptop) -> None:
     made = order(laptop)
     show(browser, laptop, f"orders/{made['id']}")

@@ -19,6 +19,9 @@ const VIEWS = [
   { path: "seed/:id", title: "Seed", scopes: ["dev/seed"], link: "seed", load: () => import("./views/seed.js") },
 ];
 
+// In a request's path a browser takes them for this folder and the one above, even if they are escaped.
+const DOTS = /^\.\.?$/;
+
 // Views begin at the top, and lists know where they were left; the browser would scroll before there is anything to see.
 history.scrollRestoration = "manual";
 let moved = false;
@@ -34,7 +37,7 @@ function shown(hash) {
   if (parts.length === 0) return { view: VIEWS.find((view) => view.nav && open(view)), parameters: {}, query };
   for (const view of VIEWS.filter(exists)) {
     const pattern = view.path.split("/");
-    if (pattern.length === parts.length && pattern.every((part, at) => part.startsWith(":") || part === parts[at])) {
+    if (pattern.length === parts.length && pattern.every((part, at) => (part.startsWith(":") ? !DOTS.test(parts[at]) : part === parts[at]))) {
       const named = pattern.flatMap((part, at) => (part.startsWith(":") ? [[part.slice(1), parts[at]]] : []));
       return { view, parameters: Object.fromEntries(named), query };
     }

@@ -180,6 +180,18 @@ def test_an_order_is_changed_and_moved_and_its_history_tells_so(browser: Browser
     assert browser.complaints("422") == []
 
 
+def test_the_history_shows_metadata_as_they_were_and_as_they_became(browser: Browser, laptop: Laptop) -> None:
+    made = order(laptop, metadata={"PO_Number": "7", "id": "a", "stays": "as it is"})
+    for change in ({"PO_Number": "8", "constructor": "new"}, {"id": None}):
+        assert laptop.http.patch(f"/api/orders/{made['id']}/", json={"metadata": change}).status_code == 200
+    show(browser, laptop, f"orders/{made['id']}")
+    browser.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, ".timeline > li")) == 3)
+    assert texts(browser, ".timeline .changes .break")[:2] == [
+        "id: a → nothing",
+        "PO_Number: 7 → 8, constructor: nothing → new",
+    ]
+
+
 @pytest.mark.parametrize("view", ["orders/..", "customers/%2e%2e", "seed/."])
 def test_an_address_that_would_leave_its_path_leads_nowhere(browser: Browser, laptop: Laptop, view: str) -> None:
     """A browser takes two dots for the folder above, however they are escaped."""

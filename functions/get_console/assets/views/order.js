@@ -276,9 +276,19 @@ function Changes({ changes }) {
 }
 
 function became(name, before, after) {
+  if (name === "metadata") return metadataBecame(before, after);
   if (before === null) return shown(name, after);
   if (after === null || typeof after !== "object") return `${shown(name, before)} → ${shown(name, after)}`;
   return fieldsOf(after, (field, value) => (value === before[field] ? shown(field, value) : became(field, before[field], value)));
+}
+
+/** The names are a client's own, and shown as they are. */
+function metadataBecame(before, after) {
+  const textOf = (metadata, name) => (Object.hasOwn(metadata, name) ? metadata[name] : "nothing");
+  return Object.keys({ ...before, ...after })
+    .filter((name) => textOf(before, name) !== textOf(after, name))
+    .map((name) => `${name}: ${textOf(before, name)} → ${textOf(after, name)}`)
+    .join(", ");
 }
 
 function shown(name, value) {

@@ -181,6 +181,8 @@ BEGIN
             SELECT FROM customer_totals WHERE customer_id = added.customer_id FOR NO KEY UPDATE SKIP LOCKED
         ) AS free
         WHERE t.customer_id = added.customer_id
+          -- Beyond half of the largest sum, see change_customer_totals.
+          AND t.spent_cents + added.spent_cents <= 9007199254740991 / 2
           AND NOT EXISTS (SELECT FROM customer_total_deltas WHERE customer_id = added.customer_id);
         IF FOUND THEN
             RETURN NULL;

@@ -13,12 +13,13 @@ EXAMPLES ?= 200
 SIZE ?= 10000
 FASTIFY := benchmarks/peers/fastify
 PEERS := $(FASTIFY)/dist/handler.js .venv/peers/installed
+CLIENTS := tests/clients/node_modules/.package-lock.json .venv/clients/installed
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi costs doctor migrate synth checkov bootstrap ci deploy destroy smoke redrive lock
+.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi examples costs doctor migrate synth checkov bootstrap ci deploy destroy smoke redrive lock
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
@@ -34,7 +35,7 @@ quick: .venv/test ## Run the tests of the API, the data and the contract in unde
 	@$(BIN)/python -m tests.tools
 	$(PYTEST) tests/api tests/contract tests/data --ignore tests/contract/test_schemathesis.py
 
-test: .venv/test ## Run every test
+test: .venv/test $(CLIENTS) ## Run every test
 	@$(BIN)/python -m tests.tools
 	$(PYTEST)
 
@@ -55,8 +56,12 @@ format: .venv/test ## Format the code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-openapi: .venv/test ## Generate openapi.json and the endpoint table of docs/api.md from the handlers
+openapi: .venv/test ## Generate openapi.json, operations.json and the endpoint table of docs/api.md from the handlers
 	$(BIN)/python -m contract.openapi
+
+examples: openapi ## Record the examples of openapi.json from a service of its own
+	@$(BIN)/python -m tests.clients.examples
+	@$(BIN)/python -m contract.openapi
 
 costs: .venv/cdk ## Generate the tables of docs/costs.md from docs/prices.toml and the templates
 	$(BIN)/python -m cdk.costs
@@ -112,6 +117,7 @@ lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 	$(BIN)/uv pip compile pyproject.toml --group cdk -o requirements/cdk.txt $(LOCK)
 	$(BIN)/uv pip compile pyproject.toml --group test -o requirements/test.txt $(LOCK)
 	$(BIN)/uv pip compile --group peers -o benchmarks/peers/requirements.txt $(LOCK)
+	$(BIN)/uv pip compile --group clients -o tests/clients/requirements.txt $(LOCK)
 LOCK := --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .venv/bin/uv: requirements/uv.txt
@@ -124,9 +130,15 @@ LOCK := --quiet --system-certs --universal --python-version 3.11 --generate-hash
 $(FASTIFY)/dist/handler.js: $(wildcard $(FASTIFY)/*.js*) $(FASTIFY)/.npmrc | .venv/test
 	cd $(FASTIFY) && PATH="$(CURDIR)/$(BIN):$$PATH" && npm ci --silent && npm run --silent build
 
-.venv/peers/installed: benchmarks/peers/requirements.txt .venv/bin/uv
-	$(BIN)/python -m venv --clear .venv/peers
-	$(BIN)/uv pip install --quiet --system-certs --python .venv/peers/bin/python --compile-bytecode --require-hashes -r $<
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json tests/clients/.npmrc | .venv/test
+	cd tests/clients && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent
+
+.venv/peers/installed: benchmarks/peers/requirements.txt
+.venv/clients/installed: tests/clients/requirements.txt
+.venv/peers/installed .venv/clients/installed: .venv/bin/uv
+	$(BIN)/python -m venv --clear $(@D)
+	$(BIN)/uv pip install --quiet --system-certs --python $(@D)/bin/python --compile-bytecode --require-hashes \
+		-r $(filter %.txt,$^)
 	@touch $@
 
 # Bytecode is compiled here: where Python may not write, every function's cold start would compile again. The command

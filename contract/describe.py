@@ -30,8 +30,8 @@ NAMES = {**vars(requests), **vars(responses), **vars(parameters), **MODELS}
 SECURITY_SCHEMES: dict[str, Any] = {"oauth2": OAuth2(flows=OAuthFlows())}
 
 
-def describe(endpoints: list[Endpoint]) -> dict[str, Any]:
-    """The OpenAPI document of one function."""
+def describe(endpoints: list[Endpoint], folder: str) -> dict[str, Any]:
+    """The OpenAPI document of one function, whose folder each operation says as `x-function`; its name is the handler's."""
     resolver = APIGatewayHttpResolver(enable_validation=True)
     for endpoint in endpoints:
         summary, _, description = (endpoint.function.__doc__ or "").partition("\n")
@@ -39,11 +39,13 @@ def describe(endpoints: list[Endpoint]) -> dict[str, Any]:
             endpoint.path.replace("{", "<").replace("}", ">"),
             endpoint.method,
             summary=summary,
-            description=" ".join(description.split()) or None,
+            # Agents are shown the description alone.
+            description=f"{summary} {' '.join(description.split())}" if description else None,
             responses=_responses(endpoint),
             tags=[endpoint.tag],
-            operation_id=endpoint.operation_id,
+            operation_id=endpoint.function.__name__,
             security=[{"oauth2": endpoint.scopes}] if endpoint.scopes else None,
+            openapi_extensions={"x-function": folder},
         )(_annotated(endpoint))
     document: dict[str, Any] = json.loads(
         resolver.get_openapi_json_schema(title="Orders", version="0", security_schemes=SECURITY_SCHEMES)

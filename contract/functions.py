@@ -1,4 +1,4 @@
-"""What is deployed: one function per folder, with routes from openapi.json and settings beyond the defaults from function.toml.
+"""What is deployed: one function per folder, routes from operations.json, and settings from function.toml beyond the defaults.
 
 Both clouds read this, the laptop (local/) and AWS (cdk/).
 """
@@ -12,6 +12,8 @@ from typing import Any, Literal
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = ROOT / "functions"
 OPENAPI = ROOT / "openapi.json"
+# What the handlers declare of requests: the gateways route by it, and a cold start reads it to check them.
+OPERATIONS = ROOT / "layers" / "orders" / "python" / "orders" / "operations.json"
 # What anybody may call without a token. Both clouds refuse any other route without scopes, as it is open by mistake.
 OPEN_ROUTES = frozenset(
     {
@@ -104,14 +106,14 @@ class Function:
         return "*" in self.sends_to or queue in self.sends_to
 
 
-def load_functions(folder: Path = FUNCTIONS, openapi: Path = OPENAPI) -> tuple[Function, ...]:
-    """All functions by name. Raises ValueError if a folder and openapi.json disagree, or a route is open by mistake."""
-    routes = _routes(json.loads(openapi.read_text(encoding="utf-8")))
+def load_functions(folder: Path = FUNCTIONS, operations: Path = OPERATIONS) -> tuple[Function, ...]:
+    """All functions by name. Raises ValueError if a folder and operations.json disagree, or a route is open by mistake."""
+    routes = _routes(json.loads(operations.read_text(encoding="utf-8")))
     functions = tuple(
         _load(handler.parent, routes.pop(handler.parent.name, ())) for handler in sorted(folder.glob("*/handler.py"))
     )
     if routes:
-        raise ValueError(f"openapi.json names functions without a folder: {', '.join(routes)}; run `make openapi`")
+        raise ValueError(f"operations.json names functions without a folder: {', '.join(routes)}; run `make openapi`")
     for function in functions:
         if (function.trigger == "http") != bool(function.routes):
             raise ValueError(
@@ -143,12 +145,11 @@ def _load(folder: Path, routes: tuple[Route, ...]) -> Function:
     return Function(name=folder.name, folder=folder, routes=routes, **settings)
 
 
-def _routes(openapi: dict[str, Any]) -> dict[str, tuple[Route, ...]]:
-    """Function name → its routes. The function's name is the operationId up to the first dot."""
+def _routes(declared: dict[str, Any]) -> dict[str, tuple[Route, ...]]:
+    """Function name → its routes."""
     found: dict[str, tuple[Route, ...]] = {}
-    for path, operations in openapi["paths"].items():
+    for path, operations in declared["paths"].items():
         for method, operation in operations.items():
-            scopes = tuple(scope for requirement in operation["security"] for scope in requirement["oauth2"])
-            name = operation["operationId"].partition(".")[0]
-            found[name] = (*found.get(name, ()), Route(method.upper(), path, scopes))
+            name = operation["function"]
+            found[name] = (*found.get(name, ()), Route(method.upper(), path, tuple(operation["scopes"])))
     return found

@@ -1,6 +1,6 @@
-"""Generates openapi.json, and the endpoint table of docs/api.md, from the routes that the handlers declare.
+"""Generates from the routes that the handlers declare: openapi.json, operations.json, and the table of docs/api.md.
 
-`python -m contract.openapi` writes both; `--check` only tells whether they are up to date (exit status 1 if not).
+`python -m contract.openapi` writes all three; `--check` only tells whether they are up to date (exit status 1 if not).
 """
 
 import importlib.util
@@ -12,14 +12,14 @@ import tomllib
 from pathlib import Path
 from typing import Any, cast
 
+from contract.complete import complete, prune, without
 from contract.describe import describe
-from contract.functions import FUNCTIONS, OPENAPI, ROOT
+from contract.functions import FUNCTIONS, OPENAPI, OPERATIONS, ROOT
 from orders.event_models import EVENTS
 from orders.requests import JSON
 
 API_PAGE = ROOT / "docs" / "api.md"
-# What people look for in the table; the files of the console are not.
-LISTED = "/api"
+CHECKED = ("in", "name", "required", "schema")
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
 # Variables that handlers read when they are imported; the values do not matter here.
 PLACEHOLDERS = {
@@ -27,25 +27,27 @@ PLACEHOLDERS = {
     "SEED_MAX_UNFINISHED_ROWS": "1",
     "AWS_DEFAULT_REGION": "eu-central-1",
 }
-GATEWAY_MESSAGE = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
-# Where a document contains the parameters of other paths; the links between operations are built from these.
-PATH_PARAMETERS = {
-    "Order": {"order_id": "$response.body#/id", "item_id": "$response.body#/items/0/id"},
-    "Customer": {"customer_id": "$response.body#/id"},
-    "SeedRun": {"run_id": "$response.body#/id"},
-}
 
 
 def build() -> dict[str, Any]:
-    """The contract: the schemas of all handlers, merged."""
+    """The contract as clients read it."""
+    return complete(declared())
+
+
+def declared() -> dict[str, Any]:
+    """The schemas of all handlers, merged. Paths have API Gateway's form, without trailing slash."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [author] = project["authors"]
     merged: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "Orders",
-            "version": tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"],
+            "version": project["version"],
             "description": "Customers, orders, items. Money is integer cents, times are RFC 3339 in UTC, errors are RFC 9457.",
+            "contact": author,
+            "license": {"name": project["license"], "identifier": project["license"]},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": "/", "description": "Where this document was read."}],
         "paths": {},
         "webhooks": _webhooks(),
         "components": {"schemas": {}, "securitySchemes": {"oauth2": {}}},
@@ -55,9 +57,32 @@ def build() -> dict[str, Any]:
             merged["paths"].setdefault(path, {}).update(operations)
         merged["components"]["schemas"].update(schema.get("components", {}).get("schemas", {}))
     merged["paths"] = dict(sorted(merged["paths"].items()))
-    merged["components"]["schemas"]["GatewayMessage"] = GATEWAY_MESSAGE
     _finish(merged)
     return cast(dict[str, Any], _with_integers(merged))
+
+
+def checked(contract: dict[str, Any]) -> dict[str, Any]:
+    """Of what is declared only what routing and checking a request need."""
+    paths: dict[str, Any] = {}
+    for path, operations in contract["paths"].items():
+        for method, operation in operations.items():
+            kept: dict[str, Any] = {
+                "function": operation["x-function"],
+                "scopes": scopes_of(operation),
+                "statuses": sorted(int(status) for status in operation["responses"]),
+            }
+            if "parameters" in operation:
+                kept["parameters"] = [{key: parameter[key] for key in CHECKED} for parameter in operation["parameters"]]
+            if "requestBody" in operation:
+                kept["requestBody"] = operation["requestBody"]
+            paths.setdefault(path, {})[method] = kept
+    needed = {"paths": paths, "components": {"schemas": contract["components"]["schemas"]}}
+    prune(needed)
+    return cast(dict[str, Any], without(needed, "title", "description", "examples"))
+
+
+def scopes_of(operation: dict[str, Any]) -> list[str]:
+    return [scope for requirement in operation["security"] for scope in requirement["oauth2"]]
 
 
 def load_handler(name: str) -> Any:
@@ -76,7 +101,7 @@ def _schemas() -> list[dict[str, Any]]:
     for file in sorted(FUNCTIONS.glob("*/handler.py")):
         module = load_handler(file.parent.name)
         if hasattr(module, "app"):
-            schemas.append(describe(module.app.endpoints))
+            schemas.append(describe(module.app.endpoints, file.parent.name))
     return schemas
 
 
@@ -86,15 +111,13 @@ def _finish(contract: dict[str, Any]) -> None:
     for operations in contract["paths"].values():
         for operation in operations.values():
             operation.setdefault("security", [])
-            scopes.update(scope for requirement in operation["security"] for scope in requirement["oauth2"])
-            _link(operation, contract["paths"])
+            scopes.update(scopes_of(operation))
             for parameter in operation.get("parameters", []):
                 _drop_null(parameter)
                 if parameter["in"] == "header":
                     parameter["name"] = "-".join(word.capitalize() for word in parameter["name"].split("-"))
-            _add_what_the_gateway_answers(operation)
     # The laptop's addresses; each deployment serves the document with its own.
-    granted = {"tokenUrl": "/oauth2/token", "scopes": dict.fromkeys(sorted(scopes), "")}
+    granted = {"tokenUrl": "/oauth2/token", "scopes": {scope: _allows(scope) for scope in sorted(scopes)}}
     contract["components"]["securitySchemes"]["oauth2"] = {
         "type": "oauth2",
         "flows": {
@@ -102,7 +125,7 @@ def _finish(contract: dict[str, Any]) -> None:
             "clientCredentials": granted,
         },
     }
-    _prune(contract)
+    prune(contract)
 
 
 def _webhooks() -> dict[str, Any]:
@@ -110,39 +133,27 @@ def _webhooks() -> dict[str, Any]:
     return {
         name: {
             "post": {
+                "operationId": f"on_{name.replace('.', '_')}",
                 "summary": event.__doc__,
-                "tags": ["Events"],
+                "tags": ["Webhooks"],
                 "requestBody": {
                     "required": True,
                     "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{event.__name__}"}}},
                 },
-                "responses": {"2XX": {"description": "It was received"}},
+                "responses": {"2XX": {"description": "It was received."}},
+                "security": [],
             }
         }
         for name, event in EVENTS.items()
     }
 
 
-def _link(operation: dict[str, Any], paths: dict[str, Any]) -> None:
-    for response in operation["responses"].values():
-        reference = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
-        known = PATH_PARAMETERS.get(reference.rpartition("/")[2], {})
-        links = {
-            target["operationId"]: {"operationId": target["operationId"], "parameters": {name: known[name] for name in names}}
-            for path, operations in paths.items()
-            for target in operations.values()
-            if (names := re.findall(r"{(\w+)}", path)) and set(names) <= known.keys()
-        }
-        if links:
-            response["links"] = links
-
-
-def _add_what_the_gateway_answers(operation: dict[str, Any]) -> None:
-    """401, 403, 429 and the like never reach a function, nor does a path that matches no route, or a body over 6 MB."""
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/GatewayMessage"}}}
-    operation["responses"]["default"] = {"description": "API Gateway's own answer", "content": content}
-    for status in {"404", "413"} & operation["responses"].keys():
-        operation["responses"][status]["content"] |= content
+def _allows(scope: str) -> str:
+    """What docs/api.md says that a scope allows. Raises ValueError if it says nothing."""
+    found = re.search(rf"^\| `{scope}` \| (.+) \|$", API_PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"docs/api.md does not explain the scope {scope}")
+    return found[1].replace("`", "")
 
 
 def _drop_null(parameter: dict[str, Any]) -> None:
@@ -151,6 +162,7 @@ def _drop_null(parameter: dict[str, Any]) -> None:
     for schema in alternatives:
         if schema != {"type": "null"}:
             parameter["schema"].update(schema)
+    parameter["schema"].pop("description", None)
 
 
 def _with_integers(node: Any) -> Any:
@@ -162,33 +174,23 @@ def _with_integers(node: Any) -> Any:
     return int(node) if isinstance(node, float) else node
 
 
-def _prune(contract: dict[str, Any]) -> None:
-    schemas = contract["components"]["schemas"]
-    used: set[str] = set()
-    pending = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(contract["paths"])))
-    while pending:
-        used |= pending
-        pending = set(re.findall(r"#/components/schemas/(\w+)", json.dumps([schemas[name] for name in pending]))) - used
-    contract["components"]["schemas"] = {name: schemas[name] for name in sorted(used)}
-
-
 def endpoint_table(contract: dict[str, Any]) -> str:
     lines = ["| call | does | scope |", "|---|---|---|"]
     for path, operations in contract["paths"].items():
-        if not path.startswith(LISTED) and path != "/":
-            continue
         for method, operation in operations.items():
-            scopes = ", ".join(f"`{scope}`" for requirement in operation["security"] for scope in requirement["oauth2"])
-            slash = "" if path == "/" or "." in path else "/"
-            lines.append(f"| `{method.upper()} {path}{slash}` | {operation['summary']} | {scopes or 'open'} |")
+            scopes = ", ".join(f"`{scope}`" for scope in scopes_of(operation))
+            lines.append(f"| `{method.upper()} {path}` | {operation['summary']} | {scopes or 'open'} |")
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    contract = build()
+    declarations = declared()
+    checks = checked(declarations)
+    contract = complete(declarations)
     page = API_PAGE.read_text(encoding="utf-8")
     wanted: dict[Path, str] = {
-        OPENAPI: json.dumps(contract, indent=2) + "\n",
+        OPENAPI: json.dumps(contract, indent=2, ensure_ascii=False) + "\n",
+        OPERATIONS: json.dumps(checks, indent=1) + "\n",
         API_PAGE: TABLE.sub(lambda match: match[1] + endpoint_table(contract) + match[2], page),
     }
     outdated = [file for file, text in wanted.items() if not file.exists() or file.read_text(encoding="utf-8") != text]

@@ -34,7 +34,7 @@ def add_order_item(
 ) -> Response:
     """Add an item to a pending order.
 
-    An order holds at most 500 items.
+    An order holds at most 500 items. The answer is the order with its new total. Any other status than `pending` is a 409.
     """
 
     def attempt() -> Response | None:

@@ -26,7 +26,8 @@ HAVING_REFERENCE = "SELECT id FROM orders WHERE reference = :reference"
 def create_order(request: Request, order: NewOrder, idempotency_key: IdempotencyKey = None) -> Response:
     """Create an order with its items.
 
-    A reference belongs to one order; if it is taken, the problem names the order that has it.
+    The order begins as `pending`, and prices are in cents. A reference belongs to one order; if it is taken, the problem names
+    the order that has it. With an `Idempotency-Key`, a repeated request returns the order that the first one created.
     """
     reference = order.get("reference")
     try:

@@ -28,7 +28,10 @@ DELETE_CUSTOMER = database.load_sql(__file__, "delete_customer.sql")
     tag="Customers",
 )
 def delete_customer(request: Request, customer_id: Id, if_match: IfMatch = None) -> Response:
-    """Delete a customer that has no orders."""
+    """Delete a customer that has no orders.
+
+    A customer with orders stays, and the answer is 409: orders are never deleted.
+    """
 
     def attempt() -> Response | None:
         rows = database.run(

@@ -30,9 +30,9 @@ PACKAGES = {"preact": "vendor/preact.js", "preact/hooks": "vendor/hooks.js", "ht
 PRELOADED = [*PACKAGES.values(), "html.js", "settings.js", "session.js", "api.js", "format.js", "parts.js", "app.js"]
 
 
-@app.endpoint("GET", "/", scopes=[], returns={200: "Index, text/html"}, tag="Service")
+@app.endpoint("GET", "/", scopes=[], returns={200: "Index, text/html"}, tag="Pages")
 def get_console(request: Request) -> Response:
-    """The console for browsers, and the service's links for programs.
+    """Show the console to browsers, and the service's links to programs.
 
     A client that accepts `text/html` gets the page, any other the JSON.
     """
@@ -45,15 +45,16 @@ def get_console(request: Request) -> Response:
     return file_response(request, HTML, page, headers)
 
 
-@app.endpoint("GET", "/api", scopes=[], returns={200: "Index"}, tag="Service", operation_id="get_console.index")
+@app.endpoint("GET", "/api", scopes=[], returns={200: "Index"}, tag="Service")
 def get_index(request: Request) -> Response:
-    """The service's name, version, stage and links, and where to sign in."""
+    """Get the service's name, version, stage and links, and where to sign in.
+
+    A link is a path; each endpoint that can be called without an id has one. `sign_in` is null where no token is required.
+    """
     return file_response(request, JSON, json.dumps(index()), ASK_AGAIN)
 
 
-@app.endpoint(
-    "GET", "/console/signed-in", scopes=[], returns={200: "text/html"}, tag="Service", operation_id="get_console.signed_in"
-)
+@app.endpoint("GET", "/console/signed-in", scopes=[], returns={200: "text/html"}, tag="Pages")
 def get_signed_in(
     request: Request,
     code: FromIssuer = None,
@@ -65,7 +66,7 @@ def get_signed_in(
     error_description: FromIssuer = None,
     error_uri: FromIssuer = None,
 ) -> Response:
-    """Where a sign-in on the console or the documentation page returns to."""
+    """Take the answer of a sign-in on the console or the documentation page."""
     page, policy = _page("signed-in.html")
     return file_response(request, HTML, page, {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"})
 
@@ -76,11 +77,10 @@ def get_signed_in(
     scopes=[],
     returns={200: "text/css, text/javascript, image/svg+xml"},
     problems=[404],
-    tag="Service",
-    operation_id="get_console.file",
+    tag="Pages",
 )
 def get_file(request: Request, version: AssetVersion, file: AssetFile) -> Response:
-    """A file of the console."""
+    """Get a file of the console."""
     return ASSETS.response(request, version, file)
 
 
@@ -90,17 +90,16 @@ def get_file(request: Request, version: AssetVersion, file: AssetFile) -> Respon
     scopes=[],
     returns={200: "text/javascript"},
     problems=[404],
-    tag="Service",
-    operation_id="get_console.module",
+    tag="Pages",
 )
 def get_module(request: Request, version: AssetVersion, folder: AssetFolder, file: AssetFile) -> Response:
-    """A view or a library of the console."""
+    """Get a view or a library of the console."""
     return ASSETS.response(request, version, f"{folder}/{file}")
 
 
-@app.endpoint("GET", "/favicon.ico", scopes=[], returns={200: "image/svg+xml"}, tag="Service", operation_id="get_console.icon")
+@app.endpoint("GET", "/favicon.ico", scopes=[], returns={200: "image/svg+xml"}, tag="Pages")
 def get_icon(request: Request) -> Response:
-    """The console's icon, for pages that name none."""
+    """Get the console's icon."""
     return ASSETS.response(request, "any", "icon.svg", {"Cache-Control": "public, max-age=86400"})
 
 
@@ -108,7 +107,7 @@ def get_icon(request: Request) -> Response:
 def _page(name: str) -> tuple[str, str]:
     """A page, with what its scripts need to know in it, and a policy that lets in only the service's own files."""
     imports = json.dumps({"imports": {package: ASSETS.path(file) for package, file in PACKAGES.items()}})
-    filters = [field["name"] for field in deployed_contract()["paths"]["/api/orders"]["get"]["parameters"]]
+    filters = [field["name"] for field in deployed_contract()["paths"]["/api/orders/"]["get"]["parameters"]]
     page = Template(read_beside(__file__, name)).substitute(
         root=ASSETS.path(""),
         imports=imports,

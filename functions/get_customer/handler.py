@@ -27,7 +27,10 @@ GET_CUSTOMER = "SELECT customer_etag(c.xmin), customer_json(c)::text FROM custom
     tag="Customers",
 )
 def get_customer(request: Request, customer_id: Id, if_none_match: IfNoneMatch = None) -> Response:
-    """Get one customer."""
+    """Get one customer.
+
+    With `If-None-Match`, the answer is 304 and empty while the customer is still as the client knows it.
+    """
     rows = database.run(GET_CUSTOMER, repeatable=True, customer_id=customer_id)
     if not rows:
         raise not_found("customer", customer_id)

@@ -21,25 +21,35 @@ app = Api()
 [POWERTOOLS] = find_spec("aws_lambda_powertools").submodule_search_locations  # type: ignore[union-attr,misc]  # it is there
 SWAGGER_UI = Path(POWERTOOLS) / "event_handler" / "openapi" / "swagger_ui"
 CACHE = {"Cache-Control": "public, max-age=300", "Vary": "Accept-Encoding"}
+# It fills in examples; a call with all of them, down to somebody's cursor, finds nothing. Those of a path are needed.
 START = """
+const spec = await (await fetch("/api/openapi.json")).json();
+for (const operation of Object.values(spec.paths).flatMap(Object.values))
+  for (const parameter of operation.parameters ?? [])
+    if (!parameter.required) delete parameter.example;
 const ui = SwaggerUIBundle({
-  url: "/api/openapi.json", dom_id: "#swagger-ui", tryItOutEnabled: true,
-  oauth2RedirectUrl: location.origin + "/console/signed-in",
+  spec, dom_id: "#swagger-ui", tryItOutEnabled: true, oauth2RedirectUrl: location.origin + "/console/signed-in",
 });
 """
 
 
-@app.endpoint("GET", "/api/docs", scopes=[], returns={200: "text/html"}, tag="Service")
+@app.endpoint("GET", "/api/docs", scopes=[], returns={200: "text/html"}, tag="Pages")
 def get_docs(request: Request) -> Response:
-    """Interactive documentation, in a single self-contained page."""
+    """Show interactive documentation, in a single self-contained page.
+
+    For people: it shows every operation of this contract and can call it.
+    """
     page, policy = _page()
     headers = {**CACHE, "Content-Security-Policy": policy}
     return file_response(request, "text/html; charset=utf-8", page, headers)
 
 
-@app.endpoint("GET", "/api/openapi.json", scopes=[], returns={200: JSON}, tag="Service", operation_id="get_docs.openapi")
+@app.endpoint("GET", "/api/openapi.json", scopes=[], returns={200: JSON}, tag="Service")
 def get_openapi(request: Request) -> Response:
-    """This contract as OpenAPI."""
+    """Get this contract as OpenAPI.
+
+    OpenAPI 3.1, for generators of clients and for agents; of what this stage deploys, so without seeding in production.
+    """
     return file_response(request, JSON, _contract(), CACHE)
 
 
@@ -70,7 +80,7 @@ def _page() -> tuple[str, str]:
 <body>
 <div id="swagger-ui"></div>
 <script>{script}</script>
-<script>{start}</script>
+<script type="module">{start}</script>
 </body>
 </html>
 """

@@ -17,7 +17,10 @@ app = Api()
 
 @app.endpoint("GET", "/api/health", scopes=[], returns={200: "Health"}, tag="Service")
 def get_health(request: Request) -> Response:
-    """Report whether the service and its database respond."""
+    """Report whether the service and its database respond.
+
+    200 if the database answers a query, otherwise 503. No token is needed.
+    """
     database.run("SELECT 1", repeatable=True)
     return json_response('{"status":"ok"}')
 

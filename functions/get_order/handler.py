@@ -27,7 +27,11 @@ GET_ORDER = "SELECT etag, document::text FROM order_documents WHERE id = :order_
     tag="Orders",
 )
 def get_order(request: Request, order_id: Id, if_none_match: IfNoneMatch = None) -> Response:
-    """Get one order with its customer and its items."""
+    """Get one order with its customer and its items.
+
+    `allowed_actions` says what can be done with it now. With `If-None-Match`, the answer is 304 and empty while the order
+    is still as the client knows it.
+    """
     rows = database.run(GET_ORDER, repeatable=True, order_id=order_id)
     if not rows:
         raise not_found("order", order_id)

@@ -20,7 +20,10 @@ GET_SEED_RUN = "SELECT document::text FROM seed_run_documents WHERE id = :run_id
 
 @app.endpoint("GET", "/api/dev/seed/{run_id}", scopes=["dev/seed"], returns={200: "SeedRun"}, problems=[404], tag="Seeding")
 def get_seed_run(request: Request, run_id: RunId) -> Response:
-    """Get a seed run and its progress."""
+    """Get a seed run and its progress.
+
+    Ask until `status` is `succeeded`, `failed` or `cancelled`; `rows_done` of `rows_total` rows have been inserted so far.
+    """
     rows = database.run(GET_SEED_RUN, repeatable=True, run_id=run_id)
     if not rows:
         raise not_found("seed run", run_id)

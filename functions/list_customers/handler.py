@@ -28,7 +28,10 @@ WALK_CUSTOMERS = database.load_sql(__file__, "walk_customers.sql")
 
 @app.endpoint("GET", "/api/customers", scopes=["customers/read"], returns={200: "CustomerPage"}, tag="Customers")
 def list_customers(request: Request, email: EmailFilter = None, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    """List customers, newest first."""
+    """List customers, newest first.
+
+    `email` finds those whose address contains a text. To read all of them, follow `next` until it is null.
+    """
     [before] = page_start(request, cursor, [MAX_BIGINT])
     sql = LIST_CUSTOMERS.format(most=MAX_PAGE_ROWS + 1)
     values: dict[str, Any] = {}

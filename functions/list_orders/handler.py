@@ -46,7 +46,7 @@ def list_orders(
 ) -> Response:
     """List orders, newest first.
 
-    Filters combine with AND.
+    Filters combine with AND. To read all orders, follow `next` until it is null.
     """
     [before] = page_start(request, cursor, [MAX_BIGINT])
     needle = None if email is None else email.lower()

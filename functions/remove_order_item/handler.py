@@ -28,7 +28,10 @@ REMOVE_ORDER_ITEM = database.load_sql(__file__, "remove_order_item.sql")
     tag="Order items",
 )
 def remove_order_item(request: Request, order_id: Id, item_id: Id, if_match: IfMatch = None) -> Response:
-    """Remove an item from a pending order; its last item stays."""
+    """Remove an item from a pending order; its last item stays.
+
+    The answer is the order without it, with its new total. Any other status than `pending`, or a last item, is a 409.
+    """
 
     def attempt() -> Response | None:
         rows = database.run(

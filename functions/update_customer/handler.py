@@ -32,8 +32,9 @@ UPDATE_CUSTOMER = database.load_sql(__file__, "update_customer.sql")
 def update_customer(request: Request, customer_id: Id, change: CustomerChange, if_match: IfMatch = None) -> Response:
     """Change a customer's e-mail address, name or metadata.
 
-    Of the metadata, the keys given are set, those that are null are removed, and the others stay; more than 20 in the end
-    are a conflict. A customer that was erased stays as it is.
+    Fields that are left out stay as they are. Of the metadata, the keys given are set, those that are null are removed, and
+    the others stay; more than 20 in the end are a conflict, as is an address that another customer has. A customer that was
+    erased stays as it is. `If-Match` prevents overwriting a change of somebody else.
     """
 
     refuse_reserved_address(change.get("email"))

@@ -29,7 +29,11 @@ UPDATE_ORDER_ITEM = database.load_sql(__file__, "update_order_item.sql")
     tag="Order items",
 )
 def update_order_item(request: Request, order_id: Id, item_id: Id, change: ItemChange, if_match: IfMatch = None) -> Response:
-    """Change the quantity or the price of an item of a pending order."""
+    """Change the quantity or the price of an item of a pending order.
+
+    Fields that are left out stay as they are. The answer is the order with its new total. Any other status than `pending` is
+    a 409.
+    """
 
     def attempt() -> Response | None:
         rows = database.run(

@@ -387,16 +387,16 @@ def test_an_open_route_and_its_twin_have_their_own_throttle(stage: Synthesized) 
 
 def test_a_function_that_clients_call_does_not_read_from_a_replica(tmp_path: Path) -> None:
     """They expect to read what they have just written; a schedule or a queue does not."""
-    (tmp_path / "openapi.json").write_text('{"paths": {}}')
+    (tmp_path / "operations.json").write_text('{"paths": {}}')
     for trigger, fits in (("queue", True), ("schedule", True), ("deploy", False)):
         (tmp_path / trigger).mkdir()
         (tmp_path / trigger / "handler.py").touch()
         (tmp_path / trigger / "function.toml").write_text(f'trigger = "{trigger}"\nreads_replica = true\n')
         if fits:
-            assert all(function.reads_replica for function in load_functions(tmp_path, tmp_path / "openapi.json"))
+            assert all(function.reads_replica for function in load_functions(tmp_path, tmp_path / "operations.json"))
         else:
             with pytest.raises(ValueError, match="deploy reads_replica"):
-                load_functions(tmp_path, tmp_path / "openapi.json")
+                load_functions(tmp_path, tmp_path / "operations.json")
 
 
 @pytest.mark.parametrize("trigger", ["schedule", "deploy", "http"])
@@ -416,13 +416,13 @@ def test_a_route_that_is_open_by_mistake_is_refused(tmp_path: Path) -> None:
     (tmp_path / "leak").mkdir()
     (tmp_path / "leak" / "handler.py").touch()
     for path, scopes, fits in (("/api/leak", ["orders/read"], True), ("/api/leak", [], False), ("/api/docs", [], True)):
-        operation = {"operationId": "leak.leak", "security": [{"oauth2": scopes}] if scopes else []}
-        (tmp_path / "openapi.json").write_text(json.dumps({"paths": {path: {"get": operation}}}))
+        operation = {"function": "leak", "scopes": scopes}
+        (tmp_path / "operations.json").write_text(json.dumps({"paths": {path: {"get": operation}}}))
         if fits:
-            assert [function.name for function in load_functions(tmp_path, tmp_path / "openapi.json")] == ["leak"]
+            assert [function.name for function in load_functions(tmp_path, tmp_path / "operations.json")] == ["leak"]
         else:
             with pytest.raises(ValueError, match="GET /api/leak has no scopes"):
-                load_functions(tmp_path, tmp_path / "openapi.json")
+                load_functions(tmp_path, tmp_path / "operations.json")
 
 
 def test_every_metric_that_is_billed_is_read(stage: Synthesized) -> None:

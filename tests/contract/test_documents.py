@@ -136,7 +136,7 @@ def test_every_scope_is_explained() -> None:
 def test_every_post_that_takes_an_idempotency_key_is_named() -> None:
     named = {row[0].strip("`").removeprefix("POST ").removesuffix("/") for row in table(API, "Idempotency")}
     having = {
-        path
+        path.rstrip("/")
         for method, path, operation in operations()
         if any(parameter["name"].lower() == "idempotency-key" for parameter in operation.get("parameters", []))
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contract.functions import FUNCTIONS, OPENAPI, ROOT, load_functions
-from contract.openapi import API_PAGE, TABLE, build, endpoint_table
+from contract.openapi import API_PAGE, TABLE, build, declared, endpoint_table
 from orders.errors import MAX_ERRORS, MAX_FIELD_LENGTH
 from orders.limits import MAX_ITEMS
 from orders.paging import MAX_PAGE_BYTES
@@ -40,8 +40,8 @@ def test_the_table_of_endpoints_matches_openapi_json() -> None:
 
 
 def test_every_operation_is_named_after_its_folder() -> None:
-    operations = [operation for item in build()["paths"].values() for operation in item.values()]
-    names = {operation["operationId"].partition(".")[0] for operation in operations}
+    operations = [operation for item in declared()["paths"].values() for operation in item.values()]
+    names = {operation["x-function"] for operation in operations}
     assert names == {function.name for function in load_functions() if function.routes}
 
 

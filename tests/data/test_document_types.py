@@ -91,7 +91,7 @@ def test_no_answer_contains_insignificant_bytes(service: Service, db: Database, 
 @pytest.mark.parametrize(
     ("constraint", "values"),
     [
-        ("orders_status_known", get_args(models.Status)),
+        ("orders_status_known", get_args(models.OrderStatus)),
         ("events_type_known", tuple(event_models.EVENTS)),
     ],
 )

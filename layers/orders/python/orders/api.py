@@ -1,7 +1,7 @@
 """The edge between API Gateway and a handler.
 
-A handler declares its route with `Api.endpoint`. `openapi.json` is built from these declarations (contract/openapi.py), and in
-turn validates every request (operations.py).
+A handler declares its route with `Api.endpoint`. `openapi.json` is built from these declarations (contract/openapi.py), and so
+is what checks every request (operations.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,6 @@ class Endpoint(NamedTuple):
     returns: Mapping[int, str | None]
     problems: list[int]
     tag: str
-    operation_id: str
 
 
 class Api:
@@ -56,13 +55,11 @@ class Api:
         returns: Mapping[int, str | None],
         problems: list[int] | None = None,
         tag: str,
-        operation_id: str | None = None,
     ) -> Callable[[Handler], Handler]:
         """Declares the route of a handler, as Endpoint says. Its docstring becomes the summary and the description."""
 
         def declare(function: Handler) -> Handler:
-            named = operation_id or function.__name__
-            self.endpoints.append(Endpoint(function, method, path, scopes, returns, problems or [], tag, named))
+            self.endpoints.append(Endpoint(function, method, path, scopes, returns, problems or [], tag))
             return function
 
         return declare

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from orders.metadata_models import Metadata
-from orders.models import BigId, Cents, OrderItem, Reason
+from orders.models import BigId, CancellableStatus, Cents, OrderItem, Reason
 
 # In `changes`, a list holds the value before and the value after.
 Total = tuple[Cents, Cents]
@@ -22,7 +22,7 @@ class Event(BaseModel):
     request_id: str
     order_id: BigId | None
     customer_id: BigId
-    sequence: Annotated[int, Field(ge=1)]
+    sequence: BigId
     changes: Mapping[str, object]
 
 
@@ -123,7 +123,7 @@ class OrderDelivered(OrderEvent):
 
 
 class OrderCancelledChanges(TypedDict):
-    status: tuple[Literal["pending", "paid"], Literal["cancelled"]]
+    status: tuple[CancellableStatus, Literal["cancelled"]]
     reason: NotRequired[Reason]
 
 

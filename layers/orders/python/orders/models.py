@@ -1,5 +1,5 @@
 """The shapes of the contract, for openapi.json and the type checker. No function imports them at run time:
-openapi.json validates requests, and PostgreSQL builds the responses.
+operations.json checks requests, and PostgreSQL builds the responses.
 """
 
 from datetime import datetime
@@ -12,8 +12,10 @@ from typing_extensions import TypedDict
 from orders.limits import EMAIL, MAX_INTEGER, MAX_ITEMS, PRINTABLE, VISIBLE
 from orders.metadata_models import Metadata, MetadataChange
 
-Status = Literal["pending", "paid", "shipped", "delivered", "cancelled"]
-Action = Literal["pay", "ship", "deliver", "cancel"]
+OrderStatus = Literal["pending", "paid", "shipped", "delivered", "cancelled"]
+CancellableStatus = Literal["pending", "paid"]
+OrderAction = Literal["pay", "ship", "deliver", "cancel"]
+SeedRunStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Cents = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 BigId = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
@@ -103,7 +105,7 @@ class Customer(CustomerReference):
 class OrderItem(BaseModel):
     id: BigId
     sku: str
-    quantity: int
+    quantity: Count
     unit_price_cents: Cents
 
 
@@ -111,8 +113,8 @@ class Order(BaseModel):
     id: BigId
     reference: str | None
     customer: CustomerReference
-    status: Status
-    allowed_actions: list[Action]
+    status: OrderStatus
+    allowed_actions: list[OrderAction]
     total_cents: Cents
     items: list[OrderItem]
     metadata: dict[str, str]
@@ -131,10 +133,10 @@ class CustomerSummary(BaseModel):
 
 class SeedRun(BaseModel):
     id: UUID
-    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
-    customers: int
-    orders_per_customer: int
-    items_per_order: int
+    status: SeedRunStatus
+    customers: Count
+    orders_per_customer: Count
+    items_per_order: Count
     rows_total: Count
     rows_done: Count
     chunks_total: Count
@@ -172,13 +174,13 @@ class FieldError(BaseModel):
 
 
 class ProblemDocument(BaseModel):
-    """RFC 9457."""
+    """Why a request was refused (RFC 9457). `errors` names the fields that are wrong, if any are."""
 
     type: str
     title: str
-    status: int
+    status: Annotated[int, Field(ge=400, le=599)]
     detail: str
-    errors: list[FieldError] | None = None
+    errors: list[FieldError] = Field(default_factory=list)
 
 
 class SignIn(BaseModel):

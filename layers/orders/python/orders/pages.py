@@ -83,14 +83,14 @@ def content_policy(scripts: str, styles: str, images: str = "'self'") -> str:
 def index() -> dict[str, object]:
     """As the model Index says. Every path of the API that takes no parameter is a link: `orders`, `summary`, `docs`."""
     contract = deployed_contract()
-    paths = [Path(path) for path in contract["paths"] if path.startswith("/api/") and "{" not in path]
+    paths = [path for path in contract["paths"] if path.startswith("/api/") and path != "/api/" and "{" not in path]
     scopes = contract["components"]["securitySchemes"]["oauth2"]["flows"]["authorizationCode"]["scopes"]
     known = sign_in()
     return {
         "name": contract["info"]["title"],
         "version": contract["info"]["version"],
         "stage": os.environ["STAGE"],
-        "links": {path.stem: str(path) if path.suffix else f"{path}/" for path in paths},
+        "links": {Path(path).stem: path for path in paths},
         "sign_in": known and {**known, "scopes": list(scopes)},
     }
 

@@ -1,4 +1,4 @@
-"""The types of the handlers' parameters. openapi.json is built from them, and at run time that document does the validation."""
+"""The types of the handlers' parameters. openapi.json and operations.json are built from them; the latter checks requests."""
 
 from typing import Annotated
 
@@ -10,10 +10,17 @@ from orders.limits import HEADER_VALUE, MAX_CURSOR_LENGTH, MAX_INTEGER, MAX_PAGE
 
 Id = Annotated[int, Field(ge=1, le=MAX_INTEGER), Path()]
 RunId = Annotated[str, Field(json_schema_extra={"format": "uuid"}), Path()]
-CustomerFilter = Annotated[int | None, Field(ge=1, le=MAX_INTEGER), Query(alias="customer_id")]
-StatusFilter = Annotated[models.Status | None, Query(alias="status")]
-OrderFilter = Annotated[int | None, Field(ge=1, le=MAX_INTEGER), Query(alias="order_id")]
-EventTypeFilter = Annotated[str | None, Query(alias="type", json_schema_extra={"enum": list(event_models.EVENTS)})]
+CustomerFilter = Annotated[
+    int | None, Field(ge=1, le=MAX_INTEGER), Query(alias="customer_id", description="Only those of this customer.")
+]
+StatusFilter = Annotated[models.OrderStatus | None, Query(alias="status", description="Only orders with this status.")]
+OrderFilter = Annotated[
+    int | None, Field(ge=1, le=MAX_INTEGER), Query(alias="order_id", description="Only those of this order.")
+]
+EventTypeFilter = Annotated[
+    str | None,
+    Query(alias="type", description="Only events of this type.", json_schema_extra={"enum": list(event_models.EVENTS)}),
+]
 ReferenceFilter = Annotated[models.Reference | None, Query(alias="reference", description="Finds the order that has it.")]
 EmailFilter = Annotated[
     str | None,
@@ -43,7 +50,7 @@ IfNoneMatch = Annotated[
     Header(alias="If-None-Match", pattern=HEADER_VALUE, description="304 if the current ETag is one of these."),
 ]
 AssetVersion = Annotated[str, Field(max_length=64), Path(description="As in the addresses that the page names.")]
-AssetFolder = Annotated[str, Field(max_length=64), Path()]
-AssetFile = Annotated[str, Field(max_length=64), Path()]
+AssetFolder = Annotated[str, Field(max_length=64), Path(description="Of the file.")]
+AssetFile = Annotated[str, Field(max_length=64), Path(description="Its name.")]
 # What issuers add to the address that a sign-in returns to; the page's script reads it.
 FromIssuer = Annotated[str | None, Query(description="For the script of the page.")]

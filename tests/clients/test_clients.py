@@ -1,0 +1,124 @@
+"""openapi.json as generators and agents take it: unmodified, without a warning, and what they make of it works.
+
+Linters and generators are in environments of their own, which `make test` makes.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.functions import OPENAPI, ROOT
+from tests.laptop import Laptop
+
+HERE = Path(__file__).parent
+NODE = HERE / "node_modules" / ".bin"
+PYTHON = ROOT / ".venv" / "clients" / "bin"
+# Node.js, and ruff, which formats what openapi-python-client makes.
+OURS = ROOT / ".venv" / "bin"
+QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "FASTMCP_CHECK_FOR_UPDATES": "off"}
+
+pytestmark = pytest.mark.skipif(
+    not (NODE.exists() and PYTHON.exists()) and "CI" not in os.environ, reason="`make test` installs what these tests use"
+)
+
+
+def run(*command: str | Path, cwd: Path = HERE, **environment: str) -> str:
+    """What it prints. Fails with all that it has said if its exit status is not 0."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    path = os.pathsep.join([str(OURS), os.environ["PATH"]])
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env={**inherited, **QUIET, "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    with Laptop(tmp_path_factory.mktemp("laptop")) as laptop:
+        yield laptop
+
+
+def lint_with_spectral(document: Path) -> str:
+    return run(NODE / "spectral", "lint", document, "--ruleset", "spectral.yaml", "--fail-severity", "hint")
+
+
+def lint_with_redocly(document: Path) -> str:
+    return run(NODE / "redocly", "lint", document, "--config", "redocly.yaml", "--format", "json")
+
+
+def test_spectral_finds_nothing() -> None:
+    assert "No results" in lint_with_spectral(OPENAPI)
+
+
+def test_redocly_finds_nothing() -> None:
+    assert json.loads(lint_with_redocly(OPENAPI))["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}
+
+
+def test_the_linters_find_what_is_wrong(tmp_path: Path) -> None:
+    contract = json.loads(OPENAPI.read_text())
+    parameters = contract["paths"]["/api/orders/"]["get"]["parameters"]
+    parameters[-1]["example"] = 5
+    (tmp_path / "openapi.json").write_text(json.dumps(contract))
+    for lint in (lint_with_spectral, lint_with_redocly):
+        with pytest.raises(AssertionError, match="example"):
+            lint(tmp_path / "openapi.json")
+
+
+def test_a_generated_python_client_works(laptop: Laptop, tmp_path: Path) -> None:
+    package = tmp_path / "orders_client"
+    options = ("--output-path", package, "--meta", "none", "--fail-on-warning")
+    run(PYTHON / "openapi-python-client", "generate", "--path", OPENAPI, *options)
+    names = {path.stem for path in (package / "api").rglob("*.py")}
+    assert {operation["operationId"] for item in contract()["paths"].values() for operation in item.values()} <= names
+    answer = json.loads(run(PYTHON / "python", HERE / "journey.py", laptop.url, PYTHONPATH=str(tmp_path)))
+    assert answer == journey_of(refused=[409])
+
+
+def test_a_generated_typescript_client_works(laptop: Laptop, tmp_path: Path) -> None:
+    run(NODE / "openapi-typescript", OPENAPI, "--output", tmp_path / "api.d.ts")
+    for name in ("journey.ts", "tsconfig.json", "package.json", "node_modules"):
+        (tmp_path / name).symlink_to(HERE / name)
+    run(NODE / "tsc", "--project", "tsconfig.json", "--preserveSymlinks", cwd=tmp_path)
+    answer = json.loads(
+        run(OURS / "node", "--preserve-symlinks", "--preserve-symlinks-main", "journey.ts", laptop.url, cwd=tmp_path)
+    )
+    assert answer == journey_of(refused=[409, 422])
+
+
+def test_an_agent_works_with_the_documented_recipe(laptop: Laptop, tmp_path: Path) -> None:
+    [recipe] = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "agents.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len([line for line in recipe.splitlines() if line and not line.startswith("import")]) == 3
+    (tmp_path / "orders_mcp.py").write_text(recipe)
+    answer = json.loads(run(PYTHON / "python", HERE / "agent.py", tmp_path / "orders_mcp.py", laptop.url, "none"))
+    operations = [operation for item in contract()["paths"].values() for operation in item.values()]
+    assert answer["tools"].keys() == {operation["operationId"] for operation in operations}
+    for operation in operations:
+        assert answer["tools"][operation["operationId"]].startswith(operation["description"])
+    assert (answer["statuses"], answer["found"]) == (["pending", "paid"], [True])
+    assert "The order is paid; allowed now: ship, cancel." in answer["refusal"]
+
+
+def contract() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(OPENAPI.read_text())
+    return document
+
+
+def journey_of(refused: list[int]) -> dict[str, Any]:
+    return {
+        "statuses": ["pending", "paid"],
+        "found": [True],
+        "refused": refused,
+        "title": "Conflict with the current state",
+    }

@@ -10,9 +10,8 @@ from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from cdk.settings import Settings
+from contract.edge import CLI_CALLBACK, CONSOLE_CALLBACK
 
-# The page of the console that a sign-in returns to.
-CALLBACK = "/console/signed-in"
 # A person signs in again each day; meanwhile the page renews its token each hour.
 TOKEN_HOURS, SIGN_IN_HOURS = 1, 12
 
@@ -64,10 +63,10 @@ class Identity(Construct):
         self.audience = settings.jwt_audience or machine.user_pool_client_id
 
     def console(self, scope: Construct, urls: list[str]) -> str:
-        """Adds the console's client, for the service at its URLs; its id. It belongs to the stack that knows the URL.
+        """Adds the client of the console and `orders login`, for the service at its URLs; its id.
 
-        People sign in on the pool's pages and come back with a code, for which the console gets tokens with its verifier: what
-        runs in a browser can keep no secret.
+        It belongs to the stack that knows the URL. People sign in on the pool's pages and come back with a code, for which the
+        console gets tokens with its verifier: what runs in a browser, or on many machines, can keep no secret.
         """
         client = cognito.UserPoolClient(
             scope,
@@ -86,7 +85,7 @@ class Identity(Construct):
             o_auth=cognito.OAuthSettings(
                 flows=cognito.OAuthFlows(authorization_code_grant=True),
                 scopes=[cognito.OAuthScope.custom(name) for name in self.scopes],
-                callback_urls=[f"{url}{CALLBACK}" for url in urls],
+                callback_urls=[*(f"{url}{CONSOLE_CALLBACK}" for url in urls), CLI_CALLBACK],
                 logout_urls=[f"{url}/" for url in urls],
             ),
         )

@@ -12,6 +12,10 @@ CORS_HEADERS = ("authorization", "content-type", "idempotency-key", "if-match", 
 CORS_EXPOSED = ("etag", "location", "idempotency-replayed", "retry-after")
 CORS_MAX_AGE_SECONDS = 300
 
+# Where an issuer may send people back to: the console, at each address of the service, and `orders login` on their machine.
+CONSOLE_CALLBACK = "/console/signed-in"
+CLI_CALLBACK = "http://localhost:8765/callback"
+
 METRICS_NAMESPACE = "Orders"
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import parse_qsl, urlencode
 
+from contract.edge import CLI_CALLBACK, CONSOLE_CALLBACK
 from local.events import HttpRequest, HttpResponse
 
 CLIENT = "console"
-CALLBACK = "/console/signed-in"
 CODE_SECONDS = 60
 REFRESH_SECONDS = 12 * 3600
 # In base64url, without padding.
@@ -77,9 +77,8 @@ class SignIns:
         """The page that asks who somebody is, or the way back to the console once they have said so."""
         given = dict(parse_qsl(request.query if request.method == "GET" else request.body.decode(errors="replace")))
         host = request.header("host")
-        if given.get("client_id") != CLIENT or given.get("redirect_uri") not in [
-            f"{s}://{host}{CALLBACK}" for s in ("http", "https")
-        ]:
+        known = [*(f"{scheme}://{host}{CONSOLE_CALLBACK}" for scheme in ("http", "https")), CLI_CALLBACK]
+        if given.get("client_id") != CLIENT or given.get("redirect_uri") not in known:
             # Nobody is sent to an address that is not known to be the client's.
             return _page(400, "<h1>Not a known client</h1><p>client_id or redirect_uri is not the console's.</p>")
         if given.get("response_type") != "code":

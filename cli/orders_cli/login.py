@@ -39,6 +39,14 @@ def endpoints(url: str, issuer: str | None) -> tuple[str | None, str, list[str]]
     return (urljoin(f"{url}/", authorize) if authorize else None), urljoin(f"{url}/", token), scopes
 
 
+def consoles_client(url: str) -> str:
+    """Whose redirects include this machine's. Raises WrongUse if the service names none."""
+    known = (_document(f"{url}/api/").get("sign_in") or {}).get("client_id")
+    if not known:
+        raise WrongUse("The service does not say which app client people use; name it with --client-id")
+    return str(known)
+
+
 def _document(url: str) -> dict[str, Any]:
     answer = once("GET", url, {"Accept": "application/json"})
     if answer.status != 200 or not isinstance(answer.document, dict):

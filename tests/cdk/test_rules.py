@@ -16,6 +16,7 @@ from cdk.compute import NETWORK_ACTIONS, TRACING_ACTIONS
 from cdk.delivery import AT_ONCE
 from cdk.nag import BY_CLUSTER, BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
+from contract.edge import CLI_CALLBACK
 from contract.functions import OPEN_ROUTES, ROOT, load_functions
 from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, synthesize
 
@@ -650,7 +651,8 @@ def test_people_sign_in_at_the_pool_with_a_public_client(stage: Synthesized) -> 
     assert set(client["AllowedOAuthScopes"]) == {
         scope for f in load_functions() if f.name in service_names(stage) for route in f.routes for scope in route.scopes
     }
-    [callback], [logout] = client["CallbackURLs"], client["LogoutURLs"]
+    [callback, machine], [logout] = client["CallbackURLs"], client["LogoutURLs"]
+    assert machine == CLI_CALLBACK
     assert callback["Fn::Join"][1][-1].endswith("/console/signed-in")
     assert logout["Fn::Join"][1][-1].endswith("/")
     [pool] = stage.resources("AWS::Cognito::UserPool").values()

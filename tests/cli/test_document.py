@@ -3,6 +3,7 @@
 import re
 import shlex
 
+from contract.edge import CLI_CALLBACK
 from contract.functions import ROOT
 from orders_cli.app import ENVIRONMENT
 from orders_cli.commands.signin import REDIRECT_PORT
@@ -21,7 +22,8 @@ def rows(heading: str) -> dict[str, str]:
 def test_exit_codes_and_variables_are_those_of_the_program(shell: Shell) -> None:
     assert rows("exit code") == {str(code): text for code, text in EXIT_CODES.items()}
     assert rows("variable") == ENVIRONMENT
-    assert f"http://localhost:{REDIRECT_PORT}/callback" in TEXT
+    assert f"http://localhost:{REDIRECT_PORT}/callback" == CLI_CALLBACK
+    assert CLI_CALLBACK in TEXT
     shown = " ".join(shell.ok("--help").out.split())
     for text in (*EXIT_CODES.values(), *ENVIRONMENT.values()):
         assert text in shown

@@ -145,6 +145,17 @@ def test_a_person_signs_in_with_the_code_flow_and_the_token_is_refreshed(browsin
         assert [request.path for request in server.requests[-3:]] == ["/api/orders/", "/oauth2/token", "/api/orders/"]
 
 
+def test_a_person_need_not_know_the_app_client(browsing: Shell) -> None:
+    with PlayedIssuer() as server:
+        server.answer("GET", "/api/", (200, {"sign_in": {"client_id": "console"}}), (200, {"sign_in": None}))
+        browsing.environment["ORDERS_URL"] = server.url
+        browsing.ok("login", "--port", 0)
+        assert server.questions[0]["client_id"] == "console"
+        ended = browsing("login", "--port", 0)
+        assert (ended.code, "--client-id" in ended.err) == (2, True)
+    assert browsing("login", "--machine", **SECRET).code == 2
+
+
 def test_a_refused_sign_in_is_said(browsing: Shell) -> None:
     with PlayedIssuer() as server:
         server.refusal = "access_denied"

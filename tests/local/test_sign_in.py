@@ -13,6 +13,7 @@ import httpx
 import pytest
 from selenium.webdriver.common.by import By
 
+from contract.edge import CLI_CALLBACK
 from local import sign_in
 from local.auth import AUTHORIZE_PATH, TOKEN_PATH, Issuer
 from local.events import HttpRequest
@@ -73,6 +74,14 @@ def test_a_code_and_its_verifier_get_a_token_with_the_scopes_that_were_allowed(l
     assert laptop.get("/api/customers/", headers=headers).status_code == 403
 
 
+def test_the_command_line_signs_in_as_the_console_does(laptop: Laptop) -> None:
+    form = {**asked(laptop, redirect_uri=CLI_CALLBACK), "answer": "yes", "may orders/read": "on"}
+    place = laptop.http.post(AUTHORIZE_PATH, data=form).headers["location"]
+    assert place.startswith(f"{CLI_CALLBACK}?")
+    given = parse_qs(urlsplit(place).query)["code"][0]
+    assert exchange(laptop, given, redirect_uri=CLI_CALLBACK).status_code == 200
+
+
 def test_a_code_works_once_and_only_for_whom_it_was_given(laptop: Laptop) -> None:
     used = code(laptop)
     assert exchange(laptop, used).status_code == 200
@@ -124,6 +133,7 @@ def test_a_code_and_a_sign_in_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         {"client_id": None},
         {"redirect_uri": "https://evil.example.com/console/signed-in"},
         {"redirect_uri": "/console/signed-in"},
+        {"redirect_uri": CLI_CALLBACK.replace("8765", "8766")},
         {"redirect_uri": None},
     ],
 )

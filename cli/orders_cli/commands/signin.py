@@ -20,7 +20,10 @@ def add_to(app: typer.Typer) -> None:
 
 def login(
     session: Session,
-    client_id: Annotated[str, typer.Option(envvar="ORDERS_CLIENT_ID", help="The app client at the issuer.")],
+    client_id: Annotated[
+        str | None,
+        typer.Option(envvar="ORDERS_CLIENT_ID", help="The app client at the issuer; that of the console if not given."),
+    ] = None,
     machine: Annotated[
         bool, typer.Option("--machine", help="With the client's secret, from ORDERS_CLIENT_SECRET or asked for.")
     ] = False,
@@ -32,10 +35,13 @@ def login(
     """Sign in, in a browser or as a machine, and keep the tokens in a file that only you can read."""
     from datetime import UTC, datetime
 
-    from orders_cli.login import as_person, endpoints
+    from orders_cli.login import as_person, consoles_client, endpoints
     from orders_cli.tokens import Login, TokenFile
 
+    if machine and client_id is None:
+        raise WrongUse("A machine signs in with its own --client-id")
     authorize_url, token_url, known = endpoints(session.url, issuer)
+    client_id = client_id or consoles_client(session.url)
     secret = (os.environ.get("ORDERS_CLIENT_SECRET") or typer.prompt("Secret", hide_input=True, err=True)) if machine else None
     asked = Login(token_url, client_id, secret, " ".join(scope or known))
     if machine:

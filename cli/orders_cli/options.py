@@ -1,9 +1,11 @@
 """Arguments and options that several commands take."""
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
 
 import typer
+
+from orders_cli.errors import WrongUse
 
 OrderId = Annotated[int, typer.Argument(metavar="ORDER", min=1, help="The order's id.")]
 CustomerId = Annotated[int, typer.Argument(metavar="CUSTOMER", min=1, help="The customer's id.")]
@@ -14,8 +16,24 @@ Key = Annotated[
     str | None,
     typer.Option("--idempotency-key", help="Repeating the command with the same key creates nothing more.", metavar="KEY"),
 ]
+Metadata = Annotated[
+    list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="A text of your own under a key; repeat it.")
+]
+Removed = Annotated[
+    list[str] | None, typer.Option("--remove", metavar="KEY", help="Remove this key of the metadata; repeat it.")
+]
 
 DEFAULT_LIMIT = 50
+
+
+def metadata(given: Iterable[str] | None, removed: Iterable[str] | None = None) -> dict[str, Any]:
+    """The field `metadata` of a body; no field if nothing was said. What keys and values may be is up to the service."""
+    pairs = [text.partition("=") for text in given or ()]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise WrongUse(f"Metadata is written KEY=VALUE, such as channel=web, not {key!r}")
+    values = {key: value for key, _, value in pairs} | dict.fromkeys(removed or (), None)
+    return {"metadata": values} if values else {}
 
 
 def suggested(*values: str) -> Callable[[str], list[str]]:

@@ -36,6 +36,10 @@ def money(cents: int) -> str:
     return f"{sign}{cents // 100}.{cents % 100:02}"
 
 
+def pairs(metadata: dict[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in metadata.items())
+
+
 def moment(text: str | None) -> str:
     """The time to the second; it is always UTC."""
     return (text or "")[:19].replace("T", " ")

@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 
 from contract.functions import OPENAPI
-from orders_cli.commands.orders import ACTIONS, STATUSES
+from orders_cli.commands.events import TYPES
+from orders_cli.commands.orders import ACTIONS, STATUSES, cancel
 from tests.cli.conftest import PROGRAM, Shell, heed_ctrl_c
 from tests.laptop import Laptop
 from tests.servers import wait_until
@@ -42,9 +43,56 @@ def test_an_order_lives_its_whole_life(orders: Shell) -> None:
     assert len(re.findall(r"^  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \S", text, re.MULTILINE)) == 4
 
 
-def test_an_order_is_cancelled(orders: Shell) -> None:
-    order = new_order(orders, new_customer(orders)["id"])
-    assert orders.ok("cancel", order["id"]).out.startswith(f"Order {order['id']}: cancelled, 25.00\n")
+def test_an_order_is_cancelled_with_a_reason(orders: Shell) -> None:
+    customer = new_customer(orders)["id"]
+    for reason in ((), ("--reason", "Ordered twice")):
+        order = new_order(orders, customer)["id"]
+        assert orders.ok("cancel", order, *reason).out.startswith(f"Order {order}: cancelled, 25.00\n")
+        *_, event = orders.ok("show", order, "--json").json["events"]
+        assert event["changes"].get("reason") == (reason[1] if reason else None)
+
+
+def test_an_order_is_found_by_its_reference_and_has_metadata(orders: Shell) -> None:
+    reference, customer = uuid4().hex, new_customer(orders)["id"]
+    item = ("--item", "MUG-11:2:1250")
+    words = (
+        "create",
+        "--customer",
+        customer,
+        *item,
+        "--reference",
+        reference,
+        "--metadata",
+        "channel=web",
+        "--metadata",
+        "a=b=c",
+    )
+    order = orders.ok(*words, "--json").json
+    assert (order["reference"], order["metadata"]) == (reference, {"channel": "web", "a": "b=c"})
+    taken = orders(*words, "--json")
+    assert (taken.code, taken.error["status"]) == (1, 409)
+    assert orders.ok("list", "--reference", reference, "--json").lines == [order]
+    changed = orders.ok("set", order["id"], "--metadata", "gift=", "--remove", "a", "--json").json
+    assert changed["metadata"] == {"channel": "web", "gift": ""}
+    shown = orders.ok("show", order["id"]).out
+    assert f"\n  reference {reference}\n" in shown
+    assert "\n  metadata: gift=, channel=web\n" in shown
+    for wrong in (("set", 1), ("set", 1, "--metadata", "gift"), ("create", "--from", "-", "--reference", "x")):
+        assert orders(*wrong).code == 2, wrong
+
+
+def test_a_customer_has_metadata_and_is_erased(orders: Shell) -> None:
+    email = f"{uuid4().hex}@example.com"
+    words = ("customers", "create", "--email", email, "--name", "Erin", "--metadata", "crm=A-1", "--json")
+    number = orders.ok(*words).json["id"]
+    changed = orders.ok("customers", "update", number, "--metadata", "segment=retail", "--remove", "crm", "--json").json
+    assert changed["metadata"] == {"segment": "retail"}
+    assert orders.ok("customers", "show", number).out.endswith("\n  metadata: segment=retail\n")
+    assert [orders("customers", "erase", number, stdin=stdin).code for stdin in ("n\n", "")] == [6, 2]
+    assert orders.ok("customers", "show", number, "--json").json["email"] == email
+    for answer in ({"stdin": "y\n"}, {}):
+        erased = orders.ok("customers", "erase", number, "--json", *([] if answer else ["--yes"]), **answer).json
+        assert (erased["name"], erased["email"], erased["metadata"]) == ("erased", f"erased-{number}@erased.invalid", {})
 
 
 def test_an_order_is_read_from_a_file_and_from_stdin(orders: Shell, tmp_path: Path) -> None:
@@ -185,7 +233,8 @@ def test_a_closed_pipe_is_no_error_message(orders: Shell, laptop: Laptop) -> Non
 def test_what_completion_suggests_is_in_the_contract() -> None:
     contract = json.loads(OPENAPI.read_text())
     assert list(STATUSES) == contract["components"]["schemas"]["OrderStatus"]["enum"]
-    for action, text in ACTIONS.items():
+    assert list(TYPES) == contract["components"]["schemas"]["EventType"]["enum"]
+    for action, text in {**ACTIONS, "cancel": cancel.__doc__}.items():
         assert contract["paths"][f"/api/orders/{{order_id}}/{action}/"]["post"]["summary"] == text
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from orders_cli.errors import Unsuccessful, WrongUse
-from orders_cli.options import DEFAULT_LIMIT, All, CustomerId, Email, Key, Limit
-from orders_cli.output import Column, moment
+from orders_cli.options import DEFAULT_LIMIT, All, CustomerId, Email, Key, Limit, Metadata, Removed, metadata
+from orders_cli.output import Column, moment, pairs
 from orders_cli.session import Session, command
 
 CUSTOMERS = [
@@ -16,6 +16,7 @@ CUSTOMERS = [
     Column("NAME", lambda customer: customer["name"], 20),
     Column("E-MAIL", lambda customer: customer["email"], 24),
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first.")]
 app = typer.Typer(help="List, show and change customers.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -31,6 +32,8 @@ def print_customer(session: Session, customer: dict[str, Any]) -> None:
     else:
         created = moment(customer["created_at"])
         session.out.line(f"Customer {customer['id']}: {customer['name']} <{customer['email']}>, since {created}")
+        if customer["metadata"]:
+            session.out.line(f"  metadata: {pairs(customer['metadata'])}")
 
 
 @command(app, "show")
@@ -44,10 +47,12 @@ def create(
     session: Session,
     email: Annotated[str, typer.Option(help="The e-mail address; no other customer may have it.")],
     name: Annotated[str, typer.Option(help="The name.")],
+    own: Metadata = None,
     idempotency_key: Key = None,
 ) -> None:
     """Create a customer."""
-    print_customer(session, session.client.create("/api/customers/", {"email": email, "name": name}, idempotency_key))
+    body = {"email": email, "name": name, **metadata(own)}
+    print_customer(session, session.client.create("/api/customers/", body, idempotency_key))
 
 
 @command(app, "update")
@@ -56,35 +61,42 @@ def update(
     customer: CustomerId,
     email: Annotated[str | None, typer.Option(help="The new e-mail address.")] = None,
     name: Annotated[str | None, typer.Option(help="The new name.")] = None,
+    own: Metadata = None,
+    removed: Removed = None,
 ) -> None:
-    """Change a customer's e-mail address or name."""
+    """Change a customer's e-mail address, name or metadata."""
     change = {field: value for field, value in (("email", email), ("name", name)) if value is not None}
+    change |= metadata(own, removed)
     if not change:
-        raise WrongUse("Give --email, --name, or both")
+        raise WrongUse("Give --email, --name, --metadata or --remove")
     print_customer(session, session.client.ask("PATCH", f"/api/customers/{customer}/", change))
 
 
-def confirm(question: str) -> None:
-    """Asks beside the output, which may be read by a program."""
+def confirm(question: str, done: str) -> None:
+    """Asks beside the output, which may be read by a program. done: what does not happen without a yes."""
     print(question, end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer:
-        raise WrongUse("Nobody is there to ask; --yes deletes without asking")
+        raise WrongUse("Nobody is there to ask; --yes does it without asking")
     if answer.strip().lower() not in ("y", "yes"):
-        raise Unsuccessful("Nothing was deleted")
+        raise Unsuccessful(f"Nothing was {done}")
 
 
 @command(app, "delete")
-def delete(
-    session: Session,
-    customer: CustomerId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
-) -> None:
+def delete(session: Session, customer: CustomerId, yes: Yes = False) -> None:
     """Delete a customer that has no orders."""
     if not yes:
-        confirm(f"Delete customer {customer}? [y/N] ")
+        confirm(f"Delete customer {customer}? [y/N] ", "deleted")
     session.client.ask("DELETE", f"/api/customers/{customer}/")
     if session.out.as_json:
         session.out.json({"id": customer, "deleted": True})
     else:
         session.out.line(f"Customer {customer} is deleted")
+
+
+@command(app, "erase")
+def erase(session: Session, customer: CustomerId, yes: Yes = False) -> None:
+    """Erase a customer's address, name and metadata everywhere; the orders stay. It cannot be undone."""
+    if not yes:
+        confirm(f"Erase who customer {customer} is, for ever? [y/N] ", "erased")
+    print_customer(session, session.client.ask("POST", f"/api/customers/{customer}/erase/", repeatable=True))

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from orders_cli.errors import WrongUse
-from orders_cli.options import DEFAULT_LIMIT, All, Email, Key, Limit, OrderId, suggested
-from orders_cli.output import Column, moment, money
+from orders_cli.options import DEFAULT_LIMIT, All, Email, Key, Limit, Metadata, OrderId, Removed, metadata, suggested
+from orders_cli.output import Column, moment, money, pairs
 from orders_cli.session import Session, command
 
 STATUSES = ("pending", "paid", "shipped", "delivered", "cancelled")
@@ -17,7 +17,6 @@ ACTIONS = {
     "pay": "Mark a pending order as paid.",
     "ship": "Mark a paid order as shipped.",
     "deliver": "Mark a shipped order as delivered.",
-    "cancel": "Cancel a pending or paid order.",
 }
 ORDERS = [
     Column("ORDER", lambda order: order["id"], 8, number=True),
@@ -42,6 +41,8 @@ def add_to(app: typer.Typer) -> None:
     command(app, "create")(create)
     for action, text in ACTIONS.items():
         command(app, action)(transition(action, text))
+    command(app, "cancel")(cancel)
+    command(app, "set")(change)
     command(app, "summary")(summary)
 
 
@@ -50,13 +51,13 @@ def list_orders(
     status: Annotated[str | None, typer.Option(help="Only orders in this status.", autocompletion=suggested(*STATUSES))] = None,
     email: Email = None,
     customer: Annotated[int | None, typer.Option(min=1, help="Only orders of the customer with this id.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Only the order that has this reference.")] = None,
     limit: Limit = DEFAULT_LIMIT,
     every: All = False,
 ) -> None:
     """List orders, newest first."""
-    most = None if every else limit
-    rows = session.client.rows("/api/orders/", most, status=status, email=email, customer_id=customer)
-    session.out.rows(rows, ORDERS)
+    filters = {"status": status, "email": email, "customer_id": customer, "reference": reference}
+    session.out.rows(session.client.rows("/api/orders/", None if every else limit, **filters), ORDERS)
 
 
 def show(session: Session, order: OrderId) -> None:
@@ -78,11 +79,15 @@ def print_order(session: Session, order: dict[str, Any]) -> None:
     customer = order["customer"]
     out = session.out
     out.line(f"Order {order['id']}: {order['status']}, {money(order['total_cents'])}")
+    if order["reference"] is not None:
+        out.line(f"  reference {order['reference']}")
     out.line(f"  customer {customer['id']}: {customer['name']} <{customer['email']}>")
     out.line(f"  next: {', '.join(order['allowed_actions']) or 'nothing'}")
     for item in order["items"]:
         price = item["unit_price_cents"]
         out.line(f"  {item['quantity']} × {item['sku']} at {money(price)} = {money(item['quantity'] * price)}")
+    if order["metadata"]:
+        out.line(f"  metadata: {pairs(order['metadata'])}")
 
 
 def parse_item(text: str) -> dict[str, Any]:
@@ -107,13 +112,17 @@ def create(
     item: Annotated[
         list[str] | None, typer.Option(metavar="SKU:QUANTITY:CENTS", help="One item with the price of a single one; repeat it.")
     ] = None,
+    reference: Annotated[str | None, typer.Option(help="Your own name for it, which no other order has.")] = None,
+    own: Metadata = None,
     file: Annotated[str | None, typer.Option("--from", metavar="FILE", help="The order as JSON instead; - is stdin.")] = None,
     idempotency_key: Key = None,
 ) -> None:
     """Create an order with its items."""
-    if (file is None) == (customer is None) or bool(item) != (customer is not None):
+    told = {**({} if reference is None else {"reference": reference}), **metadata(own)}
+    if (file is None) == (customer is None) or bool(item) != (customer is not None) or (file and told):
         raise WrongUse("Give --customer and at least one --item, or --from with the whole order")
-    body = read_body(file) if file else {"customer_id": customer, "items": [parse_item(text) for text in item or []]}
+    items = [parse_item(text) for text in item or []]
+    body = read_body(file) if file else {"customer_id": customer, "items": items, **told}
     print_order(session, session.client.create("/api/orders/", body, idempotency_key))
 
 
@@ -124,6 +133,24 @@ def transition(action: str, text: str) -> Any:
 
     act.__doc__ = text
     return act
+
+
+def cancel(
+    session: Session,
+    order: OrderId,
+    reason: Annotated[str | None, typer.Option(help="Why; it stands in the order's history.")] = None,
+) -> None:
+    """Cancel a pending or paid order."""
+    body = None if reason is None else {"reason": reason}
+    print_order(session, session.client.ask("POST", f"/api/orders/{order}/cancel/", body, repeatable=True))
+
+
+def change(session: Session, order: OrderId, own: Metadata = None, removed: Removed = None) -> None:
+    """Change the metadata of an order, whatever its status. Other keys stay as they are."""
+    body = metadata(own, removed)
+    if not body:
+        raise WrongUse("Give --metadata or --remove")
+    print_order(session, session.client.ask("PATCH", f"/api/orders/{order}/", body))
 
 
 def summary(session: Session, limit: Limit = DEFAULT_LIMIT, every: All = False) -> None:

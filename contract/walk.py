@@ -48,6 +48,7 @@ def walk_customers(call: Recorder) -> int:
     for _ in range(2):
         call("erase_customer", customer_id=gone)
     call("update_customer", {"name": "Dana"}, customer_id=gone)
+    call("erase_customer", customer_id=ben)
     return alice
 
 

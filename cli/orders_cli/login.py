@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 from orders_cli.errors import Unauthorized, WrongUse
 from orders_cli.tokens import Login
-from orders_cli.transport import once
+from orders_cli.transport import is_private, once, split
 
 SIGN_IN_SECONDS = 300
 PAGE = "<!doctype html><meta charset=utf-8><title>Orders</title><p>{}</p>"
@@ -48,6 +48,8 @@ def consoles_client(url: str) -> str:
 
 
 def _document(url: str) -> dict[str, Any]:
+    if not is_private(split(url)):
+        raise WrongUse(f"Where to sign in is not asked without encryption, as at {url}: use https://")
     answer = once("GET", url, {"Accept": "application/json"})
     if answer.status != 200 or not isinstance(answer.document, dict):
         raise WrongUse(f"{url} should be a JSON document, but answers {answer.status}")
@@ -56,6 +58,8 @@ def _document(url: str) -> dict[str, Any]:
 
 def as_person(login: Login, authorize_url: str, port: int, *, browser: bool) -> Login:
     """Shows the issuer's page in a browser, and waits for it to redirect to this machine."""
+    if not is_private(split(authorize_url)):
+        raise WrongUse(f"Nobody signs in without encryption, as at {authorize_url}: the issuer needs https://")
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
     try:

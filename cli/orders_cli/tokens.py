@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -17,6 +18,13 @@ from orders_cli.transport import is_private, once, split
 MARGIN_SECONDS = 60
 # When an issuer does not say how long its token is valid.
 ASSUMED_SECONDS = 3600
+# Some issuers write the number as a text.
+SECONDS = re.compile("[1-9][0-9]{0,8}")
+
+
+def is_token(text: str) -> bool:
+    """Whether a header can hold it."""
+    return text.isascii() and text.isprintable()
 
 
 @dataclass(frozen=True)
@@ -42,15 +50,16 @@ class Login:
         answer = once("POST", self.token_url, headers, urlencode({"client_id": self.client_id, **form}).encode())
         document = answer.document if isinstance(answer.document, dict) else {}
         token = document.get("access_token")
-        if answer.status != 200 or not isinstance(token, str):
+        if answer.status != 200 or not isinstance(token, str) or not is_token(token):
             reason = document.get("error_description") or document.get("error") or f"it answered {answer.status}"
             kind: type[Failure] = Unavailable if answer.status == 429 or answer.status >= 500 else Unauthorized
             raise kind(f"{self.token_url} gives no token", str(reason))
+        valid = str(document.get("expires_in"))
         return Login(
             **{
                 **asdict(self),
                 "access_token": token,
-                "expires_at": time.time() + float(document.get("expires_in") or ASSUMED_SECONDS),
+                "expires_at": time.time() + (int(valid) if SECONDS.fullmatch(valid) else ASSUMED_SECONDS),
                 "refresh_token": document.get("refresh_token") or self.refresh_token,
             }
         )
@@ -116,7 +125,7 @@ class StoredToken:
 
     def __call__(self, refused: bool) -> str | None:
         if given := os.environ.get("ORDERS_TOKEN"):
-            if not given.isascii() or not given.isprintable():
+            if not is_token(given):
                 raise WrongUse("ORDERS_TOKEN is not a token: it has characters that none may have")
             return None if refused else given
         file = TokenFile()

@@ -28,7 +28,7 @@ class Answer(NamedTuple):
         """Its JSON, or None if it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 
@@ -36,7 +36,8 @@ def split(url: str) -> SplitResult:
     """Raises WrongUse unless it is an http or https URL with a host."""
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        # A terminal will show it, and a browser may be given it.
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.isprintable()
     except ValueError:
         valid = False
     if not valid:

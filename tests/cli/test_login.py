@@ -156,6 +156,32 @@ def test_a_person_need_not_know_the_app_client(browsing: Shell) -> None:
     assert browsing("login", "--machine", **SECRET).code == 2
 
 
+@pytest.mark.parametrize("page", ["file:///etc/passwd", "http://issuer.example.com/", "https://issuer.example.com/\x1b[2J"])
+def test_a_browser_is_only_given_a_page_with_encryption(browsing: Shell, page: str) -> None:
+    with PlayedIssuer() as server:
+        flows = {"authorizationCode": {"authorizationUrl": page, "tokenUrl": "/oauth2/token", "scopes": {}}}
+        contract = {"components": {"securitySchemes": {"oauth2": {"flows": flows}}}}
+        server.answer("GET", "/api/openapi.json", (200, contract))
+        ended = browsing("login", "--client-id", "console", "--port", 0, "--url", server.url)
+    assert (ended.code, "Sign in at" in ended.err, "\x1b" in ended.err) == (2, False, False)
+
+
+def test_where_to_sign_in_is_not_asked_without_encryption(shell: Shell) -> None:
+    """Whoever can change the answer would get the client's secret."""
+    words = ("login", "--machine", "--client-id", "robot")
+    assert shell(*words, "--url", "http://orders.example.com", **SECRET).code == 2
+    with PlayedIssuer() as server:
+        assert shell(*words, "--issuer", "http://issuer.example.com", "--url", server.url, **SECRET).code == 2
+
+
+@pytest.mark.parametrize("answer", [{"access_token": "two\nlines"}, {"access_token": "t", "expires_in": "soon"}])
+def test_an_issuer_that_answers_nonsense_is_no_error_of_the_program(shell: Shell, answer: dict[str, str]) -> None:
+    with PlayedIssuer() as server:
+        server.answer("POST", "/oauth2/token", (200, answer))
+        ended = shell("login", "--machine", "--client-id", "robot", "--url", server.url, **SECRET)
+    assert ended.code == (0 if "expires_in" in answer else 4)
+
+
 def test_a_refused_sign_in_is_said(browsing: Shell) -> None:
     with PlayedIssuer() as server:
         server.refusal = "access_denied"

@@ -74,11 +74,19 @@ class Client:
             raise Refused(f"{method} {path} answers {answer.status}, but no JSON document", "Is the URL that of the service?")
         return answer.document
 
+    def page(self, path: str, **query: Any) -> Any:
+        """Raises Refused if the answer has not the form of a page."""
+        page = self.get(path, **query)
+        rows, cursor = page["results"], page["next_cursor"]
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not _is_cursor(cursor):
+            raise Refused(f"GET {path} answers something else than a page of a list", "Is the URL that of the service?")
+        return page
+
     def pages(self, path: str, **query: Any) -> Iterator[list[dict[str, Any]]]:
         """The pages of a list, each as its rows. Builds its own URLs, so that no answer says where the token goes."""
         cursor: str | None = None
         while True:
-            page = self.get(path, **query, cursor=cursor)
+            page = self.page(path, **query, cursor=cursor)
             yield page["results"]
             cursor = page["next_cursor"]
             if cursor is None:
@@ -139,10 +147,14 @@ def request_id(answer: Answer) -> str | None:
     return answer.headers.get("apigw-requestid") or answer.headers.get("x-request-id")
 
 
+def _is_cursor(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.isascii())
+
+
 def asked_wait(retry_after: str) -> float:
     """Seconds; 0 if the header says nothing that can be understood."""
     if retry_after.isdecimal():
-        return int(retry_after)
+        return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
     except (TypeError, ValueError):

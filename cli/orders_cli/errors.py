@@ -79,7 +79,12 @@ def failure_of(status: int, document: Any, request_id: str | None, method: str, 
     title = str(problem.get("title") or problem.get("message") or "The service answered something unexpected")
     if problem.get("detail") and not problem.get("errors"):
         details.insert(0, str(problem["detail"]))
-    details += [f"{error.get('field')}: {error.get('message')}" for error in problem.get("errors", [])]
+    errors = problem.get("errors")
+    details += map(_text_of_error, errors if isinstance(errors, list) else [])
     if request_id:
         details.append(f"request id: {request_id}")
     return kind(f"{title} ({status})", *details, document={**problem, "status": status, "request_id": request_id})
+
+
+def _text_of_error(error: Any) -> str:
+    return f"{error.get('field')}: {error.get('message')}" if isinstance(error, dict) else str(error)

@@ -31,6 +31,12 @@ def plain(value: Any) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def json_text(document: Any) -> str:
+    """As `plain`: JSON itself escapes only some of what commands a terminal."""
+    text = json.dumps(document, ensure_ascii=False)
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
 def money(cents: int) -> str:
     sign, cents = ("-", -cents) if cents < 0 else ("", cents)
     return f"{sign}{cents // 100}.{cents % 100:02}"
@@ -52,7 +58,7 @@ class Output:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
     def json(self, document: Any) -> None:
-        print(json.dumps(document, ensure_ascii=False), flush=True)
+        print(json_text(document), flush=True)
 
     def line(self, *words: Any) -> None:
         print(*map(plain, words), flush=True)
@@ -94,7 +100,7 @@ class Output:
 
     def failure(self, failure: Failure) -> None:
         if self.as_json:
-            print(json.dumps({"error": failure.document}, ensure_ascii=False), file=sys.stderr, flush=True)
+            print(json_text({"error": failure.document}), file=sys.stderr, flush=True)
             return
         print(f"orders: {plain(failure.title)}", *(f"  {plain(text)}" for text in failure.details), sep="\n", file=sys.stderr)
 

@@ -189,14 +189,41 @@ def test_a_page_cannot_command_the_terminal(shell: Shell) -> None:
         assert "A\\x1b[2J\\nB" in shell.ok("customers", "list", "--url", server.url).out
         server.answer("GET", "/api/customers/", (409, {"title": "T\x1b[2J", "detail": "D\x1b[2J"}))
         assert "\x1b" not in shell("customers", "list", "--url", server.url).err
+        # The one character that some terminals take for ESC and [, and one that turns a line round.
+        row = {**CUSTOMER, "name": "Ä\x9b2J\u202e"}
+        server.answer("GET", "/api/customers/", (200, {**EMPTY, "results": [row]}))
+        listed = shell.ok("customers", "list", "--json", "--url", server.url)
+        assert ("Ä\\u009b2J\\u202e" in listed.out, listed.json["name"]) == (True, row["name"])
+        server.answer("GET", "/api/customers/", (409, {"title": "\x9b2J"}))
+        assert "\x9b" not in shell("customers", "list", "--json", "--url", server.url).err
 
 
-@pytest.mark.parametrize("content", ["<html>", [], {"hello": "world"}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<html>",
+        "[" * 100_000,
+        [],
+        {"hello": "world"},
+        {**EMPTY, "results": None},
+        {**EMPTY, "results": ["row"]},
+        {**EMPTY, "next_cursor": 1},
+        {**EMPTY, "next_cursor": "\ud800"},
+    ],
+)
 def test_the_url_of_something_else_is_noticed(shell: Shell, content: Any) -> None:
     with SmallServer() as server:
         server.answer("GET", "/api/orders/", (200, content))
         ended = shell("list", "--url", server.url)
     assert (ended.code, "Is the URL that of the service?" in ended.err) == (1, True)
+
+
+@pytest.mark.parametrize("errors", [1, {"field": "wrong"}, ["wrong", 1, None]])
+def test_a_refusal_in_the_form_of_another_service_is_said(shell: Shell, errors: Any) -> None:
+    with SmallServer() as server:
+        server.answer("GET", "/api/orders/", (422, {"title": "No", "errors": errors}, {"Retry-After": "9" * 5000}))
+        ended = shell("list", "--url", server.url)
+    assert (ended.code, "orders: No (422)" in ended.err) == (1, True)
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "tokén"])

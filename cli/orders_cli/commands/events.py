@@ -55,7 +55,7 @@ def events(
     shown, heading = cursor, True
     try:
         while True:
-            page = session.client.get("/api/events/", **filters, cursor=shown)
+            page = session.client.page("/api/events/", **filters, cursor=shown)
             if page["results"]:
                 session.out.rows(page["results"], EVENTS, heading=heading)
                 heading = False

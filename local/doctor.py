@@ -67,7 +67,7 @@ def _version(name: str) -> tuple[int, ...]:
 
 def port() -> Iterator[Finding]:
     text = os.environ.get("PORT", "8000")
-    if not text.isdigit():
+    if not text.isdecimal():
         yield Finding("problem", f"PORT must be a number, not {text!r}.", "PORT=8000 make run")
         return
     with socket.socket() as listening:

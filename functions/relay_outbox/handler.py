@@ -64,7 +64,7 @@ def claim(context: LambdaContext) -> list[Row] | None:
     """Rows that are this relay's to send. None while the database cannot be reached, which is no reason to end."""
     database.begin_invocation(context)
     try:
-        return database.run(CLAIM, repeatable=True, plan_with_values=True, batch=ROWS_PER_CLAIM, leases=LEASES)
+        return database.run(CLAIM, repeatable=True, batch=ROWS_PER_CLAIM, leases=LEASES)
     except DatabaseUnavailable as reason:
         logger.warning("The outbox cannot be read", extra={"cause": repr(reason.__cause__)})
         return None

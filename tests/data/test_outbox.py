@@ -349,7 +349,7 @@ def test_a_full_outbox_costs_no_more_than_an_empty_one(service: Service, db: Dat
         db.sql(before)
     module, worker = service.module("relay_outbox"), service.module("run_seed_chunk")
     relay, seeder = db.connect("orders_relay"), db.connect("orders_seeder")
-    options: dict[str, Any] = {"batch": 100, "leases": module.LEASES, "plan_with_values": True}
+    options: dict[str, Any] = {"batch": 100, "leases": module.LEASES}
     nothing: dict[str, Any] = {"outbox_id": 0, "run_id": UUID(int=0), "number": 1}
     for _ in range(7):
         relay.run(module.CLAIM, **options)

@@ -59,6 +59,11 @@ class Settings:
     launch: Callable[[Function, dict[str, str]], Launch] | None = None
 
 
+def role_password(owner_password: str) -> str:
+    """For the functions' roles. Derived from the owner's, so that two clouds on one server do not lock each other out."""
+    return hmac.new(owner_password.encode(), b"orders roles", "sha256").hexdigest()
+
+
 class Cloud:
     def __init__(self, settings: Settings, console: Console) -> None:
         self.settings = settings
@@ -77,8 +82,7 @@ class Cloud:
 
     @property
     def role_password(self) -> str:
-        """For the functions' roles. Derived from the owner's, so that two clouds on one server do not lock each other out."""
-        return hmac.new(self.database.password.encode(), b"orders roles", "sha256").hexdigest()
+        return role_password(self.database.password)
 
     async def start(self) -> None:
         """Raises CannotStart or PostgresFailed; what was started by then has to be stopped."""

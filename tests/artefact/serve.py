@@ -21,13 +21,13 @@ from typing import Any
 import boto3
 
 from contract.functions import Function
+from drill.servers import PgBouncer
 from local.__main__ import serve, settings
 from local.cloud import CannotStart, Cloud
 from local.console import Console
 from local.runtime import Launch, lambda_environment
 from tests.artefact.assembly import Assembly, Unpacked
 from tests.rds import IamDoor, members_of_rds_iam, socket_of
-from tests.servers import PgBouncer
 
 LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay")
 # What Lambda's own Python includes: its bootstrap, and boto3 with its dependencies.

@@ -10,10 +10,10 @@ import pytest
 from cdk.app import build
 from contract.functions import load_functions
 from contract.smoke import Client, Surprise, walk
+from drill.laptop import Laptop
+from drill.servers import wait_until
 from tests.artefact.serve import MUTATIONS
-from tests.laptop import Laptop
 from tests.rds import RdsServer
-from tests.servers import wait_until
 from tests.tools import has_namespaces, missing
 
 needs_namespaces = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.laptop import Laptop
+from drill.laptop import Laptop
 
 PROGRAM = str(Path(sys.executable).with_name("orders"))
 SECONDS = 60

@@ -13,11 +13,11 @@ from uuid import uuid4
 import pytest
 
 from contract.functions import OPENAPI
+from drill.laptop import Laptop
+from drill.servers import wait_until
 from orders_cli.commands.events import TYPES
 from orders_cli.commands.orders import ACTIONS, STATUSES, cancel
 from tests.cli.conftest import PROGRAM, Shell, heed_ctrl_c
-from tests.laptop import Laptop
-from tests.servers import wait_until
 
 
 def new_customer(orders: Shell, name: str = "Alice Nguyen") -> Any:

@@ -5,11 +5,11 @@ import shlex
 
 from contract.edge import CLI_CALLBACK
 from contract.functions import ROOT
+from drill.laptop import Laptop
 from orders_cli.app import ENVIRONMENT
 from orders_cli.commands.signin import REDIRECT_PORT
 from orders_cli.errors import EXIT_CODES
 from tests.cli.conftest import Shell
-from tests.laptop import Laptop
 
 TEXT = (ROOT / "docs" / "cli.md").read_text()
 

@@ -18,11 +18,11 @@ from uuid import uuid4
 
 import pytest
 
+from drill.laptop import Laptop
 from orders_cli.app import app
 from orders_cli.errors import EXIT_CODES, Failure
 from tests.cli.conftest import Shell
 from tests.cli.server import Asked, Reply, SmallServer
-from tests.laptop import Laptop
 
 REQUEST_ID = re.compile(r"^  request id: [\w-]{20,}$", re.MULTILINE)
 CUSTOMER = {"id": 1, "email": "a@example.com", "name": "A", "created_at": "2026-01-01T00:00:00+00:00"}

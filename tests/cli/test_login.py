@@ -15,10 +15,10 @@ from urllib.request import urlopen
 
 import pytest
 
+from drill.laptop import Laptop
+from drill.servers import wait_until
 from tests.cli.conftest import Shell
 from tests.cli.server import Asked, Reply, SmallServer
-from tests.laptop import Laptop
-from tests.servers import wait_until
 
 EMPTY: dict[str, Any] = {"results": [], "next": None, "next_cursor": None}
 SECRET = {"ORDERS_CLIENT_SECRET": "s3cret:/"}

@@ -14,10 +14,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from drill.servers import wait_until
 from orders_cli.deliveries import NotVerified, secret_key, verified
 from tests.cli.conftest import Shell
 from tests.cli.server import Asked, Reply, SmallServer
-from tests.servers import wait_until
 
 # From the specification of Standard Webhooks, not from our code.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -15,8 +15,8 @@ from cdk.app import CONTEXT
 from cdk.settings import STAGES
 from contract.functions import OPENAPI, ROOT, load_functions
 from contract.openapi import load_handler
+from drill.laptop import Laptop
 from orders.errors import KINDS, SQLSTATES
-from tests.laptop import Laptop
 from tests.tools import missing
 
 API, CONFIGURATION = ROOT / "docs" / "api.md", ROOT / "docs" / "configuration.md"

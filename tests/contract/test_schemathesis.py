@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from contract.functions import ROOT
-from tests.laptop import Laptop
+from drill.laptop import Laptop
 
 # Examples per operation; each results in about fifty test cases over all operations and phases.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))

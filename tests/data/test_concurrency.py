@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from drill.servers import wait_until
 from tests.harness import Clients, Database, Requests, Service, assert_problem
-from tests.servers import wait_until
 
 ROUNDS = 60
 

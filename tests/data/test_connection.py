@@ -11,12 +11,12 @@ import botocore.auth
 import pytest
 
 from contract.functions import ROOT
+from drill.servers import Proxy
 from orders.connection import Connection, ConnectionLost
 from orders.driver import DatabaseError
 from orders.errors import sqlstate
 from orders.iam import iam_token
 from tests.harness import Database
-from tests.servers import Proxy
 
 AMAZON_ROOTS = ROOT / "layers" / "orders" / "python" / "orders" / "amazon-roots.pem"
 STARFIELD = "Starfield Services Root Certificate Authority"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from drill.servers import wait_until
 from local.postgres import EmbeddedPostgres
 from orders.connection import Connection
 from orders.driver import DatabaseError
 from orders.errors import CONSTRAINTS, SQLSTATES, from_database, sqlstate
 from tests.harness import Database
-from tests.servers import wait_until
 
 CUSTOMER = "INSERT INTO customers (id, email, name) OVERRIDING SYSTEM VALUE VALUES (1, 'a@b.de', 'A');"
 OTHER_CUSTOMER = "INSERT INTO customers (id, email, name) OVERRIDING SYSTEM VALUE VALUES (2, 'b@b.de', 'B');"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from drill.servers import Proxy, wait_until
 from local.postgres import EmbeddedPostgres
 from orders.driver import DatabaseError
 from tests.harness import Answer, Database, LambdaContext, Service, assert_problem
-from tests.servers import Proxy, wait_until
 
 ITEM = {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 150}
 

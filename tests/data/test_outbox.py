@@ -17,10 +17,10 @@ from botocore.exceptions import ClientError
 
 from contract.edge import leases
 from contract.functions import FUNCTIONS, ROOT, load_functions
+from drill.servers import PgBouncer
 from orders import database
 from orders.driver import DatabaseError
 from tests.harness import ROLE_PASSWORD, Database, LambdaContext, Service, delete, receive
-from tests.servers import PgBouncer
 from tests.tools import missing
 
 LEASE = json.loads(leases(load_functions()))["seeding"]

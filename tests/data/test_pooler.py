@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pg8000.native import Connection as StockConnection
 
+from drill.servers import PgBouncer
 from tests.harness import ROLE_PASSWORD, Database
-from tests.servers import PgBouncer
 from tests.tools import missing
 
 CLIENTS = 8

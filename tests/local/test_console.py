@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 
 from contract.functions import ROOT
 from tests.browser import DESKTOP, PHONE, Browser, needs_browser
-from tests.laptop import Laptop
+from drill.laptop import Laptop
 
 pytestmark = needs_browser
 

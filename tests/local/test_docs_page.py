@@ -13,10 +13,10 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from contract.functions import OPENAPI, load_functions
 from contract.texts import GATEWAY
+from drill.laptop import Laptop
+from drill.servers import wait_until
 from orders.event_models import EVENTS
 from tests.browser import WAIT_SECONDS, Browser, needs_browser
-from tests.laptop import Laptop
-from tests.servers import wait_until
 
 
 @needs_browser

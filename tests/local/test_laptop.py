@@ -17,9 +17,9 @@ import pytest
 
 from contract.functions import ROOT, Route, load_functions
 from contract.smoke import Client, Surprise, walk
+from drill.laptop import STOP_SECONDS, Laptop, row_count
+from drill.servers import wait_until
 from local.cloud import listen
-from tests.laptop import STOP_SECONDS, Laptop, row_count
-from tests.servers import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 
+from drill.servers import wait_until
 from local.postgres import FORMER_BACKENDS, EmbeddedPostgres
-from tests.servers import wait_until
 
 
 def test_a_server_starts_again_while_a_process_of_the_crashed_one_is_still_there(tmp_path: Path) -> None:

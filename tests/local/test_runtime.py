@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from contract.functions import Function
+from drill.servers import wait_until
 from local import peer, runtime
 from local.cloud import RUNTIME_CLIENT
 from local.console import Console
 from local.runtime import MAX_ENVIRONMENTS, EventTooLarge, FunctionPool, Launch, Result, lambda_environment
-from tests.servers import wait_until
 
 ECHO = "def handler(event, context):\n    return {'event': event, 'id': context.aws_request_id}\n"
 

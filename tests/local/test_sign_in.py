@@ -18,7 +18,7 @@ from local import sign_in
 from local.auth import AUTHORIZE_PATH, TOKEN_PATH, Issuer
 from local.events import HttpRequest
 from tests.browser import Browser, needs_browser
-from tests.laptop import Laptop
+from drill.laptop import Laptop
 
 VERIFIER = "verifier-of-at-least-forty-three-characters-1"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()

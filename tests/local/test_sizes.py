@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from drill.laptop import Laptop
 from tests.harness import MAX_ANSWER_BYTES
-from tests.laptop import Laptop
 
 # If everything beyond ASCII is escaped, every character becomes a surrogate pair: twelve bytes.
 WORST_ITEM = {"sku": "😀" * 64, "quantity": 1, "unit_price_cents": 1}

@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 from contract.functions import Function, Route
+from drill.servers import wait_until
 from local import web
 from local.cloud import listen
 from local.console import Console
 from local.gateway import Gateway
 from local.guard import Guard
 from local.runtime import FunctionPool, Result
-from tests.servers import wait_until
 
 LARGE = 5_000_000
 WAIT_SECONDS = 30

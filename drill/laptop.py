@@ -15,7 +15,7 @@ import httpx
 import psutil
 
 from contract.functions import ROOT
-from tests.servers import wait_until
+from drill.servers import wait_until
 
 START_SECONDS = 60
 STOP_SECONDS = 15

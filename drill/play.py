@@ -1,0 +1,208 @@
+"""A drill: the load runs, faults strike by a seeded schedule, snapshots are judged, and in the end everything is."""
+
+import random
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from drill.checks import FinalCheck, Verdict, try_snapshot
+from drill.clients import SEEDER, WANTS, Client, World
+from drill.faults import FAULTS
+from drill.journal import Journal
+from drill.stage import UNREACHABLE, Stage
+
+RECOVERY_SECONDS = 30
+SETTLE_SECONDS = 120
+SNAPSHOT_PAUSE_SECONDS = 3
+CUSTOMERS = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """seconds: how long faults strike. faults: names, each at least once in a random order if there is time for it."""
+
+    seed: int
+    seconds: float
+    clients: int = 6
+    faults: tuple[str, ...] = tuple(FAULTS)
+    pause: tuple[float, float] = (0.5, 3)
+    wants: dict[str, int] = field(default_factory=lambda: WANTS)
+    seeding: dict[str, int] = field(
+        default_factory=lambda: {"customers": 1300, "orders_per_customer": 10, "items_per_order": 3}
+    )
+
+
+@dataclass(frozen=True)
+class Strike:
+    """begun: seconds since the beginning of the load. recovered: seconds from the end of the cause to the first write."""
+
+    begun: float
+    lasted: float
+    recovered: float
+    name: str
+    what: str
+
+
+@dataclass
+class Outcome:
+    plan: Plan
+    journal: Journal
+    verdict: Verdict
+    strikes: list[Strike] = field(default_factory=list)
+    lasted: float = 0
+    figures: dict[str, str] = field(default_factory=dict)
+
+
+def schedule(plan: Plan) -> list[str]:
+    """More than fit: every fault once before any comes again, each time in another order."""
+    chance = random.Random(f"{plan.seed} schedule")
+    found: list[str] = []
+    while plan.faults and len(found) < plan.seconds:
+        found += chance.sample(plan.faults, len(plan.faults))
+    return found
+
+
+def play(stage: Stage, plan: Plan, say: Any = print) -> Outcome:
+    journal = Journal()
+    outcome = Outcome(plan, journal, Verdict())
+    world = World(stage.url, journal, seed=plan.seeding)
+    world.customers = [
+        stage.sql("INSERT INTO customers (email, name) VALUES (:email, 'hot') RETURNING id", email=f"{n}@start.example.com")[0][
+            0
+        ]
+        for n in range(CUSTOMERS)
+    ]
+    chance = random.Random(f"{plan.seed} faults")
+    wait_for_write(stage, chance)
+    before = (stage.megabytes(), connections(stage))
+    clients = [Client(world, f"c{n}", str(plan.seed), plan.wants) for n in range(plan.clients)]
+    if plan.seeding:
+        clients.append(Client(world, "seeder", str(plan.seed), SEEDER))
+    others = [
+        threading.Thread(target=watch, args=(stage, world, outcome.verdict), daemon=True),
+        threading.Thread(target=write_by_hand, args=(stage, world, str(plan.seed)), daemon=True),
+    ]
+    for thread in (*clients, *others):
+        thread.start()
+    strike_all(stage, plan, chance, outcome, say)
+    world.end()
+    settle(stage, [*clients, *others], say)
+    outcome.lasted = time.monotonic() - journal.begun
+    FinalCheck(stage, journal, outcome.verdict).run()
+    weigh(stage, outcome, before)
+    return outcome
+
+
+def strike_all(stage: Stage, plan: Plan, chance: random.Random, outcome: Outcome, say: Any) -> None:
+    started = outcome.journal.begun
+    for name in schedule(plan):
+        time.sleep(chance.uniform(*plan.pause))
+        if time.monotonic() > started + plan.seconds:
+            break
+        begun = time.monotonic()
+        what = FAULTS[name](stage, random.Random(chance.random()))
+        ended = time.monotonic()
+        recovered = wait_for_write(stage, chance)
+        strike = Strike(begun - started, ended - begun, recovered, name, what)
+        outcome.strikes.append(strike)
+        outcome.verdict.note(
+            "the service recovers by itself",
+            [f"not within {RECOVERY_SECONDS} s: {what}"] if recovered > RECOVERY_SECONDS else [],
+        )
+        say(f"{strike.begun:6.1f} s  {what}; the next write {recovered:.1f} s later")
+
+
+def wait_for_write(stage: Stage, chance: random.Random) -> float:
+    begun = time.monotonic()
+    while not stage.answers_a_write(chance) and time.monotonic() < begun + RECOVERY_SECONDS:
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+def watch(stage: Stage, world: World, verdict: Verdict) -> None:
+    while not world.over.wait(SNAPSHOT_PAUSE_SECONDS):
+        try_snapshot(stage, verdict)
+
+
+def write_by_hand(stage: Stage, world: World, seed: str) -> None:
+    """Somebody with SQL and the owner's rights, who knows nothing of totals."""
+    chance = random.Random(f"{seed} by hand")
+    number = 0
+    while not world.over.wait(0.3):
+        with suppress(*UNREACHABLE):
+            connection = stage.connect()
+            try:
+                number += 1
+                hand(connection, number, chance)
+            finally:
+                connection.close()
+
+
+def hand(connection: Any, number: int, chance: random.Random) -> None:
+    connection.run("BEGIN")
+    [[customer]] = connection.run(
+        "INSERT INTO customers (email, name) VALUES (:email, 'hand') RETURNING id", email=f"{number}@hand.example.com"
+    )
+    [[order]] = connection.run("INSERT INTO orders (customer_id) VALUES (:customer) RETURNING id", customer=customer)
+    connection.run(
+        "INSERT INTO order_items (order_id, sku, quantity, unit_price_cents)"
+        " SELECT :order, 'HAND', n, 100 FROM generate_series(1, :items) AS n",
+        order=order,
+        items=chance.randint(1, 4),
+    )
+    connection.run("COMMIT")
+    change = chance.choice(
+        [
+            "UPDATE order_items SET quantity = quantity + 1 WHERE order_id = :order",
+            "DELETE FROM order_items WHERE order_id = :order AND quantity = 1",
+            "UPDATE orders SET status = 'cancelled' WHERE id = :order",
+        ]
+    )
+    connection.run(change, order=order)
+
+
+def settle(stage: Stage, threads: list[threading.Thread], say: Any) -> None:
+    """Until clients have been told and all work is done. Leases are cut short, as the runbook allows."""
+    for thread in threads:
+        thread.join(SETTLE_SECONDS)
+    if any(thread.is_alive() for thread in threads):
+        say("some clients have not come to an end")
+    until = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < until:
+        with suppress(*UNREACHABLE):
+            if not stage.sql("SELECT FROM outbox LIMIT 1"):
+                return
+            stage.sql("UPDATE outbox SET due_at = now() WHERE due_at > now() AND due_at - now() < interval '6 hours'")
+        time.sleep(5)
+
+
+def connections(stage: Stage) -> int:
+    return int(stage.sql("SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'orders\\_%'")[0][0])
+
+
+def weigh(stage: Stage, outcome: Outcome, before: tuple[float, int]) -> None:
+    """What is left of it all: memory and connections."""
+    megabytes, count = stage.megabytes(), connections(stage)
+    environments = len(stage.environments())
+    outcome.verdict.note(
+        "no connection is left behind",
+        [f"{count} connections of {environments} functions"] if count > environments + (6 * 4 if stage.pooled else 0) else [],
+    )
+    # What the queue remembers of messages, and the console of requests, is little.
+    grown = megabytes - before[0]
+    outcome.verdict.note("the cloud's memory stays flat", [f"grew by {grown:.0f} MB"] if grown > 60 else [])
+    recoveries = sorted(strike.recovered for strike in outcome.strikes)
+    attempts = outcome.journal.attempts()
+    decided = sum(attempt.decided for _, attempt in attempts)
+    outcome.figures = {
+        "faults": str(len(outcome.strikes)),
+        "requests": str(len(attempts)),
+        "acknowledged writes": str(sum(o.succeeded and o.method != "GET" for o in outcome.journal.operations)),
+        "requests without a decision, asked again": str(len(attempts) - decided),
+        "longest way back to the next write": f"{recoveries[-1]:.1f} s" if recoveries else "-",
+        "median way back to the next write": f"{recoveries[len(recoveries) // 2]:.1f} s" if recoveries else "-",
+        "memory of the gateway and queue": f"{before[0]:.0f} MB before, {megabytes:.0f} MB after",
+        "connections of functions": f"{before[1]} before, {count} after",
+    }

@@ -1,0 +1,179 @@
+"""What a drill is played on: the laptop's cloud over HTTP, and behind it proxy, pooler and PostgreSQL.
+
+clients → gateway and functions (python -m local) → Proxy → [PgBouncer →] PostgreSQL
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import psutil
+
+from contract.functions import ROOT
+from contract.redrive import LAPTOP_FILE
+from drill.laptop import Laptop
+from drill.servers import PgBouncer, Proxy, wait_until
+from local.cloud import role_password
+from local.postgres import EmbeddedPostgres, PostgresFailed, free_port
+from local.sqs import sqs_client
+from orders.connection import Connection, ConnectionLost
+from orders.driver import DatabaseError, InterfaceError
+
+# Few, so that they can be used up.
+CONNECTIONS = 40
+DISK_MEGABYTES = 2000
+ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay")
+UNREACHABLE = (DatabaseError, InterfaceError, ConnectionLost, OSError)
+
+
+class Stage:
+    """root: the checkout whose service is drilled. pooled: whether PgBouncer is between from the beginning."""
+
+    def __init__(self, folder: Path, root: Path = ROOT, *, disk: bool = False, pooled: bool = False) -> None:
+        self.folder, self.root = folder, root
+        self.port = free_port()
+        self.pooled = pooled
+        self.mounted = disk and mount(folder / "disk")
+        self.database_folder = folder / "disk" / "postgres" if self.mounted else folder / "postgres"
+        self.killed: list[tuple[float, float]] = []
+        self.lines: list[str] = []
+        self.pooler: PgBouncer | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.postgres = EmbeddedPostgres(self.database_folder, max_connections=str(CONNECTIONS))
+            self.postgres.start()
+            self.proxy = Proxy(self.postgres.server)
+            if has_pgbouncer():
+                users = dict.fromkeys(ROLES, role_password(self.postgres.server.password))
+                users["postgres"] = self.postgres.server.password
+                (self.folder / "pooler").mkdir()
+                # Patient for as long as a function is, and back as soon as the server is.
+                self.pooler = PgBouncer(
+                    self.folder / "pooler",
+                    self.postgres.server,
+                    users,
+                    pool_size=6,
+                    server_login_retry="1",
+                    query_wait_timeout="5",
+                )
+            self.between(self.pooled)
+            self.start_cloud()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for part in (getattr(self, "laptop", None), getattr(self, "proxy", None), self.pooler):
+            if part is not None:
+                part.__exit__()
+        if postgres := getattr(self, "postgres", None):
+            postgres.stop()
+        if self.mounted:
+            subprocess.run(["umount", "--lazy", str(self.folder / "disk")], check=False)
+
+    def between(self, pooled: bool) -> None:
+        """Puts PgBouncer between the functions and PostgreSQL, or takes it away."""
+        self.pooled = pooled and self.pooler is not None
+        port = self.pooler.port if self.pooled and self.pooler is not None else self.postgres.server.port
+        self.proxy.target = ("127.0.0.1", port)
+        self.proxy.cut()
+
+    def start_cloud(self) -> None:
+        server = self.postgres.server
+        url = f"postgresql://{server.user}:{server.password}@127.0.0.1:{self.proxy.port}/{server.database}"
+        self.laptop = Laptop(self.folder / "cloud", self.root, DATABASE_URL=url, PORT=str(self.port), QUEUE_CHAOS="duplicate")
+        self.url = self.laptop.url
+
+    def kill_cloud(self) -> None:
+        started = self.laptop.processes()
+        self.laptop.stop(signal.SIGKILL)
+        self.laptop.close()
+        self.lines += self.laptop.lines
+        psutil.wait_procs(started, timeout=20)
+
+    def output(self) -> list[str]:
+        return [*self.lines, *self.laptop.lines]
+
+    def connect(self) -> Connection:
+        """As the owner, around proxy and pooler."""
+        return self.postgres.server.connect()
+
+    def sql(self, statement: str, **parameters: Any) -> list[list[Any]]:
+        connection = self.connect()
+        try:
+            return connection.run(statement, **parameters)
+        finally:
+            connection.close()
+
+    def environments(self, *functions: str) -> list[psutil.Process]:
+        """The functions' processes: of those named, or of all."""
+        wanted = set(functions)
+        found = []
+        for process in self.laptop.processes("awslambdaric"):
+            with suppress(psutil.Error):
+                if not wanted or process.environ().get("AWS_LAMBDA_FUNCTION_NAME") in wanted:
+                    found.append(process)
+        return found
+
+    def kill(self, processes: list[psutil.Process]) -> int:
+        """Notes when, since requests may end in the gateway's own 500 just then, and just then only."""
+        begun = time.monotonic()
+        for process in processes:
+            with suppress(psutil.Error):
+                process.kill()
+        self.killed.append((begun, time.monotonic() + 1))
+        return len(processes)
+
+    def terminate_backends(self) -> int:
+        """Of everybody but the owner."""
+        return len(self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'orders\\_%'"))
+
+    def restart_postgres(self) -> None:
+        for _ in range(5):
+            with suppress(PostgresFailed):
+                self.postgres.restart()
+                return
+        raise PostgresFailed("PostgreSQL did not start again")
+
+    def queue(self, use: Callable[[Any, str], object]) -> None:
+        """Calls use with a client of SQS and the URL of the seeding queue."""
+        known = json.loads((self.folder / "cloud" / LAPTOP_FILE).read_text())
+        client = sqs_client(known["endpoint"])
+        use(client, client.get_queue_url(QueueName="orders-seeding")["QueueUrl"])
+        client.close()
+
+    def answers_a_write(self, chance: random.Random) -> bool:
+        """A customer is made: gateway, function and database all work."""
+        body = {"email": f"probe-{chance.getrandbits(64):x}@probe.example.com", "name": "probe"}
+        with suppress(httpx.HTTPError):
+            return httpx.post(f"{self.url}/api/customers/", json=body, timeout=10).status_code == 201
+        return False
+
+    def megabytes(self) -> float:
+        """Of all processes of the cloud but the functions' own, which come and go: their proportional set size."""
+        return psutil.Process(self.laptop.process.pid).memory_full_info().pss / 2**20
+
+
+def has_pgbouncer() -> bool:
+    return shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin") is not None
+
+
+def mount(folder: Path) -> bool:
+    """A small file system of its own, where this user may mount one: as root, outside of most containers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m", "tmpfs", str(folder)]
+    return os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+__all__ = ["Stage", "wait_until"]

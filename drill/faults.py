@@ -152,6 +152,21 @@ def slots_exhausted(stage: Stage, chance: random.Random) -> str:
 
 
 @fault
+def rows_locked(stage: Stage, chance: random.Random) -> str:
+    """By somebody who is slow to commit: writers of the same rows queue up, and then come all at once."""
+    for _ in range(chance.randint(4, 8)):
+        connection = stage.connect()
+        connection.run("BEGIN")
+        connection.run("SELECT FROM orders WHERE id IN (SELECT id FROM orders ORDER BY id DESC LIMIT 200) FOR UPDATE")
+        connection.run("SELECT FROM customer_totals WHERE customer_id <= 10 FOR UPDATE")
+        time.sleep(chance.uniform(0.2, 0.6))
+        connection.run("COMMIT")
+        connection.close()
+        time.sleep(chance.uniform(0.1, 0.3))
+    return "rows of orders and totals locked, again and again"
+
+
+@fault
 def pooler_put_between(stage: Stage, _: random.Random) -> str:
     """From here on, or until the next time, functions share few connections."""
     if stage.pooler is None:
@@ -196,12 +211,12 @@ def queue_lost_messages(stage: Stage, chance: random.Random) -> str:
 
     def lose(client: object, url: str) -> None:
         nonlocal lost
-        for _ in range(10):
+        for _ in range(40):
             messages = client.receive_message(QueueUrl=url, MaxNumberOfMessages=3).get("Messages", [])  # type: ignore[attr-defined]
             for message in messages:
                 client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])  # type: ignore[attr-defined]
                 lost += 1
-            time.sleep(chance.uniform(0.05, 0.2))
+            time.sleep(chance.uniform(0.02, 0.06))
 
     stage.queue(lose)
     return f"{lost} messages lost"
@@ -248,18 +263,17 @@ def cloud_killed(stage: Stage, _: random.Random) -> str:
 
 @fault
 def disk_full(stage: Stage, chance: random.Random) -> str:
-    """Whoever fills the last byte: WAL cannot be written either, so PostgreSQL ends itself."""
+    """To the last byte. If the WAL cannot be written either, PostgreSQL ends itself."""
     if not stage.mounted:
         return "no file system of its own here"
     filler = stage.folder / "disk" / "filler"
-    seconds = chance.uniform(1, 3)
+    seconds = chance.uniform(3, 5)
     until = time.monotonic() + seconds
     with filler.open("wb") as file:
         while time.monotonic() < until:
+            free = os.statvfs(filler).f_bavail * os.statvfs(filler).f_frsize
             with suppress(OSError):
-                file.write(os.urandom(1) * (1 << 20))
-                file.flush()
-                continue
+                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), free or 1)
             time.sleep(0.02)
     filler.unlink()
     crashed = stage.postgres.ended()

@@ -14,7 +14,6 @@ from drill.journal import Journal
 from drill.stage import UNREACHABLE, Stage
 
 RECOVERY_SECONDS = 30
-SETTLE_SECONDS = 120
 SNAPSHOT_PAUSE_SECONDS = 3
 CUSTOMERS = 3
 
@@ -28,6 +27,8 @@ class Plan:
     clients: int = 6
     faults: tuple[str, ...] = tuple(FAULTS)
     pause: tuple[float, float] = (0.5, 3)
+    # For how many seconds after the load clients go on asking, and work may be left.
+    patience: float = 120
     wants: dict[str, int] = field(default_factory=lambda: WANTS)
     seeding: dict[str, int] = field(
         default_factory=lambda: {"customers": 1300, "orders_per_customer": 10, "items_per_order": 3}
@@ -87,8 +88,8 @@ def play(stage: Stage, plan: Plan, say: Any = print) -> Outcome:
     for thread in (*clients, *others):
         thread.start()
     strike_all(stage, plan, chance, outcome, say)
-    world.end()
-    settle(stage, [*clients, *others], say)
+    world.end(plan.patience / 2)
+    settle(stage, [*clients, *others], plan.patience, say)
     outcome.lasted = time.monotonic() - journal.begun
     FinalCheck(stage, journal, outcome.verdict).run()
     weigh(stage, outcome, before)
@@ -132,12 +133,9 @@ def write_by_hand(stage: Stage, world: World, seed: str) -> None:
     number = 0
     while not world.over.wait(0.3):
         with suppress(*UNREACHABLE):
-            connection = stage.connect()
-            try:
-                number += 1
+            number += 1
+            with stage.session() as connection:
                 hand(connection, number, chance)
-            finally:
-                connection.close()
 
 
 def hand(connection: Any, number: int, chance: random.Random) -> None:
@@ -163,19 +161,20 @@ def hand(connection: Any, number: int, chance: random.Random) -> None:
     connection.run(change, order=order)
 
 
-def settle(stage: Stage, threads: list[threading.Thread], say: Any) -> None:
+def settle(stage: Stage, threads: list[threading.Thread], patience: float, say: Any) -> None:
     """Until clients have been told and all work is done. Leases are cut short, as the runbook allows."""
+    until = time.monotonic() + patience
     for thread in threads:
-        thread.join(SETTLE_SECONDS)
+        thread.join(max(1, until - time.monotonic()))
     if any(thread.is_alive() for thread in threads):
         say("some clients have not come to an end")
-    until = time.monotonic() + SETTLE_SECONDS
+    until = time.monotonic() + patience
     while time.monotonic() < until:
         with suppress(*UNREACHABLE):
             if not stage.sql("SELECT FROM outbox LIMIT 1"):
                 return
             stage.sql("UPDATE outbox SET due_at = now() WHERE due_at > now() AND due_at - now() < interval '6 hours'")
-        time.sleep(5)
+        time.sleep(2)
 
 
 def connections(stage: Stage) -> int:

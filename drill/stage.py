@@ -10,8 +10,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,6 +47,7 @@ class Stage:
         self.killed: list[tuple[float, float]] = []
         self.lines: list[str] = []
         self.pooler: PgBouncer | None = None
+        self.starts = 0
 
     def __enter__(self) -> Self:
         try:
@@ -90,6 +91,7 @@ class Stage:
         self.proxy.cut()
 
     def start_cloud(self) -> None:
+        self.starts += 1
         server = self.postgres.server
         url = f"postgresql://{server.user}:{server.password}@127.0.0.1:{self.proxy.port}/{server.database}"
         self.laptop = Laptop(self.folder / "cloud", self.root, DATABASE_URL=url, PORT=str(self.port), QUEUE_CHAOS="duplicate")
@@ -109,12 +111,18 @@ class Stage:
         """As the owner, around proxy and pooler."""
         return self.postgres.server.connect()
 
-    def sql(self, statement: str, **parameters: Any) -> list[list[Any]]:
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """A connection that is dropped in the end: the server may be gone by then, and has nobody to say farewell to."""
         connection = self.connect()
         try:
-            return connection.run(statement, **parameters)
+            yield connection
         finally:
-            connection.close()
+            connection.abandon()
+
+    def sql(self, statement: str, **parameters: Any) -> list[list[Any]]:
+        with self.session() as connection:
+            return connection.run(statement, **parameters)
 
     def environments(self, *functions: str) -> list[psutil.Process]:
         """The functions' processes: of those named, or of all."""

@@ -1,0 +1,30 @@
+"""The documents and the drill know the same faults and mutations."""
+
+import re
+
+import pytest
+
+from contract.functions import ROOT
+from drill.faults import FAULTS
+from drill.mutations import MUTATIONS, Mutation
+
+RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
+
+
+@pytest.mark.parametrize("document", ["operations.md", "reliability.md"])
+def test_every_drill_that_a_document_names_exists(document: str) -> None:
+    named = re.findall(r"make drill FAULTS=([\w,]+)", (ROOT / "docs" / document).read_text())
+    assert named
+    assert {fault for faults in named for fault in faults.split(",")} <= FAULTS.keys()
+
+
+def test_every_fault_and_every_mutation_is_in_the_note() -> None:
+    assert [name for name in (*FAULTS, *MUTATIONS) if f"`{name}`" not in RELIABILITY] == []
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
+def test_a_mutation_finds_what_it_takes_away(mutation: Mutation) -> None:
+    """Otherwise it would be convicted, or not, of nothing."""
+    for file, old, new in mutation.edits:
+        assert old in (ROOT / file).read_text()
+        assert old != new

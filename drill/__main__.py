@@ -2,9 +2,11 @@
 
 Settings, all optional, as environment variables:
 
-  DRILL=long        how long: short (under 3 minutes), usual (under 10 minutes), long (an hour); or a number of seconds
+  DRILL=long        how long: short (under 3 minutes), usual (under 10 minutes), long (an hour); or a number of seconds.
+                    hard: eight writers, a million rows being seeded, and no end before so many faults of each kind
   SEED=…            repeats the schedule of an earlier drill
   FAULTS=…          only these faults, separated by commas; `make drill FAULTS=list` names them
+  DOCUMENT=1        writes the figures into docs/reliability.md
 """
 
 import os
@@ -14,13 +16,17 @@ import tempfile
 from pathlib import Path
 
 from contract.functions import ROOT
-from drill.faults import FAULTS
+from drill.note import table, write_section
+from drill.parts import FAULTS
 from drill.play import Plan, play
-from drill.report import write_report
-from drill.stage import Stage
+from drill.report import judged, write_report
+from drill.stage import CHAOS, Stage
 
-SECONDS = {"short": 60, "usual": 420, "long": 3400}
+SECONDS = {"short": 60, "usual": 420, "long": 3400, "hard": 900}
 REPORTS = ROOT / ".local" / "drills"
+# A million rows: 25,000 customers with three orders each, of twelve items.
+MILLION = {"customers": 25_000, "orders_per_customer": 3, "items_per_order": 12}
+GOALS = {"ends of PostgreSQL": 20, "functions killed": 200, "relays and workers killed": 100, "messages lost": 20}
 
 
 def plan() -> Plan:
@@ -31,21 +37,30 @@ def plan() -> Plan:
     faults = tuple(filter(None, environment.get("FAULTS", "").split(","))) or tuple(FAULTS)
     if unknown := set(faults) - FAULTS.keys():
         sys.exit(f"FAULTS knows {', '.join(FAULTS)}, not {', '.join(sorted(unknown))}")
-    seconds = SECONDS.get(length) or int(length)
-    return Plan(int(environment.get("SEED") or secrets.randbelow(10**6)), seconds, faults=faults)
+    seed = int(environment.get("SEED") or secrets.randbelow(10**6))
+    if length == "hard":
+        return Plan(seed, SECONDS[length], clients=8, patience=600, goals=GOALS, seeder={"seed_once": 1}, seeding=MILLION)
+    return Plan(seed, SECONDS.get(length) or int(length), faults=faults)
 
 
 def main() -> None:
     chosen = plan()
     print(f"The drill takes about {chosen.seconds / 60:.0f} minutes; repeat it with SEED={chosen.seed}")
     REPORTS.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="orders-drill-") as folder, Stage(Path(folder), disk=True) as stage:
+    chaos = "duplicate,delay,reorder" if chosen.goals else CHAOS
+    with tempfile.TemporaryDirectory(prefix="orders-drill-") as folder, Stage(Path(folder), disk=True, chaos=chaos) as stage:
         try:
             outcome = play(stage, chosen)
         finally:
             (REPORTS / f"{chosen.seed}.log").write_text("".join(stage.output()))
     page = write_report(outcome, REPORTS)
     print(f"\nThe report: {page}")
+    if outcome.verdict.clean:
+        write_section(
+            "hard" if chosen.goals else "drill",
+            f"make drill DRILL={os.environ.get('DRILL') or 'usual'} SEED={chosen.seed}",
+            [*table(outcome.figures), *judged(outcome)],
+        )
     sys.exit(not outcome.verdict.clean)
 
 

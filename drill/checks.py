@@ -1,30 +1,34 @@
 """The checker: plain SQL and the clients' journals, and nothing of the service's code.
 
-It knows tables and columns, which a customer's database administrator would know as well.
+It knows tables and columns, which a customer's database administrator would know as well, and the contract's statuses.
 """
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import httpx
 
 from contract.functions import OPENAPI
-from drill.history import History, plain, replay
+from drill.clients import World
+from drill.history import History, replay
 from drill.journal import Attempt, Journal, Operation
+from drill.parts import ALWAYS, CHECKS, UNFINISHED, check
 from drill.stage import UNREACHABLE, Stage
 from orders.connection import Connection
 
 # A finding is told at most so often: one cause has many effects.
 MOST_TOLD = 5
+# Of those functions that clients call; they answer just before.
+DEADLINE_SECONDS = 9
 # More often than anything is sent again: in the end the drill itself cuts leases short.
 LEASES_CUT_SHORT = 10**6
 
-# What is wrong at any moment, also while everything fails. Each row found is a finding.
-ALWAYS = {
+# Also while everything fails.
+ALWAYS |= {
     "an order's total and number of items are those of its items": """
         SELECT 'order ' || o.id || ' has ' || o.total_cents || ' cents, its items '
             || coalesce(sum(i.quantity * i.unit_price_cents), 0)
@@ -33,36 +37,39 @@ ALWAYS = {
         HAVING o.total_cents <> coalesce(sum(i.quantity * i.unit_price_cents), 0) OR o.item_count <> count(i.id)""",
     "a customer's totals are those of the customer's orders": """
         SELECT 'customer ' || c.id || ' has ' || coalesce(t.spent_cents + d.spent_cents, -1) || ' cents, the orders '
-            || o.spent_cents
+            || coalesce(o.spent_cents, 0)
         FROM customers AS c
         LEFT JOIN customer_totals AS t ON t.customer_id = c.id
+        LEFT JOIN (
+            SELECT customer_id, sum(order_count) AS order_count, sum(item_count) AS item_count, sum(spent_cents) AS spent_cents
+            FROM customer_total_deltas GROUP BY customer_id
+        ) AS pending ON pending.customer_id = c.id
         CROSS JOIN LATERAL (
-            SELECT coalesce(sum(order_count), 0) AS order_count, coalesce(sum(item_count), 0) AS item_count,
-                coalesce(sum(spent_cents), 0) AS spent_cents
-            FROM customer_total_deltas WHERE customer_id = c.id
+            SELECT coalesce(pending.order_count, 0) AS order_count, coalesce(pending.item_count, 0) AS item_count,
+                coalesce(pending.spent_cents, 0) AS spent_cents
         ) AS d
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS order_count, coalesce(sum(item_count), 0) AS item_count,
+        LEFT JOIN (
+            SELECT customer_id, count(*) AS order_count, sum(item_count) AS item_count,
                 coalesce(sum(total_cents) FILTER (WHERE status <> 'cancelled'), 0) AS spent_cents
-            FROM orders WHERE customer_id = c.id
-        ) AS o
+            FROM orders GROUP BY customer_id
+        ) AS o ON o.customer_id = c.id
         WHERE (t.order_count + d.order_count, t.item_count + d.item_count, t.spent_cents + d.spent_cents)
-            IS DISTINCT FROM (o.order_count, o.item_count, o.spent_cents)""",
+            IS DISTINCT FROM (coalesce(o.order_count, 0), coalesce(o.item_count, 0), coalesce(o.spent_cents, 0))""",
     "an order is what its last events say": """
         SELECT 'order ' || o.id || ' is ' || o.status || ' with ' || o.total_cents || ' cents, by its events ' || e.status
             || ' with ' || e.total_cents
         FROM (
             SELECT order_id,
-                (array_agg(changes -> 'status' ->> 1 ORDER BY id DESC)
+                (array_agg(changes -> 'status' ->> 1 ORDER BY sequence DESC)
                     FILTER (WHERE changes -> 'status' IS NOT NULL))[1] AS status,
-                (array_agg(changes -> 'total_cents' ->> 1 ORDER BY id DESC)
+                (array_agg(changes -> 'total_cents' ->> 1 ORDER BY sequence DESC)
                     FILTER (WHERE changes -> 'total_cents' IS NOT NULL))[1]::bigint AS total_cents
-            FROM order_events GROUP BY order_id
+            FROM events WHERE order_id IS NOT NULL GROUP BY order_id
         ) AS e
         JOIN orders AS o ON o.id = e.order_id
         WHERE (o.status, o.total_cents) IS DISTINCT FROM (e.status, e.total_cents)""",
-    "a request changes an order once": """
-        SELECT 'request ' || request_id || ' made ' || count(*) || ' events' FROM order_events
+    "a request makes one event": """
+        SELECT 'request ' || request_id || ' made ' || count(*) || ' events' FROM events
         GROUP BY request_id HAVING count(*) > 1""",
     "a message is sent again only when its lease has ended": """
         SELECT 'outbox row ' || id || ' was sent ' || sends || ' times within ' || (now() - created_at) FROM outbox
@@ -73,12 +80,17 @@ ALWAYS = {
           AND clock_timestamp() - state_change > interval '2 seconds'""",
 }
 EVENTS = """
-SELECT order_id, type, request_id, changes::text FROM order_events WHERE order_id = ANY (:orders::bigint[]) ORDER BY id
+SELECT order_id, type, request_id, changes::text FROM events WHERE order_id = ANY (:orders::bigint[])
+ORDER BY order_id, sequence
 """
 # What nobody asked for. Of a seed run is who has its id in the address; by hand, what the person at the database made.
-CUSTOMERS = "SELECT email, id FROM customers WHERE email !~ '@([0-9a-f-]{36}|hand|probe|start)\\.example\\.com$'"
+# People who are erased have a check of their own.
+CUSTOMERS = """
+SELECT email, id FROM customers
+WHERE email !~ '@([0-9a-f-]{36}|hand|probe|start|person)\\.example\\.com$' AND email !~ '^erased-'
+"""
 ORDERS = """
-SELECT o.id, o.customer_id, o.status, i.sku, i.quantity, i.unit_price_cents
+SELECT o.id, o.customer_id, o.status, i.sku, i.quantity, i.unit_price_cents, o.metadata::text, o.reference
 FROM orders AS o
 JOIN customers AS c ON c.id = o.customer_id
 LEFT JOIN order_items AS i ON i.order_id = o.id
@@ -115,225 +127,56 @@ class Verdict:
         return not self.findings
 
 
+@dataclass
+class Evidence:
+    """After the load has ended and everything has come to rest."""
+
+    stage: Stage
+    world: World
+    verdict: Verdict
+
+    @property
+    def journal(self) -> Journal:
+        return self.world.journal
+
+    @cached_property
+    def connection(self) -> Connection:
+        return self.stage.connect()
+
+    @cached_property
+    def orders(self) -> dict[int, list[list[Any]]]:
+        """Rows of ORDERS by the order's id: one for each item."""
+        found: dict[int, list[list[Any]]] = defaultdict(list)
+        for row in self.connection.run(ORDERS):
+            found[row[0]].append(row)
+        return found
+
+    @cached_property
+    def by_marker(self) -> dict[str, list[int]]:
+        """Ids of orders by the text that their first item carries."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for number, rows in self.orders.items():
+            found[rows[0][3]].append(number)
+        return found
+
+    @cached_property
+    def events(self) -> dict[int, list[list[Any]]]:
+        """Type, request and changes of each event, by order and in their order."""
+        found: dict[int, list[list[Any]]] = defaultdict(list)
+        for order_id, event_type, request_id, changes in self.connection.run(EVENTS, orders=list(self.orders)):
+            found[order_id].append([event_type, request_id, json.loads(changes)])
+        return found
+
+    def note(self, check: str, findings: list[str], times: int = 1) -> None:
+        self.verdict.note(check, findings, times)
+
+
 def check_snapshot(connection: Connection, verdict: Verdict, starts: int) -> None:
     """All of ALWAYS, of one and the same moment. starts: of the cloud, at each of which it sends everything again."""
     connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     for name, statement in ALWAYS.items():
         verdict.note(name, [row[0] for row in connection.run(statement, starts=starts)])
     connection.run("COMMIT")
-
-
-class FinalCheck:
-    """After the load has ended and everything has come to rest."""
-
-    def __init__(self, stage: Stage, journal: Journal, verdict: Verdict) -> None:
-        self.stage, self.journal, self.verdict = stage, journal, verdict
-        self.connection = stage.connect()
-        self.orders: dict[int, list[list[Any]]] = defaultdict(list)
-        for row in self.connection.run(ORDERS):
-            self.orders[row[0]].append(row)
-        self.by_marker: dict[str, list[int]] = defaultdict(list)
-        for number, rows in self.orders.items():
-            for row in rows[:1]:
-                self.by_marker[row[3]].append(number)
-
-    def run(self) -> None:
-        check_snapshot(self.connection, self.verdict, LEASES_CUT_SHORT)
-        checks: list[Callable[[], None]] = [
-            self.answers,
-            self.endings,
-            self.created_orders,
-            self.added_items,
-            self.customers,
-            self.seeds,
-            self.histories,
-            self.summary,
-            self.timeouts,
-        ]
-        for check in checks:
-            check()
-        self.connection.close()
-
-    def answers(self) -> None:
-        """Only statuses of the contract; the gateway's own 500 only while a function was being killed."""
-        statuses = {
-            operation["operationId"]: {int(status) for status in operation["responses"] if status != "default"}
-            for path in json.loads(OPENAPI.read_text())["paths"].values()
-            for operation in path.values()
-        }
-        attempts = self.journal.attempts()
-        wrong = [
-            f"{operation}: {attempt.status} {attempt.document}"
-            for operation, attempt in attempts
-            if attempt.status is not None
-            and attempt.status not in statuses[operation.operation_id] | {429}
-            and not (attempt.status == 500 and self._was_killed(attempt))
-        ]
-        self.verdict.note("every answer is one of the contract", wrong, len(attempts))
-        surprising = [
-            f"{operation}: {attempt.status} instead of {operation.expected}"
-            for operation, attempt in attempts
-            if operation.expected is not None and attempt.decided and attempt.status != operation.expected
-        ]
-        self.verdict.note("a key that was used with another body is refused", surprising, len(attempts))
-
-    def _was_killed(self, attempt: Attempt) -> bool:
-        return any(begun <= attempt.ended and attempt.begun <= ended for begun, ended in self.stage.killed)
-
-    def endings(self) -> None:
-        asked = [operation for operation in self.journal.operations if operation.repeatable]
-        self.verdict.note(
-            "who asks again is told in the end",
-            [f"{operation}: was never answered" for operation in asked if operation.answer is None],
-            len(asked),
-        )
-
-    def created_orders(self) -> None:
-        lost, doubled, other = [], [], []
-        made = self.journal.of("create_order")
-        for operation in made:
-            numbers = self.by_marker.get(operation.marker or "", [])
-            if operation.succeeded and not numbers:
-                lost.append(f"{operation}: acknowledged, and is not there")
-            if len(numbers) > 1:
-                doubled.append(f"{operation}: is there {len(numbers)} times")
-            if operation.answer is not None and operation.succeeded and operation.expected is None:
-                if numbers and operation.answer.document["id"] not in numbers:
-                    other.append(f"{operation}: was told of order {operation.answer.document['id']}, and is {numbers}")
-            elif operation.answer is not None and operation.expected is None and numbers:
-                other.append(f"{operation}: refused with {operation.answer.status}, and is there")
-        self.verdict.note("no acknowledged order is lost", lost, len(made))
-        self.verdict.note("no order is there twice", doubled, len(made))
-        self.verdict.note("an answer is about what was made", other, len(made))
-        markers = {operation.marker for operation in made}
-        foreign = [
-            f"order {number}: nobody asked for it"
-            for marker in self.by_marker.keys() - markers
-            for number in self.by_marker[marker]
-        ]
-        self.verdict.note("no row that nobody asked for", foreign, len(self.orders))
-
-    def added_items(self) -> None:
-        events = Counter(
-            json.loads(changes)["item"][1]["sku"]
-            for _, event_type, _, changes in self._events()
-            if plain(event_type) == "item_added"
-        )
-        made = [operation for operation in self.journal.of("add_order_item") if operation.expected is None]
-        wrong = [
-            f"{operation}: acknowledged {int(operation.succeeded)}, added {events[operation.marker or '']} times"
-            for operation in made
-            if operation.answer is not None and events[operation.marker or ""] != int(operation.succeeded)
-        ]
-        self.verdict.note("an item is added once or, if refused, never", wrong, len(made))
-
-    def customers(self) -> None:
-        there = dict(self.connection.run(CUSTOMERS))
-        deleted = {operation.marker: operation for operation in self.journal.of("delete_customer")}
-        wrong = []
-        made = self.journal.of("create_customer")
-        for operation in made:
-            address = f"{operation.marker}@drill.example.com"
-            if operation.answer is None or operation.marker in deleted:
-                there.pop(address, None)
-            elif not operation.succeeded:
-                wrong.append(f"{operation}: refused with {operation.answer.status}, although nobody else has this address")
-            elif there.pop(address, None) != operation.answer.document["id"]:
-                wrong.append(f"{operation}: acknowledged, and is not there")
-        wrong += [f"customer {number}: nobody asked for {address}" for address, number in there.items()]
-        self.verdict.note("each customer is there once", wrong, len(made))
-
-    def seeds(self) -> None:
-        wrong = []
-        runs = {
-            operation.answer.document["id"]
-            for operation in self.journal.of("start_seed")
-            if operation.answer and operation.succeeded
-        }
-        stored = self.connection.run(SEEDED)
-        for run, cancelled, failed, error, unfinished, promised, rows, late in stored:
-            if run not in runs and all(operation.answer for operation in self.journal.of("start_seed")):
-                wrong.append(f"seed run {run}: nobody asked for it")
-            if failed:
-                wrong.append(f"seed run {run} failed: {error}")
-            elif unfinished and not cancelled:
-                wrong.append(f"seed run {run}: {unfinished} chunks were never made")
-            if promised != rows:
-                wrong.append(f"seed run {run}: has {rows} rows, its finished chunks {promised}")
-            if late:
-                wrong.append(f"seed run {run}: {late} chunks were made long after it had been cancelled")
-        wrong += [f"seed run {run}: acknowledged, and is not there" for run in runs - {row[0] for row in stored}]
-        self.verdict.note("every chunk of a seed run is made once", wrong, len(stored))
-        waiting = self.connection.run("SELECT count(*) FROM outbox")[0][0]
-        self.verdict.note("the outbox is empty in the end", [f"{waiting} rows are left"] if waiting else [])
-
-    def _events(self) -> list[list[Any]]:
-        return self.connection.run(EVENTS, orders=list(self.orders))
-
-    def histories(self) -> None:
-        events: dict[int, list[list[Any]]] = defaultdict(list)
-        for order_id, event_type, request_id, changes in self._events():
-            events[order_id].append([event_type, request_id, json.loads(changes)])
-        about: dict[int, list[Operation]] = defaultdict(list)
-        created: dict[int, dict[str, Any]] = {}
-        for operation in self.journal.operations:
-            if operation.order_id is not None:
-                about[operation.order_id].append(operation)
-            elif operation.operation_id == "create_order" and operation.answer is not None and operation.succeeded:
-                created.setdefault(operation.answer.document["id"], operation.answer.document)
-        broken, unexplained = [], []
-        for number, document in created.items():
-            versions, wrong = replay(document, events[number])
-            if versions and (rows := self.orders.get(number)):
-                items = sorted((row[3], row[4], row[5]) for row in rows if row[3] is not None)
-                if (rows[0][2], items) != (versions[-1].status, sorted(versions[-1].items.values())):
-                    wrong.append("its rows are not what its history leads to")
-            broken += [f"order {number}: {text}" for text in wrong]
-            if versions:
-                unexplained += History(versions, about[number]).complaints()
-        self.verdict.note("each order's events replayed give its rows", broken, len(created))
-        judged = sum(len(operation.attempts) for operations in about.values() for operation in operations)
-        self.verdict.note("every answer about an order fits its history", unexplained, judged)
-
-    def summary(self) -> None:
-        """As a client reads it, page by page, compared with a recount."""
-        self._leave_a_delta()
-        told: dict[int, tuple[int, int, int]] = {}
-        path = "/api/orders/summary/?limit=200"
-        with httpx.Client(base_url=self.stage.url, timeout=20) as http:
-            while path:
-                page = http.get(path).json()
-                for row in page["results"]:
-                    told[row["customer_id"]] = (row["order_count"], row["item_count"], row["total_spent_cents"])
-                path = page["next"]
-        counted = {
-            row[0]: (row[1], int(row[2]), int(row[3]))
-            for row in self.connection.run(
-                "SELECT c.id, count(o.id), coalesce(sum(o.item_count), 0),"
-                " coalesce(sum(o.total_cents) FILTER (WHERE o.status <> 'cancelled'), 0)"
-                " FROM customers AS c LEFT JOIN orders AS o ON o.customer_id = c.id GROUP BY c.id"
-            )
-        }
-        wrong = [
-            f"customer {number}: {told.get(number)} instead of {row}"
-            for number, row in counted.items()
-            if told.get(number) != row
-        ]
-        self.verdict.note("the summary is what a recount gives", wrong, len(counted))
-
-    def _leave_a_delta(self) -> None:
-        """Somebody writes an order while somebody else has the customer's totals: what is to be added waits aside."""
-        statement = "INSERT INTO customers (email, name) VALUES ('delta@hand.example.com', 'hand') RETURNING id"
-        [[customer]] = self.connection.run(statement)
-        self.connection.run("BEGIN")
-        self.connection.run("SELECT FROM customer_totals WHERE customer_id = :customer FOR UPDATE", customer=customer)
-        self.stage.sql("INSERT INTO orders (customer_id) VALUES (:customer)", customer=customer)
-        self.connection.run("COMMIT")
-
-    def timeouts(self) -> None:
-        """A function that is cut off by its timeout has told nobody what became of the request."""
-        slow = [line.strip() for line in self.stage.output() if "Task timed out" in line]
-        self.verdict.note("no function runs into its timeout", slow)
 
 
 def try_snapshot(stage: Stage, verdict: Verdict) -> bool:
@@ -344,3 +187,256 @@ def try_snapshot(stage: Stage, verdict: Verdict) -> bool:
             check_snapshot(connection, verdict, stage.starts)
         return True
     return False
+
+
+def check_all(evidence: Evidence) -> None:
+    check_snapshot(evidence.connection, evidence.verdict, LEASES_CUT_SHORT)
+    for judge in CHECKS:
+        judge(evidence)
+    evidence.connection.close()
+
+
+@check
+def answers(evidence: Evidence) -> None:
+    """Only statuses of the contract; the gateway's own 500 only while a function was being killed."""
+    statuses = {
+        operation["operationId"]: {int(status) for status in operation["responses"] if status != "default"}
+        for path in json.loads(OPENAPI.read_text())["paths"].values()
+        for operation in path.values()
+    }
+    attempts = evidence.journal.attempts()
+    wrong = [
+        f"{operation}: {attempt.status} {attempt.document}"
+        for operation, attempt in attempts
+        if attempt.status is not None
+        and attempt.status not in statuses[operation.operation_id] | {429}
+        and not (attempt.status == 500 and was_killed(evidence.stage, attempt))
+    ]
+    evidence.note("every answer is one of the contract", wrong, len(attempts))
+    expecting = [(operation, attempt) for operation, attempt in attempts if operation.expected is not None]
+    surprising = [
+        f"{operation}: {attempt.status} instead of {operation.expected}"
+        for operation, attempt in expecting
+        if attempt.decided and attempt.status != operation.expected
+    ]
+    evidence.note("another body under a used key, and a used reference, are refused", surprising, len(expecting))
+
+
+def was_killed(stage: Stage, attempt: Attempt) -> bool:
+    return any(begun <= attempt.ended and attempt.begun <= ended for begun, ended in stage.killed)
+
+
+@check
+def endings(evidence: Evidence) -> None:
+    asked = [operation for operation in evidence.journal.operations if operation.repeatable]
+    never = [f"{operation}: was never answered" for operation in asked if operation.answer is None]
+    evidence.note("who asks again is told in the end", never, len(asked))
+
+
+@check
+def created_orders(evidence: Evidence) -> None:
+    lost, doubled, other = [], [], []
+    made = evidence.journal.of("create_order")
+    for operation in made:
+        numbers = evidence.by_marker.get(operation.marker or "", [])
+        if operation.succeeded and not numbers:
+            lost.append(f"{operation}: acknowledged, and is not there")
+        if len(numbers) > 1:
+            doubled.append(f"{operation}: is there {len(numbers)} times")
+        if operation.answer is None or not numbers or operation.expected == 422:
+            continue
+        if not operation.succeeded:
+            other.append(f"{operation}: refused with {operation.answer.status}, and is there")
+        elif operation.answer.document["id"] not in numbers:
+            other.append(f"{operation}: was told of order {operation.answer.document['id']}, and is {numbers}")
+    evidence.note("no acknowledged order is lost", lost, len(made))
+    evidence.note("no order is there twice", doubled, len(made))
+    evidence.note("an answer is about what was made", other, len(made))
+    markers = {operation.marker for operation in made}
+    foreign = [
+        f"order {number}: nobody asked for it"
+        for marker in evidence.by_marker.keys() - markers
+        for number in evidence.by_marker[marker]
+    ]
+    evidence.note("no row that nobody asked for", foreign, len(evidence.orders))
+
+
+@check
+def references(evidence: Evidence) -> None:
+    wrong = []
+    asked = [operation for operation in evidence.journal.of("list_orders") if operation.about and operation.succeeded]
+    for operation in asked:
+        assert operation.answer is not None
+        found = [order["id"] for order in operation.answer.document["results"]]
+        if found != [operation.about]:
+            wrong.append(f"{operation}: found {found} instead of {operation.about}")
+    for operation in evidence.journal.of("create_order"):
+        for number in evidence.by_marker.get(operation.marker or "", []) if operation.expected is None else []:
+            wanted = (operation.body or {}).get("reference")
+            if (stored := evidence.orders[number][0][7]) != wanted:
+                wrong.append(f"{operation}: has the reference {stored}")
+    evidence.note("a reference finds its order, at once", wrong, len(asked))
+
+
+@check
+def acknowledged_events(evidence: Evidence) -> None:
+    """Where every attempt was answered, so that the requests are known."""
+    events = Counter(row[0] for row in evidence.connection.run("SELECT request_id FROM events"))
+    made = [
+        operation
+        for operation in evidence.journal.of("create_order", "create_customer", "add_order_item", "delete_customer")
+        if operation.succeeded
+        and operation.answer is not None
+        and not operation.answer.replayed
+        and all(attempt.request_id for attempt in operation.attempts)
+    ]
+    wrong = [
+        f"{operation}: {count} events"
+        for operation in made
+        if (count := sum(events[attempt.request_id] for attempt in operation.attempts)) != 1
+    ]
+    evidence.note("an acknowledged creation is one event", wrong, len(made))
+
+
+@check
+def added_items(evidence: Evidence) -> None:
+    added = Counter(
+        changes["item"][1]["sku"]
+        for events in evidence.events.values()
+        for event_type, _, changes in events
+        if event_type == "order.item_added"
+    )
+    made = [operation for operation in evidence.journal.of("add_order_item") if operation.expected is None]
+    wrong = [
+        f"{operation}: acknowledged {int(operation.succeeded)}, added {added[operation.marker or '']} times"
+        for operation in made
+        if operation.answer is not None and added[operation.marker or ""] != int(operation.succeeded)
+    ]
+    evidence.note("an item is added once or, if refused, never", wrong, len(made))
+
+
+@check
+def customers(evidence: Evidence) -> None:
+    there = dict(evidence.connection.run(CUSTOMERS))
+    deleted = {operation.marker: operation for operation in evidence.journal.of("delete_customer")}
+    wrong = []
+    made = [operation for operation in evidence.journal.of("create_customer") if "drill" in (operation.body or {})["email"]]
+    for operation in made:
+        address = f"{operation.marker}@drill.example.com"
+        gone = deleted.get(operation.marker)
+        if operation.answer is None:
+            there.pop(address, None)
+        elif not operation.succeeded:
+            wrong.append(f"{operation}: refused with {operation.answer.status}, although nobody else has this address")
+        elif gone is None:
+            if there.pop(address, None) != operation.answer.document["id"]:
+                wrong.append(f"{operation}: acknowledged, and is not there")
+        elif there.pop(address, None) and gone.succeeded:
+            wrong.append(f"{operation}: deleted, and is there")
+    wrong += [f"customer {number}: nobody asked for {address}" for address, number in there.items()]
+    evidence.note("each customer is there once, and a deleted one is not", wrong, len(made))
+
+
+@check
+def seeds(evidence: Evidence) -> None:
+    wrong = []
+    asked = evidence.journal.of("start_seed")
+    runs = {operation.answer.document["id"] for operation in asked if operation.answer and operation.succeeded}
+    all_answered = all(operation.answer for operation in asked)
+    stored = evidence.connection.run(SEEDED)
+    for run, cancelled, failed, error, unfinished, promised, rows, late in stored:
+        if run not in runs and all_answered:
+            wrong.append(f"seed run {run}: nobody asked for it")
+        if failed:
+            wrong.append(f"seed run {run} failed: {error}")
+        elif unfinished and not cancelled:
+            wrong.append(f"seed run {run}: {unfinished} chunks were never made")
+        if promised != rows:
+            wrong.append(f"seed run {run}: has {rows} rows, its finished chunks {promised}")
+        if late:
+            wrong.append(f"seed run {run}: {late} chunks were made long after it had been cancelled")
+    wrong += [f"seed run {run}: acknowledged, and is not there" for run in runs - {row[0] for row in stored}]
+    evidence.note("every chunk of a seed run is made once", wrong, len(stored))
+
+
+@check
+def work(evidence: Evidence) -> None:
+    left = {name: evidence.connection.run(statement)[0][0] for name, statement in UNFINISHED.items()}
+    evidence.note(
+        "all work is done in the end", [f"{count} {name} are left" for name, count in left.items() if count], len(left)
+    )
+
+
+@check
+def histories(evidence: Evidence) -> None:
+    about: dict[int, list[Operation]] = defaultdict(list)
+    created: dict[int, dict[str, Any]] = {}
+    for operation in evidence.journal.operations:
+        if operation.order_id is not None:
+            about[operation.order_id].append(operation)
+        elif operation.operation_id == "create_order" and operation.answer is not None and operation.succeeded:
+            created.setdefault(operation.answer.document["id"], operation.answer.document)
+    broken, unexplained = [], []
+    for number, document in created.items():
+        versions, wrong = replay(document, evidence.events[number])
+        if versions and (rows := evidence.orders.get(number)):
+            items = sorted((row[3], row[4], row[5]) for row in rows if row[3] is not None)
+            last = versions[-1]
+            if (rows[0][2], items, json.loads(rows[0][6])) != (last.status, sorted(last.items.values()), last.metadata):
+                wrong.append("its rows are not what its history leads to")
+        broken += [f"order {number}: {text}" for text in wrong]
+        if versions:
+            unexplained += History(versions, about[number]).complaints()
+    evidence.note("each order's events replayed give its rows", broken, len(created))
+    judged = sum(len(operation.attempts) for operations in about.values() for operation in operations)
+    evidence.note("every answer about an order fits its history", unexplained, judged)
+
+
+@check
+def summary(evidence: Evidence) -> None:
+    """As a client reads it, page by page, compared with a recount."""
+    leave_a_delta(evidence)
+    told: dict[int, tuple[int, int, int]] = {}
+    path = "/api/orders/summary/?limit=200"
+    with httpx.Client(base_url=evidence.stage.url, timeout=20) as http:
+        while path:
+            answer = http.get(path)
+            assert answer.status_code == 200, (answer.status_code, answer.text, answer.headers)
+            page = answer.json()
+            for row in page["results"]:
+                told[row["customer_id"]] = (row["order_count"], row["item_count"], row["total_spent_cents"])
+            path = page["next"]
+    counted = {
+        row[0]: (row[1], int(row[2]), int(row[3]))
+        for row in evidence.connection.run(
+            "SELECT c.id, count(o.id), coalesce(sum(o.item_count), 0),"
+            " coalesce(sum(o.total_cents) FILTER (WHERE o.status <> 'cancelled'), 0)"
+            " FROM customers AS c LEFT JOIN orders AS o ON o.customer_id = c.id GROUP BY c.id"
+        )
+    }
+    wrong = [
+        f"customer {number}: {told.get(number)} instead of {row}" for number, row in counted.items() if told.get(number) != row
+    ]
+    evidence.note("the summary is what a recount gives", wrong, len(counted))
+
+
+def leave_a_delta(evidence: Evidence) -> None:
+    """Somebody writes an order while somebody else has the customer's totals: what is to be added waits aside."""
+    connection = evidence.connection
+    statement = "INSERT INTO customers (email, name) VALUES ('delta@hand.example.com', 'hand') RETURNING id"
+    [[customer]] = connection.run(statement)
+    connection.run("BEGIN")
+    connection.run("SELECT FROM customer_totals WHERE customer_id = :customer FOR UPDATE", customer=customer)
+    evidence.stage.sql("INSERT INTO orders (customer_id) VALUES (:customer)", customer=customer)
+    connection.run("COMMIT")
+
+
+@check
+def timeouts(evidence: Evidence) -> None:
+    """A function that is cut off by its timeout has told nobody what became of the request.
+
+    It stops waiting for the database shortly before. On a machine that is overloaded one of many can be late nevertheless.
+    """
+    slow = [line.strip() for line in evidence.stage.output() if "Task timed out" in line]
+    waited = sum(attempt.ended - attempt.begun > DEADLINE_SECONDS for _, attempt in evidence.journal.attempts())
+    evidence.note("a function answers before its timeout", slow if len(slow) > 1 + waited // 10 else [], waited)

@@ -7,18 +7,10 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
-from drill.stage import UNREACHABLE, Stage
-
-Fault = Callable[[Stage, random.Random], str]
-FAULTS: dict[str, Fault] = {}
-
-
-def fault(function: Fault) -> Fault:
-    FAULTS[function.__name__] = function
-    return function
+from drill.parts import fault
+from drill.stage import QUEUES, UNREACHABLE, WORKERS, Stage
 
 
 @fault
@@ -60,7 +52,7 @@ def functions_killed_after_commit(stage: Stage, chance: random.Random) -> str:
 def workers_and_relay_killed(stage: Stage, chance: random.Random) -> str:
     killed = 0
     for _ in range(chance.randint(4, 8)):
-        killed += stage.kill(stage.environments("relay_outbox", "run_seed_chunk"))
+        killed += stage.kill(stage.environments(*WORKERS))
         time.sleep(chance.uniform(0.2, 0.8))
     return f"{killed} relays and workers killed"
 
@@ -81,11 +73,11 @@ def postgres_killed(stage: Stage, _: random.Random) -> str:
 
 @fault
 def postgres_stopped(stage: Stage, chance: random.Random) -> str:
-    seconds = chance.uniform(2, 6)
+    seconds = chance.choice((3, 6, 20))
     stage.postgres.stop()
     time.sleep(seconds)
     stage.restart_postgres()
-    return f"PostgreSQL stopped for {seconds:.1f} s"
+    return f"PostgreSQL stopped for {seconds} s"
 
 
 @fault
@@ -208,48 +200,45 @@ def server_read_only(stage: Stage, chance: random.Random) -> str:
 def queue_lost_messages(stage: Stage, chance: random.Random) -> str:
     """Somebody takes messages and does nothing."""
     lost = 0
-
-    def lose(client: object, url: str) -> None:
-        nonlocal lost
+    with stage.sqs() as client:
+        urls = [client.get_queue_url(QueueName=name)["QueueUrl"] for name in QUEUES]
         for _ in range(40):
-            messages = client.receive_message(QueueUrl=url, MaxNumberOfMessages=3).get("Messages", [])  # type: ignore[attr-defined]
-            for message in messages:
-                client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])  # type: ignore[attr-defined]
+            url = chance.choice(urls)
+            for message in client.receive_message(QueueUrl=url, MaxNumberOfMessages=3).get("Messages", []):
+                client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 lost += 1
+                stage.counts["messages lost"] += 1
             time.sleep(chance.uniform(0.02, 0.06))
-
-    stage.queue(lose)
     return f"{lost} messages lost"
 
 
 @fault
 def queue_poisoned(stage: Stage, chance: random.Random) -> str:
     """Messages that no worker understands."""
-    bodies = ["", "no JSON", "[]", '{"run": "nobody", "chunk": 1, "outbox": 1}', '{"outbox": "many"}', "{}"]
-    chosen = [chance.choice(bodies[1:]) for _ in range(5)]
-
-    def poison(client: object, url: str) -> None:
-        for body in chosen:
-            client.send_message(QueueUrl=url, MessageBody=body)  # type: ignore[attr-defined]
-
-    stage.queue(poison)
-    return f"{len(chosen)} messages that no worker understands"
+    bodies = ["no JSON", "[]", '{"run": "nobody", "chunk": 1, "outbox": 1}', '{"outbox": "many"}', "{}"]
+    with stage.sqs() as client:
+        for name in QUEUES:
+            url = client.get_queue_url(QueueName=name)["QueueUrl"]
+            for _ in range(5):
+                client.send_message(QueueUrl=url, MessageBody=chance.choice(bodies))
+    return f"{5 * len(QUEUES)} messages that no worker understands"
 
 
 @fault
 def queue_refusing(stage: Stage, chance: random.Random) -> str:
-    """The queue is gone with all of its messages, and comes back empty."""
+    """The queues are gone with all of their messages, and come back empty."""
     seconds = chance.uniform(1, 4)
-
-    def refuse(client: object, url: str) -> None:
-        wanted = ["VisibilityTimeout", "RedrivePolicy"]
-        attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]  # type: ignore[attr-defined]
-        client.delete_queue(QueueUrl=url)  # type: ignore[attr-defined]
+    wanted = ["VisibilityTimeout", "RedrivePolicy"]
+    with stage.sqs() as client:
+        attributes = {}
+        for name in QUEUES:
+            url = client.get_queue_url(QueueName=name)["QueueUrl"]
+            attributes[name] = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+            client.delete_queue(QueueUrl=url)
         time.sleep(seconds)
-        client.create_queue(QueueName="orders-seeding", Attributes=attributes)  # type: ignore[attr-defined]
-
-    stage.queue(refuse)
-    return f"SQS without the queue for {seconds:.1f} s"
+        for name in QUEUES:
+            client.create_queue(QueueName=name, Attributes=attributes[name])
+    return f"SQS without queues for {seconds:.1f} s"
 
 
 @fault

@@ -6,7 +6,7 @@ what began when it had been answered. So the search for an order of operations, 
 elsewhere, is not needed.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drill.journal import Attempt, Operation
@@ -15,23 +15,24 @@ ACTIONS = {"pay_order": "paid", "ship_order": "shipped", "deliver_order": "deliv
 LEGAL = {"paid": {"pending"}, "shipped": {"paid"}, "delivered": {"shipped"}, "cancelled": {"pending", "paid"}}
 
 
-def plain(event_type: str) -> str:
-    """The one place that knows how events are named."""
-    return event_type.removeprefix("order.")
-
-
 @dataclass
 class Version:
-    """An order after an event. items: (sku, quantity, price) by id."""
+    """An order after an event. items: (sku, quantity, price) by id. reason: what the event says beside its changes."""
 
     status: str
     total: int
     items: dict[int, tuple[str, int, int]]
+    metadata: dict[str, str]
+    reference: str | None
+    reason: str | None = None
     request_id: str | None = None
     etags: set[str] = field(default_factory=set)
 
     def shows(self, document: dict[str, Any]) -> bool:
-        return (document["status"], document["total_cents"], items_of(document)) == (self.status, self.total, self.items)
+        shown = Version(
+            document["status"], document["total_cents"], items_of(document), document["metadata"], document["reference"]
+        )
+        return replace(shown, reason=self.reason, request_id=self.request_id, etags=self.etags) == self
 
 
 def items_of(document: dict[str, Any]) -> dict[int, tuple[str, int, int]]:
@@ -49,43 +50,68 @@ def replay(created: dict[str, Any], events: list[list[Any]]) -> tuple[list[Versi
     """
     versions: list[Version] = []
     wrong = []
-    if not events or plain(events[0][0]) != "created" or [plain(event[0]) for event in events].count("created") != 1:
+    if not events or events[0][0] != "order.created" or [event[0] for event in events].count("order.created") != 1:
         return [], ["its history does not begin with one creation"]
-    versions.append(Version("pending", created["total_cents"], items_of(created), events[0][1]))
+    total, items = created["total_cents"], items_of(created)
+    versions.append(Version("pending", total, items, created["metadata"], created["reference"], request_id=events[0][1]))
     if events[0][2]["total_cents"][1] != created["total_cents"]:
         wrong.append(f"was created with {created['total_cents']} cents, says its history otherwise: {events[0][2]}")
     for event_type, request_id, changes in events[1:]:
         before = versions[-1]
         after, doubts = follow(before, changes)
         after.request_id = request_id
-        wrong += [f"{text} ({plain(event_type)}: {changes})" for text in doubts]
+        wrong += [f"{text} ({event_type}: {changes})" for text in doubts]
         versions.append(after)
     return versions, wrong
 
 
 def follow(before: Version, changes: dict[str, Any]) -> tuple[Version, list[str]]:
     """The version after these changes, and what in them does not fit the one before. Of each the value before and after."""
-    after = Version(before.status, before.total, dict(before.items))
+    after = Version(before.status, before.total, dict(before.items), before.metadata, before.reference, changes.get("reason"))
     wrong = []
     if "status" in changes:
         after.status = changes["status"][1]
         if changes["status"][0] != before.status or before.status not in LEGAL.get(after.status, set()):
             wrong.append(f"became {after.status} while it was {before.status}")
     if "item" in changes:
-        former, present = changes["item"]
-        if former and after.items.pop(former["id"], None) != content(former):
-            wrong.append("its item was another one before")
-        if present:
-            after.items[present["id"]] = content(present)
-        if before.status != "pending":
-            wrong.append(f"its items changed while it was {before.status}")
+        wrong += follow_item(before, after, *changes["item"])
     if "total_cents" in changes:
         after.total = changes["total_cents"][1]
         if changes["total_cents"][0] != before.total:
             wrong.append(f"its total was {before.total} before")
+    if "metadata" in changes:
+        after.metadata = changes["metadata"][1]
+        if changes["metadata"][0] != before.metadata or after.metadata == before.metadata:
+            wrong.append(f"its metadata was {before.metadata} before")
     if after.total != sum(quantity * price for _, quantity, price in after.items.values()):
         wrong.append("its total is not the sum of its items")
     return after, wrong
+
+
+def follow_item(before: Version, after: Version, former: Any, present: Any) -> list[str]:
+    wrong = []
+    if former and after.items.pop(former["id"], None) != content(former):
+        wrong.append("its item was another one before")
+    if present:
+        after.items[present["id"]] = content(present)
+    if before.status != "pending":
+        wrong.append(f"its items changed while it was {before.status}")
+    return wrong
+
+
+def does(operation: Operation, before: Version, after: Version) -> bool:
+    """Whether what became of the order is what was asked for."""
+    name, body = operation.operation_id, operation.body or {}
+    if name == "update_order":
+        merged = {**before.metadata, **body["metadata"]}
+        return after.metadata == {key: text for key, text in merged.items() if text is not None}
+    if name == "update_order_item":
+        return bool(after.items[operation.item_id or 0][1] == body["quantity"])
+    if name == "add_order_item":
+        return content(body) in (set(after.items.values()) - set(before.items.values()))
+    if name == "remove_order_item":
+        return operation.item_id in before.items.keys() - after.items.keys()
+    return name not in ACTIONS or (after.status, after.reason) == (ACTIONS[name], body.get("reason"))
 
 
 class History:
@@ -129,8 +155,10 @@ class History:
         if attempt.succeeded and own is not None:
             if own not in window:
                 return [f"{operation}: happened out of its turn"]
-            shown = self.versions[own].shows(attempt.document)
-            return [] if shown else [f"{operation}: was told what no version of the order is"]
+            if not self.versions[own].shows(attempt.document):
+                return [f"{operation}: was told what no version of the order is"]
+            done = own == 0 or does(operation, self.versions[own - 1], self.versions[own])
+            return [] if done else [f"{operation}: did not do what was asked"]
         explained = any(self._explains(operation, attempt, self.versions[number]) for number in window)
         if explained or self._replays(operation, attempt):
             return []
@@ -151,8 +179,11 @@ class History:
         name = operation.operation_id
         if attempt.status == 412:
             return operation.if_match is not None and operation.if_match not in version.etags
-        if name == "get_order":
-            return attempt.succeeded and version.shows(attempt.document)
+        if name in ("get_order", "update_order"):
+            # Metadata that had to be changed would have made a version of its own.
+            wanted = (operation.body or {}).get("metadata", {}).items()
+            there = all(version.metadata.get(key) == value for key, value in wanted)
+            return attempt.succeeded and there and version.shows(attempt.document)
         if name in ACTIONS:
             becomes = ACTIONS[name]
             if attempt.succeeded:

@@ -19,6 +19,7 @@ class Attempt:
     request_id: str | None = None
     etag: str | None = None
     document: Any = None
+    replayed: bool = False
 
     @property
     def succeeded(self) -> bool:
@@ -33,8 +34,8 @@ class Attempt:
 class Operation:
     """Something that a client wants, and its attempts. operation_id: as openapi.json calls it.
 
-    order_id: of the order that it is about, if it is about one. marker: unique text that it writes, by which the checker finds
-    what it made. item: what it adds or changes, as far as its body says so.
+    order_id: of the order whose history it belongs to, if it does. about: of whatever else it is about. marker: unique text
+    that it writes, by which the checker finds what it made. expected: the only status that may decide it.
     """
 
     client: str
@@ -46,6 +47,7 @@ class Operation:
     if_match: str | None = None
     order_id: int | None = None
     item_id: int | None = None
+    about: int | None = None
     marker: str | None = None
     expected: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
@@ -69,7 +71,7 @@ class Operation:
 
 
 # Without a key: the second time they find that it has happened.
-REPEATABLE = frozenset({"pay_order", "ship_order", "deliver_order", "cancel_order", "cancel_seed_run"})
+REPEATABLE = frozenset({"pay_order", "ship_order", "deliver_order", "cancel_order", "erase_customer", "cancel_seed_run"})
 
 
 class Journal:

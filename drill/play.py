@@ -3,24 +3,40 @@
 import random
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from drill.checks import FinalCheck, Verdict, try_snapshot
-from drill.clients import SEEDER, WANTS, Client, World
-from drill.faults import FAULTS
+from drill import faults, feed, people, wants
+from drill.checks import Evidence, Verdict, check_all, try_snapshot
+from drill.clients import Client, World
 from drill.journal import Journal
+from drill.parts import BESIDES, FAULTS, UNFINISHED, WEIGHTS, beside
 from drill.stage import UNREACHABLE, Stage
+
+# They register what a drill is made of.
+PARTS = (faults, feed, people, wants)
 
 RECOVERY_SECONDS = 30
 SNAPSHOT_PAUSE_SECONDS = 3
 CUSTOMERS = 3
+SEEDED_ROWS = "SELECT coalesce(sum(row_count), 0) FROM seed_chunks WHERE finished_at IS NOT NULL"
+# What Stage.counts counts, and the fault that adds to it.
+CAUSES = {
+    "ends of PostgreSQL": "postgres_restarted_immediately",
+    "functions killed": "functions_killed",
+    "relays and workers killed": "workers_and_relay_killed",
+    "messages lost": "queue_lost_messages",
+}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """seconds: how long faults strike. faults: names, each at least once in a random order if there is time for it."""
+    """seconds: how long faults strike, at most. faults: names, each at least once in a random order if there is time for it.
+
+    goals: instead of a schedule, how many of what faults have to reach, by what Stage.counts counts; the drill ends then.
+    """
 
     seed: int
     seconds: float
@@ -29,7 +45,9 @@ class Plan:
     pause: tuple[float, float] = (0.5, 3)
     # For how many seconds after the load clients go on asking, and work may be left.
     patience: float = 120
-    wants: dict[str, int] = field(default_factory=lambda: WANTS)
+    goals: dict[str, int] = field(default_factory=dict)
+    wants: dict[str, int] = field(default_factory=lambda: dict(WEIGHTS))
+    seeder: dict[str, int] = field(default_factory=lambda: {"seed": 1})
     seeding: dict[str, int] = field(
         default_factory=lambda: {"customers": 1300, "orders_per_customer": 10, "items_per_order": 3}
     )
@@ -76,29 +94,31 @@ def play(stage: Stage, plan: Plan, say: Any = print) -> Outcome:
         for n in range(CUSTOMERS)
     ]
     chance = random.Random(f"{plan.seed} faults")
+    evidence = Evidence(stage, world, outcome.verdict)
     wait_for_write(stage, chance)
     before = (stage.megabytes(), connections(stage))
     clients = [Client(world, f"c{n}", str(plan.seed), plan.wants) for n in range(plan.clients)]
     if plan.seeding:
-        clients.append(Client(world, "seeder", str(plan.seed), SEEDER))
-    others = [
-        threading.Thread(target=watch, args=(stage, world, outcome.verdict), daemon=True),
-        threading.Thread(target=write_by_hand, args=(stage, world, str(plan.seed)), daemon=True),
+        clients.append(Client(world, "seeder", str(plan.seed), plan.seeder))
+    beside_them = [
+        threading.Thread(target=go_on, args=(stage, world, f"{plan.seed} {go_on.__name__}"), daemon=True) for go_on in BESIDES
     ]
+    watching = threading.Thread(target=watch, args=(stage, world, outcome.verdict), daemon=True)
+    others = [*beside_them, watching]
     for thread in (*clients, *others):
         thread.start()
     strike_all(stage, plan, chance, outcome, say)
     world.end(plan.patience / 2)
     settle(stage, [*clients, *others], plan.patience, say)
     outcome.lasted = time.monotonic() - journal.begun
-    FinalCheck(stage, journal, outcome.verdict).run()
+    check_all(evidence)
     weigh(stage, outcome, before)
     return outcome
 
 
 def strike_all(stage: Stage, plan: Plan, chance: random.Random, outcome: Outcome, say: Any) -> None:
     started = outcome.journal.begun
-    for name in schedule(plan):
+    for name in towards(stage, plan, chance) if plan.goals else schedule(plan):
         time.sleep(chance.uniform(*plan.pause))
         if time.monotonic() > started + plan.seconds:
             break
@@ -113,6 +133,16 @@ def strike_all(stage: Stage, plan: Plan, chance: random.Random, outcome: Outcome
             [f"not within {RECOVERY_SECONDS} s: {what}"] if recovered > RECOVERY_SECONDS else [],
         )
         say(f"{strike.begun:6.1f} s  {what}; the next write {recovered:.1f} s later")
+    short = {name: count for name, count in plan.goals.items() if stage.counts[name] < count}
+    if plan.goals:
+        found = [f"{stage.counts[name]} of {count}: {name}" for name, count in short.items()]
+        outcome.verdict.note("as many faults as were wanted", found, len(plan.goals))
+
+
+def towards(stage: Stage, plan: Plan, chance: random.Random) -> Iterator[str]:
+    """One of the faults that still lead to a goal, until all are reached."""
+    while missing := [CAUSES[name] for name, count in plan.goals.items() if stage.counts[name] < count]:
+        yield chance.choice(missing)
 
 
 def wait_for_write(stage: Stage, chance: random.Random) -> float:
@@ -127,9 +157,10 @@ def watch(stage: Stage, world: World, verdict: Verdict) -> None:
         try_snapshot(stage, verdict)
 
 
+@beside
 def write_by_hand(stage: Stage, world: World, seed: str) -> None:
     """Somebody with SQL and the owner's rights, who knows nothing of totals."""
-    chance = random.Random(f"{seed} by hand")
+    chance = random.Random(seed)
     number = 0
     while not world.over.wait(0.3):
         with suppress(*UNREACHABLE):
@@ -171,7 +202,7 @@ def settle(stage: Stage, threads: list[threading.Thread], patience: float, say: 
     until = time.monotonic() + patience
     while time.monotonic() < until:
         with suppress(*UNREACHABLE):
-            if not stage.sql("SELECT FROM outbox LIMIT 1"):
+            if not any(stage.sql(statement)[0][0] for statement in UNFINISHED.values()):
                 return
             stage.sql("UPDATE outbox SET due_at = now() WHERE due_at > now() AND due_at - now() < interval '6 hours'")
         time.sleep(2)
@@ -197,6 +228,8 @@ def weigh(stage: Stage, outcome: Outcome, before: tuple[float, int]) -> None:
     decided = sum(attempt.decided for _, attempt in attempts)
     outcome.figures = {
         "faults": str(len(outcome.strikes)),
+        **{name: str(stage.counts[name]) for name in CAUSES},
+        "rows seeded": str(stage.sql(SEEDED_ROWS)[0][0]),
         "requests": str(len(attempts)),
         "acknowledged writes": str(sum(o.succeeded and o.method != "GET" for o in outcome.journal.operations)),
         "requests without a decision, asked again": str(len(attempts) - decided),

@@ -39,6 +39,12 @@ def summary(outcome: Outcome) -> list[str]:
     return [*lines, "", "Nothing was lost, doubled or told wrongly." if verdict.clean else "The drill found what must not be."]
 
 
+def judged(outcome: Outcome) -> list[str]:
+    """For a document: what was checked, and how often. Nothing was found."""
+    rows = [f"| {check} | {times:,} |" for check, times in outcome.verdict.checked.items()]
+    return ["", "| what was checked, and held | times |", "|---|---|", *rows]
+
+
 def buckets(outcome: Outcome) -> dict[int, Counter[str]]:
     """Answers by the second in which they came."""
     found: dict[int, Counter[str]] = {}

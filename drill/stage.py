@@ -10,7 +10,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +19,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from contract.functions import ROOT
+from contract.functions import ROOT, load_functions
 from contract.redrive import LAPTOP_FILE
 from drill.laptop import Laptop
 from drill.servers import PgBouncer, Proxy, wait_until
@@ -28,26 +29,35 @@ from local.sqs import sqs_client
 from orders.connection import Connection, ConnectionLost
 from orders.driver import DatabaseError, InterfaceError
 
-# Few, so that they can be used up.
-CONNECTIONS = 40
+# More than the functions of one cloud keep, and few enough to be used up.
+CONNECTIONS = 100
 DISK_MEGABYTES = 2000
+# What the queues do all the time; they can also delay.
+CHAOS = "duplicate,reorder"
 ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay")
+# Functions that no client calls.
+WORKERS = tuple(function.name for function in load_functions() if function.trigger in ("queue", "schedule"))
+QUEUES = tuple(f"orders-{function.queue.name}" for function in load_functions() if function.queue)
 UNREACHABLE = (DatabaseError, InterfaceError, ConnectionLost, OSError)
 
 
 class Stage:
     """root: the checkout whose service is drilled. pooled: whether PgBouncer is between from the beginning."""
 
-    def __init__(self, folder: Path, root: Path = ROOT, *, disk: bool = False, pooled: bool = False) -> None:
+    def __init__(
+        self, folder: Path, root: Path = ROOT, *, disk: bool = False, pooled: bool = False, chaos: str = CHAOS
+    ) -> None:
         self.folder, self.root = folder, root
         self.port = free_port()
-        self.pooled = pooled
+        self.pooled, self.chaos = pooled, chaos
         self.mounted = disk and mount(folder / "disk")
         self.database_folder = folder / "disk" / "postgres" if self.mounted else folder / "postgres"
         self.killed: list[tuple[float, float]] = []
         self.lines: list[str] = []
         self.pooler: PgBouncer | None = None
         self.starts = 0
+        # What faults have done, for the report.
+        self.counts: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         try:
@@ -94,7 +104,7 @@ class Stage:
         self.starts += 1
         server = self.postgres.server
         url = f"postgresql://{server.user}:{server.password}@127.0.0.1:{self.proxy.port}/{server.database}"
-        self.laptop = Laptop(self.folder / "cloud", self.root, DATABASE_URL=url, PORT=str(self.port), QUEUE_CHAOS="duplicate")
+        self.laptop = Laptop(self.folder / "cloud", self.root, DATABASE_URL=url, PORT=str(self.port), QUEUE_CHAOS=self.chaos)
         self.url = self.laptop.url
 
     def kill_cloud(self) -> None:
@@ -139,7 +149,9 @@ class Stage:
         begun = time.monotonic()
         for process in processes:
             with suppress(psutil.Error):
+                name = process.environ()["AWS_LAMBDA_FUNCTION_NAME"]
                 process.kill()
+                self.counts["relays and workers killed" if name in WORKERS else "functions killed"] += 1
         self.killed.append((begun, time.monotonic() + 1))
         return len(processes)
 
@@ -148,17 +160,20 @@ class Stage:
         return len(self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'orders\\_%'"))
 
     def restart_postgres(self) -> None:
+        """After its end."""
+        self.counts["ends of PostgreSQL"] += 1
         for _ in range(5):
             with suppress(PostgresFailed):
                 self.postgres.restart()
                 return
         raise PostgresFailed("PostgreSQL did not start again")
 
-    def queue(self, use: Callable[[Any, str], object]) -> None:
-        """Calls use with a client of SQS and the URL of the seeding queue."""
+    @contextmanager
+    def sqs(self) -> Iterator[Any]:
+        """A client of the cloud's queues."""
         known = json.loads((self.folder / "cloud" / LAPTOP_FILE).read_text())
         client = sqs_client(known["endpoint"])
-        use(client, client.get_queue_url(QueueName="orders-seeding")["QueueUrl"])
+        yield client
         client.close()
 
     def answers_a_write(self, chance: random.Random) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from contract.record import Recorder, save
 from contract.walk import walk
-from tests.laptop import Laptop
+from drill.laptop import Laptop
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, Laptop(Path(folder)) as laptop:

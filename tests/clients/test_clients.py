@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from contract.functions import OPENAPI, ROOT
-from tests.laptop import Laptop
+from drill.laptop import Laptop
 
 HERE = Path(__file__).parent
 NODE = HERE / "node_modules" / ".bin"

@@ -14,8 +14,8 @@ from contract.openapi import checked, declared
 from contract.record import Recorder
 from contract.texts import GATEWAY, TAGS
 from contract.walk import walk
+from drill.laptop import Laptop
 from orders.limits import MAX_INTEGER
-from tests.laptop import Laptop
 
 CONTRACT: dict[str, Any] = json.loads(OPENAPI.read_text())
 COMPONENTS: dict[str, Any] = CONTRACT["components"]

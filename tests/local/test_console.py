@@ -12,8 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from contract.functions import ROOT
-from tests.browser import DESKTOP, PHONE, Browser, needs_browser
 from drill.laptop import Laptop
+from tests.browser import DESKTOP, PHONE, Browser, needs_browser
 
 pytestmark = needs_browser
 

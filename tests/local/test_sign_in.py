@@ -14,11 +14,11 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from contract.edge import CLI_CALLBACK
+from drill.laptop import Laptop
 from local import sign_in
 from local.auth import AUTHORIZE_PATH, TOKEN_PATH, Issuer
 from local.events import HttpRequest
 from tests.browser import Browser, needs_browser
-from drill.laptop import Laptop
 
 VERIFIER = "verifier-of-at-least-forty-three-characters-1"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()

@@ -140,6 +140,11 @@ class Connection(Pg8000Connection):  # type: ignore[misc]  # pg8000 has no type 
         if context.rows is None:
             context.rows = []
 
+    def handle_ERROR_RESPONSE(self, data: bytes, context: Any) -> None:  # noqa: N802 - pg8000's name
+        """pg8000's, without DETAIL: it quotes rows, and tracebacks are logged."""
+        super().handle_ERROR_RESPONSE(data, context)
+        context.error.args[0].pop("D", None)
+
     def _exchange(self, messages: bytes, sql: str) -> list[Row]:
         context = core.Context(sql)
         try:

@@ -19,7 +19,7 @@ export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi examples costs doctor migrate synth checkov bootstrap ci deploy destroy smoke redrive lock drill
+.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi examples costs doctor migrate synth checkov bootstrap ci deploy destroy smoke redrive lock drill sbom audit
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
@@ -110,6 +110,13 @@ bench: .venv/test $(PEERS) ## Compare the service with its peers and write docs/
 
 bench-quick: .venv/test $(PEERS) ## Compare in less than three minutes, with fewer calls and no document
 	@$(BIN)/python -m benchmarks --rounds 40 --seconds 3 --cold 3 --mixed 60 --mixed-rounds 1 --command "make bench-quick"
+
+sbom: .venv/run ## Write the software bill of materials of what is deployed to sbom.cdx.json (CycloneDX)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m contract.sbom
+
+# A package that the database does not know fails, too: nobody shall take silence for safety.
+audit: .venv/run ## Look up known vulnerabilities of what is deployed, where PyPI's database can be reached
+	$(BIN)/uv tool run --system-certs pip-audit@2.10.1 --strict --disable-pip --require-hashes -r layers/dependencies/requirements.txt
 
 drill: .venv/test ## Strike the service with faults under load and judge what it did (DRILL=short, long; MUTATE=all)
 	@$(BIN)/python -m drill$(if $(MUTATE),.mutations $(MUTATE))

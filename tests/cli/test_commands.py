@@ -93,6 +93,10 @@ def test_a_customer_has_metadata_and_is_erased(orders: Shell) -> None:
     for answer in ({"stdin": "y\n"}, {}):
         erased = orders.ok("customers", "erase", number, "--json", *([] if answer else ["--yes"]), **answer).json
         assert (erased["name"], erased["email"], erased["metadata"]) == ("erased", f"erased-{number}@erased.invalid", {})
+    gone = new_customer(orders)["id"]
+    orders.ok("customers", "delete", gone, "--yes")
+    assert orders.ok("customers", "erase", gone, "--yes").out.startswith(f"Customer {gone} was deleted before")
+    assert orders.ok("customers", "erase", gone, "--yes", "--json").json == {"id": gone, "erased": True}
 
 
 def test_an_order_is_read_from_a_file_and_from_stdin(orders: Shell, tmp_path: Path) -> None:

@@ -99,4 +99,10 @@ def erase(session: Session, customer: CustomerId, yes: Yes = False) -> None:
     """Erase a customer's address, name and metadata everywhere; the orders stay. It cannot be undone."""
     if not yes:
         confirm(f"Erase who customer {customer} is, for ever? [y/N] ", "erased")
-    print_customer(session, session.client.ask("POST", f"/api/customers/{customer}/erase/", repeatable=True))
+    erased = session.client.ask("POST", f"/api/customers/{customer}/erase/", repeatable=True)
+    if erased is not None:
+        print_customer(session, erased)
+    elif session.out.as_json:
+        session.out.json({"id": customer, "erased": True})
+    else:
+        session.out.line(f"Customer {customer} was deleted before; what was kept of it is erased")

@@ -19,7 +19,7 @@ export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi examples costs doctor migrate synth checkov bootstrap ci deploy destroy smoke redrive lock drill sbom audit
+.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi examples schema costs doctor migrate synth checkov bootstrap ci deploy destroy smoke redrive lock drill sbom audit
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
@@ -62,6 +62,9 @@ openapi: .venv/test ## Generate openapi.json, operations.json and the endpoint t
 examples: openapi ## Record the examples of openapi.json from a service of its own
 	@$(BIN)/python -m tests.clients.examples
 	@$(BIN)/python -m contract.openapi
+
+schema: .venv/run ## Generate the diagram in docs/data-model.md from a database
+	$(BIN)/python -m local.data_model
 
 costs: .venv/cdk ## Generate the tables of docs/costs.md from docs/prices.toml and the templates
 	$(BIN)/python -m cdk.costs

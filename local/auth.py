@@ -1,11 +1,12 @@
 """The JWT authorizer of an HTTP API, and an issuer of tokens for the laptop."""
 
+import base64
 import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -60,7 +61,8 @@ class Issuer:
             return self.sign_ins.authorize(request)
         if (request.method, request.raw_path) == ("POST", TOKEN_PATH):
             try:
-                return self._grant(dict(parse_qsl(request.body.decode(errors="replace"))))
+                form = dict(parse_qsl(request.body.decode(errors="replace")))
+                return self._grant({"client_id": _basic_name(request), **form})
             except Refused as refusal:
                 return _json(400, {"error": refusal.error, "error_description": str(refusal)})
         return None
@@ -69,7 +71,7 @@ class Issuer:
         """Raises Refused. Whoever has client credentials is not checked."""
         kind = form.get("grant_type")
         if kind == "client_credentials":
-            token = self.token(form.get("scope", "").split(), form.get("client_id", "laptop"))
+            token = self.token(form.get("scope", "").split(), form["client_id"] or "laptop")
             return _json(200, {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS})
         if kind not in ("authorization_code", "refresh_token"):
             raise Refused("unsupported_grant_type", "There are authorization_code, refresh_token and client_credentials.")
@@ -160,6 +162,15 @@ def _remembered_key(file: Path) -> rsa.RSAPrivateKey:
     key_again = serialization.load_pem_private_key(file.read_bytes(), None)
     assert isinstance(key_again, rsa.RSAPrivateKey)
     return key_again
+
+
+def _basic_name(request: HttpRequest) -> str:
+    """The client that says its name in the header, as RFC 6749 prefers; empty if none does."""
+    scheme, _, pair = (request.header("authorization") or "").partition(" ")
+    try:
+        return unquote_plus(base64.b64decode(pair).decode().partition(":")[0]) if scheme.lower() == "basic" else ""
+    except ValueError:
+        return ""
 
 
 def _json(status: int, document: Any) -> HttpResponse:

@@ -1,14 +1,14 @@
-"""One journey through the API with the client that openapi-python-client has made. Argument: the URL of the service."""
+"""One journey through the API with the client that openapi-python-client has made. Arguments: the service's URL, a token."""
 
 import json
 import sys
 
-from orders_client import Client
+from orders_client import AuthenticatedClient
 from orders_client.api.customers import create_customer
 from orders_client.api.orders import create_order, deliver_order, list_orders, pay_order
 from orders_client.models import NewCustomer, NewItem, NewOrder, Order, OrderPage, OrderStatus, ProblemDocument
 
-api = Client(base_url=sys.argv[1])
+api = AuthenticatedClient(base_url=sys.argv[1], token=sys.argv[2])
 customer = create_customer.sync(client=api, body=NewCustomer(email="generated@example.com", name="Generated"))
 item = NewItem(sku="MUG-11", quantity=2, unit_price_cents=1250)
 wanted = NewOrder(customer_id=customer.id, items=[item])

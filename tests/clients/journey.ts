@@ -1,10 +1,11 @@
-// One journey through the API; the types are generated from openapi.json. Argument: the URL of the service.
+// One journey through the API; the types are generated from openapi.json. Arguments: the URL of the service, a token.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./api.d.ts";
 
 declare const process: { argv: string[] };
 
-const api = createClient<paths>({ baseUrl: process.argv[2]! });
+const [url, token] = process.argv.slice(2);
+const api = createClient<paths>({ baseUrl: url!, headers: { Authorization: `Bearer ${token}` } });
 
 const { data: customer } = await api.POST("/api/customers/", { body: { email: "typed@example.com", name: "Typed" } });
 const item: components["schemas"]["NewItem"] = { sku: "MUG-11", quantity: 2, unit_price_cents: 1250 };

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,37 @@ def run(*command: str | Path, cwd: Path = HERE, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
-    with Laptop(tmp_path_factory.mktemp("laptop")) as laptop:
+    with Laptop(tmp_path_factory.mktemp("laptop"), AUTH="on") as laptop:
         yield laptop
+
+
+@pytest.fixture(scope="module")
+def token(laptop: Laptop) -> str:
+    printed: list[str] = re.findall(r"eyJ[\w.-]+", laptop.output)
+    return printed[0]
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the programs in TypeScript, and the types made for them; all of it compiles."""
+    folder = tmp_path_factory.mktemp("typed")
+    run(NODE / "openapi-typescript", OPENAPI, "--output", folder / "api.d.ts")
+    for name in ("journey.ts", "tsconfig.json", "package.json", "node_modules"):
+        (folder / name).symlink_to(HERE / name)
+    (folder / "integrate.ts").write_text(shown("integrate.md", "ts"))
+    run(NODE / "tsc", "--project", "tsconfig.json", "--preserveSymlinks", cwd=folder)
+    return folder
+
+
+def shown(page: str, language: str) -> str:
+    """The code of a page."""
+    fences = re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert fences
+    return "\n".join(fences)
+
+
+def run_typescript(file: str, *words: str, cwd: Path, **environment: str) -> str:
+    return run(OURS / "node", "--preserve-symlinks", "--preserve-symlinks-main", file, *words, cwd=cwd, **environment)
 
 
 def lint_with_spectral(document: Path) -> str:
@@ -76,32 +106,52 @@ def test_the_linters_find_what_is_wrong(tmp_path: Path) -> None:
             lint(tmp_path / "openapi.json")
 
 
-def test_a_generated_python_client_works(laptop: Laptop, tmp_path: Path) -> None:
+def test_a_generated_python_client_works(laptop: Laptop, token: str, tmp_path: Path) -> None:
     package = tmp_path / "orders_client"
     options = ("--output-path", package, "--meta", "none", "--fail-on-warning")
     run(PYTHON / "openapi-python-client", "generate", "--path", OPENAPI, *options)
     names = {path.stem for path in (package / "api").rglob("*.py")}
     assert {operation["operationId"] for item in contract()["paths"].values() for operation in item.values()} <= names
-    answer = json.loads(run(PYTHON / "python", HERE / "journey.py", laptop.url, PYTHONPATH=str(tmp_path)))
+    answer = json.loads(run(PYTHON / "python", HERE / "journey.py", laptop.url, token, PYTHONPATH=str(tmp_path)))
     assert answer == journey_of(refused=[409])
 
 
-def test_a_generated_typescript_client_works(laptop: Laptop, tmp_path: Path) -> None:
-    run(NODE / "openapi-typescript", OPENAPI, "--output", tmp_path / "api.d.ts")
-    for name in ("journey.ts", "tsconfig.json", "package.json", "node_modules"):
-        (tmp_path / name).symlink_to(HERE / name)
-    run(NODE / "tsc", "--project", "tsconfig.json", "--preserveSymlinks", cwd=tmp_path)
-    answer = json.loads(
-        run(OURS / "node", "--preserve-symlinks", "--preserve-symlinks-main", "journey.ts", laptop.url, cwd=tmp_path)
-    )
+def test_a_generated_typescript_client_works(laptop: Laptop, token: str, typed: Path) -> None:
+    answer = json.loads(run_typescript("journey.ts", laptop.url, token, cwd=typed))
     assert answer == journey_of(refused=[409, 422])
 
 
-def test_an_agent_works_with_the_documented_recipe(laptop: Laptop, tmp_path: Path) -> None:
-    [recipe] = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "agents.md").read_text(), re.MULTILINE | re.DOTALL)
+def test_what_integrators_are_shown_works_in_typescript(laptop: Laptop, token: str, typed: Path) -> None:
+    lines = run_typescript("integrate.ts", cwd=typed, ORDERS_URL=laptop.url, ORDERS_TOKEN=token).splitlines()
+    assert lines == ['[true,["T-1"]]', "1 order.created", "2 order.paid"]
+
+
+def test_what_integrators_are_shown_works_in_python(laptop: Laptop, token: str) -> None:
+    program = shown("integrate.md", "python")
+    lines = run(sys.executable, "-c", program, ORDERS_URL=laptop.url, ORDERS_TOKEN=token).splitlines()
+    assert lines == ["[True, ['P-1']]", "1 order.created", "2 order.paid"]
+
+
+def test_what_integrators_are_shown_works_in_curl(laptop: Laptop, tmp_path: Path) -> None:
+    """With a token that the page shows how to get."""
+    program = shown("integrate.md", "sh")
+    types, commands = re.findall(r"^npx .*$", program, re.MULTILINE), re.sub(r"^npx .*$", "", program, flags=re.MULTILINE)
+    assert len(types) == 1
+    client = {"CLIENT_ID": "shop", "CLIENT_SECRET": "any", "TOKEN_URL": f"{laptop.url}/oauth2/token", "ORDERS_URL": laptop.url}
+    # Answers end without a line break.
+    orders, rest = map(json.loads, run("sh", "-e", "-c", commands, cwd=tmp_path, **client).replace("}{", "}\n{").splitlines())
+    assert "C-1" in [order["reference"] for order in orders["results"]]
+    assert (rest["results"], rest["next"]) == ([], None)
+    order = json.loads((tmp_path / "order.json").read_text())
+    assert [event["actor"] for event in json.loads((tmp_path / "events.json").read_text())["results"]][-1] == "shop"
+    assert (order["reference"], order["total_cents"]) == ("C-1", 2500)
+
+
+def test_an_agent_works_with_the_documented_recipe(laptop: Laptop, token: str, tmp_path: Path) -> None:
+    recipe = shown("agents.md", "python")
     assert len([line for line in recipe.splitlines() if line and not line.startswith("import")]) == 3
     (tmp_path / "orders_mcp.py").write_text(recipe)
-    answer = json.loads(run(PYTHON / "python", HERE / "agent.py", tmp_path / "orders_mcp.py", laptop.url, "none"))
+    answer = json.loads(run(PYTHON / "python", HERE / "agent.py", tmp_path / "orders_mcp.py", laptop.url, token))
     operations = [operation for item in contract()["paths"].values() for operation in item.values()]
     assert answer["tools"].keys() == {operation["operationId"] for operation in operations}
     for operation in operations:

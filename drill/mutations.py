@@ -233,7 +233,7 @@ MUTATIONS: dict[str, Mutation] = {
         (TOTALS_KEPT,),
         (
             (TOTALS, "INSERT INTO customer_total_deltas\n            SELECT change.*", "SELECT change.customer_id"),
-            (TOTALS, "/ 1000\n            RETURNING customer_id", "/ 1000"),
+            (TOTALS, "<= half\n            RETURNING customer_id", "<= half"),
         ),
         CONTENTION,
         CREATE_ONLY,

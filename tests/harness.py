@@ -84,7 +84,7 @@ class Database:
 
     def connect(self, user: str) -> Connection:
         """Connects as one of the functions' roles."""
-        return replace(self.server, user=user, password=ROLE_PASSWORD).connect()
+        return replace(self.server, user=user, password=ROLE_PASSWORD).connect(timeout=30)
 
     def sql(self, statement: str, **params: Any) -> list[list[Any]]:
         return self.connection.run(statement, **params)

@@ -1,5 +1,6 @@
 """Whatever goes wrong, what customers and callers entrust to the service is in no log: not the functions', not PostgreSQL's."""
 
+import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.postgres import EmbeddedPostgres
+from orders.logs import logger
 from tests.harness import ROLE_PASSWORD, Database, Service, delete, receive
 
 # Each in a form that no other test writes. Passwords and tokens are never to be seen; the others only by who may read tables.
@@ -42,7 +44,10 @@ class Logs:
 
 
 @pytest.fixture
-def logs(capfd: pytest.CaptureFixture[str], postgres: EmbeddedPostgres, db: Database) -> Logs:
+def logs(capfd: pytest.CaptureFixture[str], postgres: EmbeddedPostgres, db: Database, monkeypatch: pytest.MonkeyPatch) -> Logs:
+    # The logger goes on writing to the standard output of the test that first used it.
+    for handler in logger().handlers:
+        monkeypatch.setattr(handler, "stream", sys.stdout)
     return Logs(capfd, postgres)
 
 

@@ -21,6 +21,7 @@ from cdk.compute import Compute, Deployed
 from cdk.database import Database
 from cdk.delivery import Canaries, migrate_before, release_in_turn
 from cdk.domain import Domain
+from cdk.exports import WRITE_ACTIONS, Exports
 from cdk.identity import Identity
 from cdk.monitoring import (
     Monitoring,
@@ -62,6 +63,8 @@ class DataStack(cdk.Stack):
         for name, known in self.queues.items():
             url = known.dead_letters.queue_url
             cdk.CfnOutput(self, dead_letters_output(name), value=url, description="For `make redrive`")
+        self.exports = Exports(self, "Files")
+        self.network.add_bucket_endpoint(self.exports.statement(WRITE_ACTIONS))
         if self.queues:
             # Lambda itself receives and deletes messages; from within the network they are only sent.
             self.network.add_endpoint(
@@ -119,6 +122,7 @@ class ApiStack(cdk.Stack):
             network=data.network,
             database=data.database,
             queues=data.queues,
+            exports=data.exports,
             around=around,
         )
 

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from cdk.database import Database
+from cdk.exports import READ_ACTIONS, WRITE_ACTIONS, Exports
 from cdk.layers import ARCHITECTURE, RUNTIME, build_dependencies, build_orders, layer
 from cdk.logs import log_group
 from cdk.network import DATABASE_PORT, POSTGRES_PORT, Network
@@ -55,10 +57,12 @@ class Compute(Construct):
         network: Network,
         database: Database,
         queues: dict[str, WorkQueue],
+        exports: Exports,
         around: "Compute | None" = None,
     ) -> None:
         """queues: those of the whole stage. around: the functions of the stack around this one, whose layers these share."""
         super().__init__(scope, construct_id)
+        self.exports = exports
         self.settings, self.network, self.database, self.queues = settings, network, database, queues
         self.layers: list[lambda_.LayerVersion] = (
             around.layers if around else [layer(self, "orders", build_orders), layer(self, "dependencies", build_dependencies)]
@@ -93,8 +97,13 @@ class Compute(Construct):
         return {
             "vpc": self.network.vpc,
             "vpc_subnets": self.network.isolated,
-            "security_groups": [self.network.migration if function.trigger == "deploy" else self.network.functions],
+            "security_groups": [self._security_group(function)],
         }
+
+    def _security_group(self, function: Function) -> ec2.SecurityGroup:
+        if function.trigger == "deploy":
+            return self.network.migration
+        return self.network.exporter if function.bucket == "write" else self.network.functions
 
     def _role(self, part: Construct, function: Function, logs: cdk.aws_logs.LogGroup) -> iam.Role:
         """Only what this function needs; AWS's managed policies would let it write every function's logs."""
@@ -118,12 +127,15 @@ class Compute(Construct):
             self.database.proxy.grant_connect(role, function.database_user)
         if to := [known.queue.queue_arn for name, known in self.queues.items() if function.may_send_to(name)]:
             role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=to))
+        if function.bucket:
+            role.add_to_policy(self.exports.statement(WRITE_ACTIONS if function.bucket == "write" else READ_ACTIONS))
         return role
 
     def _variables(self, function: Function) -> dict[str, str]:
         """The same variables as on the laptop; AWS_REGION and credentials come from Lambda."""
         settings = {
             "SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows),
+            "EXPORTS_BUCKET": self.exports.bucket.bucket_name,
             "QUEUE_LEASES": leases(known.worker for known in self.queues.values()),
         }
         found = variables(

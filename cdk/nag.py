@@ -18,6 +18,10 @@ REASONS = {
     "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup]": (
         "AWS Backup's own policy; the permissions that copying a snapshot takes are up to the service and change with it."
     ),
+    "AwsSolutions-IAM5[Resource::Orders-prod-Data:ExportsOutputFnGetAttFilesBucket7C17EE2EArn267E46EA/*]": (
+        "Files of exports are named after their exports, which nobody knows beforehand; their bucket holds nothing else."
+    ),
+    "AwsSolutions-S1": "Every export is logged by the functions, and links that were given out work for ten minutes.",
     "AwsSolutions-L1": "The tests run on Python 3.13, and bytecode is compiled for it; it is supported into 2029.",
     "AwsSolutions-SQS3": (
         "The queue without a dead-letter queue is itself one for deliveries by Lambda and EventBridge, which cdk-nag "
@@ -41,6 +45,16 @@ REASONS = {
     ),
     "NIST.800.53.R5-LambdaInsideVPC": (
         "check_health calls the service from outside, as a client does, and has no permissions; our network has no way out."
+    ),
+    "NIST.800.53.R5-S3BucketLoggingEnabled": (
+        "Every export is logged by the functions, and links that were given out work for ten minutes."
+    ),
+    "NIST.800.53.R5-S3BucketReplicationEnabled": "Files of exports can be made again, and are gone after a week.",
+    "NIST.800.53.R5-S3BucketVersioningEnabled": (
+        "A file is written once, and a former version would outlive the erasure of a customer who is in it."
+    ),
+    "NIST.800.53.R5-S3DefaultEncryptionKMS": (
+        "S3 encrypts with a key of AWS's; with one of our own, whoever signs links would need rights on the key as well."
     ),
     "NIST.800.53.R5-SNSEncryptedKMS": (
         "Alarms cannot publish to a topic under SNS's own key, and our own would encrypt what is then mailed in the clear."

@@ -35,11 +35,15 @@ class Network(Construct):
             traffic_type=ec2.FlowLogTrafficType.REJECT,
         )
         self.functions = self._group("Functions", "Every function")
+        self.exporter = self._group("Exporter", "The worker of exports, which also speaks to S3")
         self.migration = self._group("Migration", "The migration, which alone speaks to the instance itself")
         self.proxy = self._group("Proxy", "RDS Proxy")
         self.database = self._group("Database", "The PostgreSQL instance")
         self.endpoints = self._group("Endpoints", "Interface endpoints of AWS services")
         self._allow(self.functions, self.proxy, POSTGRES_PORT, "SQL")
+        self._allow(self.exporter, self.proxy, POSTGRES_PORT, "SQL")
+        # S3 has addresses of its own. Without a way out, only its gateway endpoint leads anywhere from here.
+        self.exporter.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "S3")
         # CDK adds the rules between the proxy and the database. The first edition had them twice: removing ours from a stage
         # of that edition could remove the one rule that both describe.
         if settings.first_edition:
@@ -58,6 +62,13 @@ class Network(Construct):
             security_groups=[self.endpoints],
             open=False,
         )
+        endpoint.add_to_policy(allowed)
+
+    def add_bucket_endpoint(self, allowed: iam.PolicyStatement) -> None:
+        """S3's gateway endpoint, through which the account's own principals may do what `allowed` says and nothing else."""
+        allowed.add_any_principal()
+        allowed.add_condition("StringEquals", {"aws:PrincipalAccount": cdk.Aws.ACCOUNT_ID})
+        endpoint = self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3, subnets=[self.isolated])
         endpoint.add_to_policy(allowed)
 
     def _group(self, name: str, description: str) -> ec2.SecurityGroup:

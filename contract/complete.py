@@ -22,6 +22,7 @@ LISTED = "/api"
 PATH_PARAMETERS = {
     "Order": {"order_id": "$response.body#/id", "item_id": "$response.body#/items/0/id"},
     "Customer": {"customer_id": "$response.body#/id"},
+    "Export": {"export_id": "$response.body#/id"},
     "SeedRun": {"run_id": "$response.body#/id"},
 }
 

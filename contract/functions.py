@@ -76,6 +76,7 @@ class Function:
     reads_replica: it only reads, and what it reads may be seconds old. It is connected to a replica where the stage has one.
     sends_to: names of the queues that it sends messages to; * means all of them.
     area: the functions of an area have a nested stack of their own in the cloud, as no stack has room for all functions.
+    bucket: what it does with the files of exports.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Function:
     reads_replica: bool = False
     environment: tuple[str, ...] = ()
     sends_to: tuple[str, ...] = ()
+    bucket: Literal["", "read", "write"] = ""
     stages: tuple[str, ...] = ("dev", "prod")
     area: str = ""
     queue: Queue | None = field(default=None)

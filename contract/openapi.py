@@ -23,6 +23,7 @@ CHECKED = ("in", "name", "required", "schema")
 TABLE = re.compile(r"(<!-- endpoints: made by `make openapi` -->\n).*?(<!-- /endpoints -->)", re.DOTALL)
 # Variables that handlers read when they are imported; the values do not matter here.
 PLACEHOLDERS = {
+    "EXPORTS_BUCKET": "-",
     "QUEUE_LEASES": "{}",
     "SEED_MAX_UNFINISHED_ROWS": "1",
     "AWS_DEFAULT_REGION": "eu-central-1",
@@ -92,7 +93,12 @@ def load_handler(name: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # As in Lambda, its folder comes first.
+    sys.path.insert(0, str(FUNCTIONS / name))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(FUNCTIONS / name))
     return module
 
 

@@ -6,6 +6,7 @@ Leaves one customer with two orders behind, under an address that tells its orig
 """
 
 import argparse
+import gzip
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 SEED_SECONDS = 120
+EXPORT_SECONDS = 120
 REQUEST_SECONDS = 35
 
 
@@ -66,6 +68,7 @@ def walk(client: Client, *, seeding: bool) -> None:
     customer = walk_customers(client)
     walk_orders(client, customer)
     client.both_slashes("GET", "/api/orders/summary")
+    walk_exports(client, customer)
     if seeding:
         walk_seeding(client)
     else:
@@ -118,6 +121,27 @@ def walk_orders(client: Client, customer: int) -> None:
     if client.both_slashes("POST", f"/api/customers/{customer}/erase")["name"] != "erased":
         raise Surprise("An erased customer has a name")
     client.ask(200, "GET", f"/api/events/?customer_id={customer}")
+
+
+def walk_exports(client: Client, customer: int) -> None:
+    body = {"kind": "orders", "format": "jsonl", "filters": {"customer_id": customer}}
+    export = client.ask(202, "POST", "/api/exports/", body)
+    path = f"/api/exports/{export['id']}"
+    deadline = time.monotonic() + EXPORT_SECONDS
+    while export["status"] in ("queued", "running"):
+        if time.monotonic() > deadline:
+            raise Surprise(f"The export {export['id']} is still {export['status']} after {EXPORT_SECONDS} s")
+        time.sleep(0.5)
+        export = client.ask(200, "GET", path)
+    if (export["status"], export["rows"]) != ("succeeded", 2):
+        raise Surprise(f"The export ended as {export}")
+    with urlopen(export["url"], timeout=REQUEST_SECONDS) as answer:
+        if len(gzip.decompress(answer.read()).splitlines()) != 2:
+            raise Surprise("The exported file does not hold the customer's two orders")
+    if export["id"] not in [each["id"] for each in client.ask(200, "GET", "/api/exports/")["results"]]:
+        raise Surprise("The list does not have the export")
+    client.ask(204, "DELETE", f"{path}/")
+    client.ask(404, "GET", path)
 
 
 def walk_seeding(client: Client) -> None:

@@ -25,7 +25,7 @@ from drill.laptop import Laptop
 from drill.servers import PgBouncer, Proxy, wait_until
 from local.cloud import role_password
 from local.postgres import EmbeddedPostgres, PostgresFailed, free_port
-from local.sqs import sqs_client
+from local.sqs import client
 from orders.connection import Connection, ConnectionLost
 from orders.driver import DatabaseError, InterfaceError
 
@@ -172,9 +172,9 @@ class Stage:
     def sqs(self) -> Iterator[Any]:
         """A client of the cloud's queues."""
         known = json.loads((self.folder / "cloud" / LAPTOP_FILE).read_text())
-        client = sqs_client(known["endpoint"])
-        yield client
-        client.close()
+        queues = client("sqs", known["endpoint"])
+        yield queues
+        queues.close()
 
     def answers_a_write(self, chance: random.Random) -> bool:
         """A customer is made: gateway, function and database all work."""

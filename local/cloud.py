@@ -25,7 +25,7 @@ from local.guard import LOOPBACK_ORIGINS, Guard
 from local.postgres import EmbeddedPostgres, PostgresFailed, Server
 from local.runtime import FunctionPool, Launch, lambda_environment
 from local.sign_in import CLIENT
-from local.sqs import Chaos, Poller, QueueServer
+from local.sqs import BUCKET, Chaos, Poller, QueueServer
 from local.watch import changed, snapshot
 from local.web import web_server
 
@@ -34,6 +34,7 @@ LAYER = ROOT / "layers" / "orders" / "python"
 RUNTIME_CLIENT = Path(__file__).parent / "runtime_client"
 TICK_SECONDS = 0.5
 SEND_AGAIN = "UPDATE outbox SET due_at = now() WHERE sends > 0 RETURNING id"
+EXPIRE_EXPORTS = "UPDATE exports SET expires_at = now() WHERE status = 'succeeded' AND expires_at > now()"
 
 
 class CannotStart(Exception):
@@ -158,6 +159,7 @@ class Cloud:
         known = [pool.definition for pool in self.functions.values()]
         settings = {
             "SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows),
+            "EXPORTS_BUCKET": BUCKET,
             # Not of a worker that was added since the start, and has no queue yet.
             "QUEUE_LEASES": leases(each for each in known if each.queue is not None and each.queue.name in queues),
         }
@@ -168,6 +170,8 @@ class Cloud:
             return {**found, "DATABASE_ROLE_PASSWORD": self.role_password}
         if function.sends_to and self.queue is not None:
             found["AWS_ENDPOINT_URL_SQS"] = self.queue.endpoint
+        if function.bucket and self.queue is not None:
+            found["AWS_ENDPOINT_URL_S3"] = self.queue.endpoint
         return {**found, "DATABASE_USER": function.database_user, "DATABASE_PASSWORD": self.role_password}
 
     def _sign_in(self) -> dict[str, str]:
@@ -187,10 +191,11 @@ class Cloud:
             self.console.line("migrate_database", f"ran {name}")
 
     def _end_leases(self) -> None:
-        """Stands in for the durability of SQS: moto forgets its messages when it stops, and nobody wants to wait for leases."""
+        """moto forgets messages and files when it stops. Nobody wants to wait for leases, nor for files that are gone."""
         connection = self.database.connect()
         if forgotten := connection.run(SEND_AGAIN):
             self.console.line("queue", f"{len(forgotten)} messages are sent again")
+        connection.run(EXPIRE_EXPORTS)
         connection.close()
 
     async def _serve(self, listening: socket.socket) -> None:

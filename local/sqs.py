@@ -1,4 +1,4 @@
-"""The queues: moto's SQS server, and a poller with the semantics of Lambda's event source mapping for each worker.
+"""The queues and the bucket of exports, which are moto's, and for each worker a poller like Lambda's event source mapping.
 
 Messages are delivered at least once, in no particular order. moto's queue never repeats or reorders them, so the poller can be
 told to (`Chaos`).
@@ -30,6 +30,7 @@ LOOK_SECONDS = 0.1
 # Failed messages return after this instead of the visibility timeout, for which no developer wants to wait.
 RETRY_SECONDS = 2
 DELAY_SECONDS = 1.0
+BUCKET = "orders-exports"
 DUPLICATES = 2
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -53,7 +54,7 @@ class Chaos:
 
 
 class QueueServer:
-    """SQS with each worker's queue and its dead-letter queue; their URLs by the queue's name."""
+    """SQS with each worker's queue and its dead-letter queue; their URLs by the queue's name. And S3 with the bucket."""
 
     def __init__(self, workers: Iterable[Function]) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -64,7 +65,8 @@ class QueueServer:
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
         self.endpoint = f"http://127.0.0.1:{self.server.port}"
-        self.client = sqs_client(self.endpoint)
+        self.client = client("sqs", self.endpoint)
+        client("s3", self.endpoint).create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.urls: dict[str, str] = {}
         self.dead_letter_urls: dict[str, str] = {}
         for worker in workers:
@@ -179,9 +181,9 @@ def failed_messages(result: Result, ids: list[str]) -> set[str]:
     return set(reported) if set(reported) <= set(ids) else set(ids)
 
 
-def sqs_client(endpoint: str) -> Any:
+def client(service: Any, endpoint: str) -> Any:
     return boto3.client(
-        "sqs",
+        service,
         endpoint_url=endpoint,
         region_name=REGION,
         aws_access_key_id="local",

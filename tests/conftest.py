@@ -27,6 +27,7 @@ os.environ.update(
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_REGION": "eu-central-1",
+        "EXPORTS_BUCKET": "exports-of-the-tests",
         "LOG_LEVEL": "INFO",
         "POWERTOOLS_METRICS_NAMESPACE": "Orders",
         "POWERTOOLS_SERVICE_NAME": "test",
@@ -72,7 +73,9 @@ def sqs() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0)
     server.start()
     host, port = server.get_host_and_port()
-    os.environ["AWS_ENDPOINT_URL_SQS"] = f"http://{host}:{port}"
+    os.environ["AWS_ENDPOINT_URL_SQS"] = os.environ["AWS_ENDPOINT_URL_S3"] = f"http://{host}:{port}"
+    region = {"LocationConstraint": os.environ["AWS_REGION"]}
+    boto3.client("s3").create_bucket(Bucket=os.environ["EXPORTS_BUCKET"], CreateBucketConfiguration=region)
     for worker in WORKERS:
         assert worker.queue is not None
         url = boto3.client("sqs").create_queue(QueueName=worker.queue.name)["QueueUrl"]

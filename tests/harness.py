@@ -98,7 +98,7 @@ class Database:
 
     def empty(self) -> None:
         tables = "customers, orders, order_items, customer_totals, customer_total_deltas, events"
-        tables += ", idempotency_keys, seed_runs, seed_chunks, outbox"
+        tables += ", idempotency_keys, seed_runs, seed_chunks, outbox, exports"
         self.sql(f"TRUNCATE {tables}; UPDATE audit_progress SET part = DEFAULT, last_id = DEFAULT")
 
 
@@ -149,9 +149,11 @@ class Service:
         query: Mapping[str, Any] | str = "",
         headers: Mapping[str, str] | None = None,
         subject: str | None = None,
+        scope: str | None = None,
         context: LambdaContext | None = None,
     ) -> Answer:
-        """An HTTP request. body: text or bytes as they are, anything else as JSON. subject: of the token, if there is one.
+        """An HTTP request. body: text or bytes as they are, anything else as JSON. subject and scope: the token's,
+        if there is one.
 
         The content type is application/json unless headers has another; an empty one sends none.
         """
@@ -159,7 +161,8 @@ class Service:
         match = self.router.match(method, request.raw_path)
         if match is None:
             return Answer.of(message(404, "Not Found"))
-        authorizer = None if subject is None else {"jwt": {"claims": {"sub": subject}, "scopes": []}}
+        claims = {name: value for name, value in (("sub", subject), ("scope", scope)) if value is not None}
+        authorizer = {"jwt": {"claims": claims, "scopes": []}} if claims else None
         event = http_event(request, match.route_key, match.path_parameters, f"request-{next(request_numbers)}", authorizer)
         result = self.invoke(match.function, event, context)
         text = result.get("body") or ""

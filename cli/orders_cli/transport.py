@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import ssl
+import zlib
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import IO, Any, NamedTuple
@@ -16,6 +17,7 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 35
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PIECE_BYTES = 256 * 1024
+GZIP = 16 + zlib.MAX_WBITS
 
 
 class Answer(NamedTuple):
@@ -100,7 +102,7 @@ def once(method: str, url: str, headers: Mapping[str, str], data: bytes | None =
         raise unreachable(parts, reason) from reason
 
 
-def download(url: str, file: IO[bytes]) -> int:
+def download(url: str, file: "IO[bytes] | Unpacked") -> int:
     """Writes what a link answers, which nobody needs a token for. How many bytes. Raises Unreachable, Refused, Unavailable."""
     parts = split(url)
     try:
@@ -124,6 +126,37 @@ def download(url: str, file: IO[bytes]) -> int:
         raise unreachable(parts, reason) from reason
 
 
+def download_unpacked(url: str, file: IO[bytes]) -> int:
+    """The same for a link to a gzip file, which may consist of several. How many bytes were written."""
+    unpacked = Unpacked(file)
+    download(url, unpacked)
+    if not unpacked.complete:
+        raise unreachable(split(url), HTTPException("the file ends too early"))
+    return unpacked.count
+
+
+class Unpacked:
+    """Writes what it is given to a file, without the compression."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.count = 0
+        self.decompressor = zlib.decompressobj(GZIP)
+        self.complete = False
+
+    def write(self, data: bytes) -> int:
+        rest = data
+        try:
+            while rest:
+                if self.complete:
+                    self.decompressor = zlib.decompressobj(GZIP)
+                self.count += self.file.write(self.decompressor.decompress(rest))
+                rest, self.complete = self.decompressor.unused_data, self.decompressor.eof
+        except zlib.error as error:
+            raise HTTPException("the file is damaged") from error
+        return len(data)
+
+
 class CannotWrite(Exception):
     """Our own file fails, not the connection; both raise OSError."""
 
@@ -132,7 +165,7 @@ class CannotWrite(Exception):
         self.error = error
 
 
-def write(file: IO[bytes], piece: bytes) -> int:
+def write(file: "IO[bytes] | Unpacked", piece: bytes) -> int:
     try:
         return file.write(piece)
     except OSError as error:

@@ -26,10 +26,11 @@ from local.__main__ import serve, settings
 from local.cloud import CannotStart, Cloud
 from local.console import Console
 from local.runtime import Launch, lambda_environment
+from local.sqs import BUCKET
 from tests.artefact.assembly import Assembly, Unpacked
 from tests.rds import IamDoor, members_of_rds_iam, socket_of
 
-LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay")
+LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay", "orders_exporter")
 # What Lambda's own Python includes: its bootstrap, and boto3 with its dependencies.
 RUNTIME_PACKAGES = (
     "awslambdaric", "runtime_client*", "simplejson", "snapshot_restore_py",
@@ -111,6 +112,7 @@ class World:
             ("AWS::RDS::DBInstance", "Endpoint.Address"): "localhost",
             ("AWS::RDS::DBInstance", "DbiResourceId"): "db-ARTEFACT",
             **{(f"{name.capitalize()}Queue", "Ref"): url for name, url in queues.urls.items()},
+            ("AWS::S3::Bucket", "Ref"): BUCKET,
             ("AWS::ApiGatewayV2::Api", "ApiEndpoint"): self.cloud.url,
             ("AWS::Cognito::UserPool", "ProviderURL"): "https://issuer.example.com",
             ("AWS::Cognito::UserPoolClient", "Ref"): "console",

@@ -14,10 +14,11 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from cdk.app import build
 from cdk.compute import NETWORK_ACTIONS, TRACING_ACTIONS
 from cdk.delivery import AT_ONCE
+from cdk.exports import ABORT_DAYS, KEEP_DAYS, READ_ACTIONS, WRITE_ACTIONS
 from cdk.nag import BY_CLUSTER, BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
 from contract.edge import CLI_CALLBACK
-from contract.functions import OPEN_ROUTES, ROOT, load_functions
+from contract.functions import FUNCTIONS, OPEN_ROUTES, ROOT, load_functions
 from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, synthesize
 
 FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP, INVOKE, AREA = (
@@ -447,8 +448,47 @@ def test_the_database_is_private_encrypted_and_only_reachable_by_tls_and_iam(sta
 def test_nothing_of_ours_is_open_to_the_world_and_nothing_gets_out(stage: Synthesized) -> None:
     for name, group in stage.resources("AWS::EC2::SecurityGroup").items():
         rules = group["Properties"].get("SecurityGroupIngress", []) + group["Properties"].get("SecurityGroupEgress", [])
-        assert not [rule for rule in rules if rule.get("CidrIp") == "0.0.0.0/0"], name
+        anywhere = [rule for rule in rules if rule.get("CidrIp") == "0.0.0.0/0"]
+        # S3 has no addresses in the network, whose only way to it is a gateway endpoint.
+        assert [(rule["FromPort"], rule["ToPort"], rule["Description"]) for rule in anywhere] == (
+            [(443, 443, "S3")] if "Exporter" in name else []
+        )
+    assert not [route for route in stage.resources("AWS::EC2::Route") if route]
     assert stage.resources("AWS::EC2::NatGateway", "AWS::EC2::InternetGateway") == {}
+
+
+def test_exports_are_private_encrypted_and_only_their_functions_reach_them(stage: Synthesized) -> None:
+    [bucket] = [resource["Properties"] for resource in stage.resources("AWS::S3::Bucket").values()]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["ExpirationInDays"], rule["Status"]) == (KEEP_DAYS, "Enabled")
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": ABORT_DAYS}
+    [policy] = [resource["Properties"] for resource in stage.resources("AWS::S3::BucketPolicy").values()]
+    [tls] = policy["PolicyDocument"]["Statement"]
+    assert (tls["Effect"], tls["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    allowed = {}
+    for function in ours(stage).values():
+        for policy in stage.resources("AWS::IAM::Policy").values():
+            if function["Role"]["Fn::GetAtt"][0] in json.dumps(policy["Properties"]["Roles"]):
+                for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                    if actions[0].startswith("s3:"):
+                        assert json.dumps(statement["Resource"]).endswith('"/*"]]}')
+                        allowed[function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]] = sorted(actions)
+    assert allowed == {"get_export": READ_ACTIONS, "run_export": sorted(WRITE_ACTIONS)}
+    [endpoint] = [
+        e["Properties"]
+        for e in stage.resources("AWS::EC2::VPCEndpoint").values()
+        if e["Properties"]["VpcEndpointType"] == "Gateway"
+    ]
+    [statement] = endpoint["PolicyDocument"]["Statement"]
+    assert sorted(statement["Action"]) == sorted(WRITE_ACTIONS)
+    assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_a_document_of_an_export_promises_its_file_as_long_as_the_bucket_keeps_it() -> None:
+    assert re.search(rf"^DAYS_KEPT = {KEEP_DAYS}$", (FUNCTIONS / "run_export" / "exporting.py").read_text(), re.MULTILINE)
 
 
 def test_production_is_protected_against_losing_data(

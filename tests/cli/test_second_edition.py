@@ -1,6 +1,7 @@
 """The feed, exports and webhooks, against a small server that plays the contract's second edition."""
 
 import base64
+import gzip
 import hmac
 import json
 import re
@@ -14,6 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from drill.laptop import Laptop
 from drill.servers import wait_until
 from orders_cli.deliveries import NotVerified, secret_key, verified
 from tests.cli.conftest import Shell
@@ -92,16 +94,18 @@ class Exports(SmallServer):
     """An export that is finished at the third look. Its link is on the same server and takes no token."""
 
     content = b"id,status\n1,paid\n"
+    # As the service makes it: several compressed files, one after the other.
+    packed = gzip.compress(content[:10]) + gzip.compress(content[10:])
 
     def __init__(self) -> None:
         super().__init__()
         self.document = {"id": 5, "kind": "orders", "format": "csv", "rows": None, "bytes": None, "url": None, "progress": 0}
         self.answer("POST", "/api/exports/", (202, {**self.document, "status": "queued"}))
         running = {**self.document, "status": "running", "progress": 50}
-        link = {**self.document, "status": "succeeded", "rows": 1, "bytes": len(self.content), "url": f"{self.url}/file?sign=x"}
+        link = {**self.document, "status": "succeeded", "rows": 1, "bytes": len(self.packed), "url": f"{self.url}/file?sign=x"}
         self.answer("GET", "/api/exports/5/", (200, running), (200, running), (200, link))
         self.answer("DELETE", "/api/exports/5/", (204, ""))
-        self.answer("GET", "/file", (200, self.content, {"Content-Type": "text/csv"}))
+        self.answer("GET", "/file", (200, self.packed, {"Content-Type": "application/gzip"}))
 
 
 def test_an_export_is_downloaded_when_it_is_finished(shell: Shell, tmp_path: Path) -> None:
@@ -120,6 +124,27 @@ def test_an_export_goes_to_stdout(shell: Shell) -> None:
     with Exports() as exports:
         assert shell.ok("export", "orders", "-o", "-", "--url", exports.url).out == exports.content.decode()
         assert shell("export", "orders", "-o", "-", "--json", "--url", exports.url).code == 2
+
+
+def test_an_export_stays_compressed_under_a_name_that_says_so(shell: Shell, tmp_path: Path) -> None:
+    with Exports() as exports:
+        shell.ok("export", "orders", "-o", tmp_path / "orders.csv.gz", "--url", exports.url)
+        assert (tmp_path / "orders.csv.gz").read_bytes() == exports.packed
+        exports.answer("GET", "/file", (200, exports.packed[:-9]))
+        assert shell("export", "orders", "-o", tmp_path / "half.csv", "--url", exports.url).code == 3
+        exports.answer("GET", "/file", (200, b"not compressed"))
+        assert shell("export", "orders", "-o", tmp_path / "half.csv", "--url", exports.url).code == 3
+    assert [file.name for file in tmp_path.glob("*.*") if not file.name.startswith(".")] == ["orders.csv.gz"]
+
+
+def test_the_service_exports_to_a_file(orders: Shell, laptop: Laptop, tmp_path: Path) -> None:
+    customer = orders.ok("customers", "create", "--email", "export@example.com", "--name", "=1+1", "--json").json["id"]
+    file = tmp_path / "customers.csv"
+    done = orders.ok("export", "customers", "--filter", "email=export@", "-o", file, "--json").json
+    assert (done["status"], done["rows"], done["consistent"]) == ("succeeded", 1, True)
+    heading, row = file.read_text().splitlines()
+    assert heading == "id,email,name,created_at"
+    assert row.startswith(f"{customer},export@example.com,'=1+1,")
 
 
 def test_a_failed_export_and_a_broken_download_leave_no_file(shell: Shell, tmp_path: Path) -> None:

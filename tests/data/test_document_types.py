@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, get_args
 import pytest
 from pydantic import BaseModel
 
-from orders import event_models, models
+from orders import event_models, export_models, models
 from orders.driver import DatabaseError
 from tests.data.test_statements import REQUESTS
 from tests.harness import Database, Service
@@ -26,12 +26,15 @@ DOCUMENTS = {
     "order_document_2": Documented(models.Order, ("orders",)),
     "event_document": Documented(event_models.Event, ("events",)),
     "customer_summary_document": Documented(models.CustomerSummary, ("customers", "customer_totals")),
+    "export_document": Documented(export_models.Export, ("exports",)),
+    "exported_item_document": Documented(export_models.ExportedItem, ("order_items",)),
     "seed_run_document": Documented(models.SeedRun, ("seed_runs",)),
 }
 # What the release before makes documents of, if it is rolled back to.
 FORMER = {"customer_document", "order_document", "order_event_document"}
 # type of an attribute → type or format of its field in openapi.json, or the model that it refers to
 KINDS = {
+    "boolean": {"boolean"},
     "bigint": {"integer"},
     "integer": {"integer"},
     "text": {"string"},

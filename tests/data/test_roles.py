@@ -7,7 +7,7 @@ import pytest
 from orders.driver import DatabaseError
 from tests.harness import Database, Service
 
-ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay")
+ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay", "orders_exporter")
 OPEN_FUNCTIONS = """
 SELECT p.oid::regprocedure::text
 FROM pg_proc AS p

@@ -12,7 +12,7 @@ from orders_cli.errors import Failure, Unsuccessful, WrongUse
 from orders_cli.options import Key, suggested
 from orders_cli.session import Session, command
 
-KINDS = ("orders", "items", "customers", "summary", "events")
+KINDS = ("orders", "items", "customers", "summary")
 FORMATS = ("csv", "jsonl")
 POLL_SECONDS = 1
 # The service may call its unfinished states as it likes: a finished export has a URL.
@@ -33,7 +33,7 @@ def export(
     ] = None,
     idempotency_key: Key = None,
 ) -> None:
-    """Export all rows of a kind to a file. Ctrl-C cancels the export."""
+    """Export all rows of a kind to a file, compressed if its name ends with .gz. Ctrl-C cancels the export."""
     if output == "-" and session.out.as_json:
         raise WrongUse("--json describes the export on stdout, where -o - puts the export itself")
     body = {"kind": kind, "format": form, "filters": dict(map(parse_filter, where or []))}
@@ -73,15 +73,16 @@ def finished(session: Session, export: dict[str, Any]) -> dict[str, Any]:
 
 def save(url: str, output: str) -> int:
     """How many bytes. The file appears under its name when it is complete, and is never half there."""
-    from orders_cli.transport import download
+    from orders_cli.transport import download, download_unpacked
 
     if output == "-":
-        return download(url, sys.stdout.buffer)
+        return download_unpacked(url, sys.stdout.buffer)
+    fetch = download if output.endswith(".gz") else download_unpacked
     part = Path(f"{output}.part")
     try:
         file: IO[bytes]
         with part.open("wb") as file:
-            count = download(url, file)
+            count = fetch(url, file)
         os.replace(part, output)  # noqa: PTH105 - a string like the one that was given
     except (OSError, Failure, KeyboardInterrupt) as reason:
         part.unlink(missing_ok=True)

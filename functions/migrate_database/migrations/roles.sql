@@ -5,7 +5,7 @@ DO $$
 DECLARE
     role_name text;
 BEGIN
-    FOREACH role_name IN ARRAY ARRAY['migrator', 'orders_app', 'orders_seeder', 'orders_auditor', 'orders_relay'] LOOP
+    FOREACH role_name IN ARRAY ARRAY['migrator', 'orders_app', 'orders_seeder', 'orders_auditor', 'orders_relay', 'orders_exporter'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
             EXECUTE format('CREATE ROLE %I', role_name);
         END IF;
@@ -16,7 +16,7 @@ BEGIN
         SELECT r.rolname
         FROM pg_roles AS r
         JOIN pg_roles AS iam ON iam.rolname = 'rds_iam'
-        WHERE r.rolname IN ('orders_app', 'orders_seeder', 'orders_auditor', 'orders_relay')
+        WHERE r.rolname IN ('orders_app', 'orders_seeder', 'orders_auditor', 'orders_relay', 'orders_exporter')
           AND NOT pg_has_role(r.oid, iam.oid, 'MEMBER')
     LOOP
         EXECUTE format('GRANT rds_iam TO %I', role_name);
@@ -26,7 +26,7 @@ BEGIN
         EXECUTE format('GRANT migrator TO %I', current_user);
     END IF;
     EXECUTE format('GRANT CREATE, CONNECT ON DATABASE %I TO migrator', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO orders_app, orders_seeder, orders_auditor, orders_relay', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO orders_app, orders_seeder, orders_auditor, orders_relay, orders_exporter', current_database());
     -- Nobody needs temporary tables, and a table of one's own is where an attack on triggers begins.
     EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     -- For the runbook. RDS's master user may; elsewhere an owner who may not does without.
@@ -42,6 +42,7 @@ ALTER ROLE orders_app LOGIN;
 ALTER ROLE orders_seeder LOGIN;
 ALTER ROLE orders_auditor LOGIN;
 ALTER ROLE orders_relay LOGIN;
+ALTER ROLE orders_exporter LOGIN;
 
 -- Settings live on the roles: a SET at run time would pin the client to one connection of RDS Proxy. Times are shown in the
 -- session's timezone, and the server's may be another than UTC.
@@ -50,6 +51,7 @@ ALTER ROLE orders_app SET timezone = 'UTC';
 ALTER ROLE orders_seeder SET timezone = 'UTC';
 ALTER ROLE orders_auditor SET timezone = 'UTC';
 ALTER ROLE orders_relay SET timezone = 'UTC';
+ALTER ROLE orders_exporter SET timezone = 'UTC';
 ALTER ROLE orders_app SET statement_timeout = '5s';
 ALTER ROLE orders_app SET lock_timeout = '3s';
 ALTER ROLE orders_app SET idle_in_transaction_session_timeout = '10s';
@@ -59,8 +61,11 @@ ALTER ROLE orders_auditor SET statement_timeout = '50s';
 ALTER ROLE orders_auditor SET idle_in_transaction_session_timeout = '10s';
 ALTER ROLE orders_relay SET statement_timeout = '10s';
 ALTER ROLE orders_relay SET idle_in_transaction_session_timeout = '10s';
+ALTER ROLE orders_exporter SET statement_timeout = '50s';
+-- Its snapshot is held while a part is uploaded.
+ALTER ROLE orders_exporter SET idle_in_transaction_session_timeout = '30s';
 
 -- pg_trgm is a trusted extension; its operator class must be visible to everyone.
 CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
 GRANT USAGE, CREATE ON SCHEMA public TO migrator;
-GRANT USAGE ON SCHEMA public TO orders_app, orders_seeder, orders_auditor, orders_relay;
+GRANT USAGE ON SCHEMA public TO orders_app, orders_seeder, orders_auditor, orders_relay, orders_exporter;

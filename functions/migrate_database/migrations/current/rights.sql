@@ -16,10 +16,14 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION
-    allowed_actions, customer_changes_json, customer_etag, customer_json, customer_summary_json, erased_email,
-    etag_generation, event_json, feed_generation, forget_customer, metadata_json, order_etag, order_event_json,
-    order_item_json, order_json
+    admit_export, allowed_actions, customer_changes_json, customer_etag, customer_json, customer_summary_json, erased_email,
+    etag_generation, event_json, export_json, export_key, feed_generation, forget_customer, metadata_json, order_etag,
+    order_event_json, order_item_json, order_json
 TO orders_app;
+GRANT EXECUTE ON FUNCTION
+    allowed_actions, customer_json, customer_summary_json, export_key, metadata_json, order_item_json, order_json, rfc3339,
+    spreadsheet_text
+TO orders_exporter;
 GRANT EXECUTE ON FUNCTION admit_seed_run, seed_chance, seed_run_json TO orders_seeder;
 -- The repairs for the release before, which calls them itself.
 GRANT EXECUTE ON FUNCTION audit_step, repair_order_totals, repair_customer_totals TO orders_auditor;
@@ -28,3 +32,4 @@ GRANT SELECT ON order_documents TO orders_app;
 -- For the release before.
 GRANT SELECT, INSERT ON order_events TO orders_app;
 GRANT SELECT ON seed_run_documents TO orders_seeder;
+GRANT SELECT ON exported_orders, exported_items, exported_customers, exported_summary TO orders_exporter;

@@ -103,6 +103,13 @@ class Connection(Pg8000Connection):  # type: ignore[misc]  # pg8000 has no type 
             return self._exchange(_parse_messages(b"", text) + _bind_to_sync_messages(b"", values), sql)
         return self._run_named(name, text, values, sql)
 
+    def copy(self, sql: str, stream: Any) -> int:
+        """Writes what a COPY … TO STDOUT sends to the stream, row by row; returns the number of rows."""
+        context = core.Context(sql, stream=stream)
+        self._exchange(create_message(b"Q", sql.encode() + NULL_BYTE), sql, context)
+        count: int = context.row_count
+        return count
+
     def _run_named(self, name: bytes, text: bytes, values: list[bytes | None], sql: str) -> list[Row]:
         parse, rest = _parse_messages(name, text), _bind_to_sync_messages(name, values)
         try:
@@ -145,8 +152,8 @@ class Connection(Pg8000Connection):  # type: ignore[misc]  # pg8000 has no type 
         super().handle_ERROR_RESPONSE(data, context)
         context.error.args[0].pop("D", None)
 
-    def _exchange(self, messages: bytes, sql: str) -> list[Row]:
-        context = core.Context(sql)
+    def _exchange(self, messages: bytes, sql: str, context: Any = None) -> list[Row]:
+        context = context or core.Context(sql)
         try:
             self._sock.write(messages)
             self._sock.flush()

@@ -19,6 +19,7 @@ MAX_FIELD_LENGTH = 100
 # status → (type, title). `type` is a relative reference that names the kind of problem and never changes.
 KINDS = {
     400: ("malformed", "Malformed request"),
+    403: ("forbidden", "Forbidden"),
     404: ("not-found", "Not found"),
     409: ("conflict", "Conflict with the current state"),
     412: ("precondition-failed", "Precondition failed"),

@@ -29,11 +29,11 @@ Reference = Annotated[str, Field(min_length=1, max_length=64, pattern=VISIBLE, e
 
 
 # Nothing a client sends is converted, and unknown fields are refused.
-_strict = with_config(ConfigDict(extra="forbid"))
+strict = with_config(ConfigDict(extra="forbid"))
 _change = with_config(ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1}))
 
 
-@_strict
+@strict
 class NewCustomer(TypedDict):
     email: Email
     name: Name
@@ -49,7 +49,7 @@ class CustomerChange(TypedDict, total=False):
     metadata: MetadataChange
 
 
-@_strict
+@strict
 class NewItem(TypedDict):
     sku: Sku
     quantity: Quantity
@@ -64,7 +64,7 @@ class ItemChange(TypedDict, total=False):
     unit_price_cents: UnitPrice
 
 
-@_strict
+@strict
 class NewOrder(TypedDict):
     customer_id: BigId
     items: Annotated[list[NewItem], Field(min_length=1, max_length=MAX_ITEMS)]
@@ -79,12 +79,12 @@ class OrderChange(TypedDict, total=False):
     metadata: MetadataChange
 
 
-@_strict
+@strict
 class Cancellation(TypedDict, total=False):
     reason: Reason
 
 
-@_strict
+@strict
 class NewSeedRun(TypedDict, total=False):
     customers: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"default": 10})]
     orders_per_customer: Annotated[int, Field(ge=0, le=1_000, json_schema_extra={"default": 5})]

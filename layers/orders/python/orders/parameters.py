@@ -10,6 +10,7 @@ from orders.limits import HEADER_VALUE, MAX_CURSOR_LENGTH, MAX_INTEGER, MAX_PAGE
 
 Id = Annotated[int, Field(ge=1, le=MAX_INTEGER), Path()]
 RunId = Annotated[str, Field(json_schema_extra={"format": "uuid"}), Path()]
+ExportId = Annotated[str, Field(json_schema_extra={"format": "uuid"}), Path()]
 CustomerFilter = Annotated[
     int | None, Field(ge=1, le=MAX_INTEGER), Query(alias="customer_id", description="Only those of this customer.")
 ]

@@ -101,6 +101,17 @@ class Request:
         return f"sha256:{sha256(subject.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
     @property
+    def token_scopes(self) -> list[str] | None:
+        """All scopes of the token, or None where the API runs without authorization."""
+        authorizer = self.event["requestContext"].get("authorizer")
+        if not authorizer:
+            return None
+        claims = authorizer["jwt"]["claims"]
+        # A list of the token's arrives as "[a b]".
+        scopes: str = claims.get("scope") or claims.get("scp") or ""
+        return scopes.strip("[]").split()
+
+    @property
     def request_id(self) -> str:
         request_id: str = self.event["requestContext"]["requestId"]
         return request_id

@@ -1,0 +1,17 @@
+-- Cancels what is unfinished and removes what has ended. Its worker then deletes what there is of the file.
+WITH cancelled AS (
+    UPDATE exports AS e
+    SET status = 'cancelled', finished_at = now()
+    WHERE e.id = :export_id AND e.status IN ('queued', 'running')
+    RETURNING e AS e
+), removed AS (
+    DELETE FROM exports AS e
+    WHERE e.id = :export_id AND e.status NOT IN ('queued', 'running')
+    RETURNING e AS e
+), ended AS (
+    SELECT e FROM cancelled UNION ALL SELECT e FROM removed
+), message AS (
+    INSERT INTO outbox (queue, body)
+    SELECT 'exporting', jsonb_build_object('remove', export_key(e), 'upload', (e).upload_id) FROM ended
+)
+SELECT (e).id FROM ended

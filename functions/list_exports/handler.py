@@ -1,0 +1,31 @@
+"""GET /api/exports/"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orders import database
+from orders.api import Api
+from orders.limits import MAX_BIGINT
+from orders.paging import page, page_start
+
+if TYPE_CHECKING:
+    from orders.parameters import Cursor, Limit
+    from orders.requests import Request
+    from orders.responses import Response
+
+app = Api()
+LIST = "SELECT number, export_json(e)::text FROM exports AS e WHERE number < :before ORDER BY number DESC LIMIT :rows"
+
+
+@app.endpoint("GET", "/api/exports", scopes=["exports/write"], returns={200: "ExportPage"}, tag="Exports")
+def list_exports(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """List exports, newest first.
+
+    Their `url` is null here; ask for one export to get its link.
+    """
+    [before] = page_start(request, cursor, [MAX_BIGINT])
+    return page(request, database.run(LIST, repeatable=True, before=before, rows=limit + 1), limit)
+
+
+handler = app.handler

@@ -1,0 +1,267 @@
+"""Exports: exactly what the lists show, whole and once, whoever is killed."""
+
+import csv
+import gzip
+import io
+import json
+import os
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from orders.exports import presigned_link
+from tests.harness import Answer, Clients, Database, LambdaContext, Service, assert_problem, delete, receive
+
+
+@pytest.fixture(autouse=True)
+def _no_messages(service: Service) -> None:
+    while event := receive("exporting"):
+        delete(event, "exporting")
+
+
+def start(service: Service, kind: str = "orders", form: str = "jsonl", **filters: Any) -> Answer:
+    return service.http("POST", "/api/exports/", {"kind": kind, "format": form, "filters": filters})
+
+
+def finished(service: Service, answer: Answer) -> dict[str, Any]:
+    """The export, once all of its messages have been worked off."""
+    assert answer.status == 202, answer.text
+    while service.relay():
+        while event := receive("exporting"):
+            assert service.invoke("run_export", event) == {"batchItemFailures": []}
+            delete(event, "exporting")
+    document: dict[str, Any] = service.http("GET", answer.headers["location"]).json
+    return document
+
+
+def content(export: dict[str, Any]) -> str:
+    with urlopen(export["url"]) as answer:
+        data = answer.read()
+    assert len(data) == export["bytes"]
+    return gzip.decompress(data).decode()
+
+
+def exported(service: Service, kind: str = "orders", **filters: Any) -> list[Any]:
+    export = finished(service, start(service, kind, **filters))
+    lines = [json.loads(line) for line in content(export).splitlines()]
+    assert (export["status"], export["rows"], export["progress"]) == ("succeeded", len(lines), 100)
+    return lines
+
+
+def listed(service: Service, path: str, **filters: Any) -> list[Any]:
+    """A walk through all pages of a list."""
+    query, found = {"limit": 7, **filters}, []
+    while query is not None:
+        page = service.http("GET", path, query=query).json
+        found += page["results"]
+        query = {**query, "cursor": page["next_cursor"]} if page["next_cursor"] else None  # type: ignore[assignment]
+    return found
+
+
+@pytest.fixture
+def varied(service: Service, db: Database) -> None:
+    service.seed(customers=40, orders_per_customer=3, items_per_order=2)
+    service.order(service.customer("100%@example.com", 'Zoë "Ö" \\ , Ng')["id"], (2, 150), status="paid")
+    service.customer("no_orders@example.com", "O'Hara 🙂")
+
+
+FILTERS: list[tuple[str, str, dict[str, Any]]] = [
+    ("orders", "/api/orders/", {}),
+    ("orders", "/api/orders/", {"status": "paid"}),
+    ("orders", "/api/orders/", {"email": "ALICE"}),
+    ("orders", "/api/orders/", {"email": "100%@"}),
+    ("orders", "/api/orders/", {"email": "'"}),
+    ("orders", "/api/orders/", {"status": "cancelled", "email": "example"}),
+    ("customers", "/api/customers/", {}),
+    ("customers", "/api/customers/", {"email": "No_Orders"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "filters"), FILTERS)
+def test_an_export_is_what_a_walk_through_the_list_shows(
+    service: Service, varied: None, kind: str, path: str, filters: dict[str, Any]
+) -> None:
+    assert exported(service, kind, **filters) == listed(service, path, **filters)
+
+
+def test_orders_of_one_customer_and_the_summary_are_what_the_lists_show(service: Service, varied: None, db: Database) -> None:
+    customer = db.value("SELECT customer_id FROM orders ORDER BY id LIMIT 1")
+    assert exported(service, customer_id=customer) == listed(service, "/api/orders/", customer_id=customer) != []
+    by_customer = sorted(listed(service, "/api/orders/summary/"), key=lambda row: -row["customer_id"])
+    assert exported(service, "summary") == by_customer
+
+
+def test_items_are_those_of_the_listed_orders(service: Service, varied: None) -> None:
+    orders = listed(service, "/api/orders/", status="paid")
+    about = [(order, item) for order in orders for item in order["items"]]
+    assert exported(service, "items", status="paid") == [
+        {**item, "order_id": order["id"], "order_status": "paid", "customer_id": order["customer"]["id"]}
+        for order, item in about
+    ]
+
+
+@pytest.mark.parametrize(("kind", "path"), [("orders", "/api/orders/"), ("customers", "/api/customers/")])
+def test_csv_has_a_heading_and_a_row_for_each(service: Service, varied: None, kind: str, path: str) -> None:
+    rows = list(csv.DictReader(io.StringIO(content(finished(service, start(service, kind, "csv"))))))
+    documents = listed(service, path)
+    assert [row["id"] for row in rows] == [str(document["id"]) for document in documents]
+    assert [row["created_at"] for row in rows] == [document["created_at"] for document in documents]
+    if kind == "orders":
+        assert [row["customer_name"] for row in rows] == [document["customer"]["name"] for document in documents]
+        assert [row["total_cents"] for row in rows] == [str(document["total_cents"]) for document in documents]
+
+
+@pytest.mark.parametrize("kind", ["orders", "items", "customers", "summary"])
+def test_an_export_of_nothing_is_a_file(service: Service, db: Database, kind: str) -> None:
+    assert exported(service, kind) == []
+    assert content(finished(service, start(service, kind, "csv"))).count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ['=HYPERLINK("x")', "+1", "-1", "@SUM(A1)", "＝1", "\tx", "\rx"])
+def test_no_cell_is_a_formula(service: Service, db: Database, name: str) -> None:
+    customer = service.customer("-x=1@example.com")["id"]
+    db.sql("UPDATE customers SET name = :name WHERE id = :id", name=name, id=customer)
+    [row] = csv.DictReader(io.StringIO(content(finished(service, start(service, "customers", "csv"))), newline=""))
+    assert (row["name"], row["email"]) == (f"'{name}", "'-x=1@example.com")
+
+
+def test_a_filter_of_another_list_is_refused(service: Service, db: Database) -> None:
+    assert_problem(start(service, "customers", status="paid"), 422, "filters.status")
+    assert_problem(start(service, "summary", email="x"), 422, "filters.email")
+    assert_problem(start(service, "orders", status="lost"), 422, "filters.status")
+    assert_problem(start(service, "events"), 422, "kind")
+    assert db.value("SELECT count(*) FROM exports") == 0
+
+
+def test_no_more_than_five_are_unfinished(clients: Clients, service: Service, db: Database) -> None:
+    body = {"kind": "orders", "format": "csv"}
+    answers = clients.http([(("POST", "/api/exports/", body), {}) for _ in range(16)])
+    assert sorted(answer.status for answer in answers) == [202] * 5 + [409] * 11
+    service.http("DELETE", next(answer.headers["location"] for answer in answers if answer.status == 202))
+    assert start(service).status == 202
+
+
+def test_a_key_starts_one_export(service: Service, db: Database) -> None:
+    body, key = {"kind": "orders", "format": "csv"}, {"Idempotency-Key": "k"}
+    first, second = (service.http("POST", "/api/exports/", body, headers=key) for _ in range(2))
+    assert first.json == second.json
+    assert db.value("SELECT count(*) FROM exports") == db.value("SELECT count(*) FROM outbox") == 1
+
+
+def test_a_cancelled_export_is_not_made_and_a_removed_one_has_no_file(service: Service, varied: None) -> None:
+    begun = start(service)
+    path = begun.headers["location"]
+    assert service.http("DELETE", path).status == 204
+    assert (finished(service, begun)["status"], service.http("GET", path).json["url"]) == ("cancelled", None)
+    done = start(service)
+    export = finished(service, done)
+    assert service.http("DELETE", done.headers["location"]).status == 204
+    service.work_off_queue("run_export")
+    assert_problem(service.http("GET", done.headers["location"]), 404)
+    key = f"{export['id']}.jsonl.gz"
+    with pytest.raises(ClientError, match="404"):
+        boto3.client("s3").head_object(Bucket=os.environ["EXPORTS_BUCKET"], Key=key)
+
+
+def test_the_list_shows_exports_newest_first_without_links(service: Service, db: Database) -> None:
+    ids = [start(service).json["id"] for _ in range(3)]
+    assert [export["id"] for export in listed(service, "/api/exports/")] == ids[::-1]
+
+
+def test_an_expired_export_has_no_link(service: Service, db: Database) -> None:
+    answer = start(service)
+    finished(service, answer)
+    db.sql("UPDATE exports SET expires_at = now()")
+    export = service.http("GET", answer.headers["location"]).json
+    assert (export["status"], export["url"]) == ("expired", None)
+
+
+def test_an_export_over_several_invocations_is_whole_and_says_so(
+    service: Service, varied: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each invocation copies one range, and leaves less than a part behind."""
+    service.module("run_export")
+    import exporting  # noqa: PLC0415 - stands in the worker's folder
+
+    monkeypatch.setattr(exporting, "FIRST_RANGE", 20)
+
+    class Clock(LambdaContext):
+        def get_remaining_time_in_millis(self) -> int:
+            self.milliseconds -= 20_000
+            return self.milliseconds
+
+    answer = start(service)
+    invocations = 0
+    while service.relay():
+        while event := receive("exporting"):
+            assert service.invoke("run_export", event, Clock(75)) == {"batchItemFailures": []}
+            delete(event, "exporting")
+            invocations += 1
+    export = service.http("GET", answer.headers["location"]).json
+    lines = [json.loads(line) for line in content(export).splitlines()]
+    assert (export["status"], export["consistent"], invocations > 3) == ("succeeded", False, True)
+    assert lines == listed(service, "/api/orders/")
+
+
+def test_an_export_needs_the_scope_of_its_list_as_well(service: Service, db: Database) -> None:
+    body = {"kind": "customers", "format": "csv"}
+    only = "exports/write orders/read"
+    assert_problem(service.http("POST", "/api/exports/", body, scope=only), 403)
+    # A list of scopes in a token arrives like this.
+    begun = service.http("POST", "/api/exports/", body, scope="[exports/write customers/read]")
+    finished(service, begun)
+    assert_problem(service.http("GET", begun.headers["location"], scope=only), 403)
+    assert service.http("GET", begun.headers["location"], scope=f"{only} customers/read").json["url"]
+
+
+def test_a_link_is_the_one_that_awss_library_makes(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token/+=")
+    config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+    expected = (
+        boto3.Session()
+        .client("s3", config=config)
+        .generate_presigned_url(
+            "get_object",
+            Params={"Bucket": "b-1", "Key": "k.gz", "ResponseContentDisposition": 'attachment; filename="o.gz"'},
+            ExpiresIn=600,
+        )
+    )
+    [moment] = parse_qs(urlsplit(expected).query)["X-Amz-Date"]
+    link = presigned_link("b-1", "k.gz", "o.gz", datetime.strptime(moment, "%Y%m%dT%H%M%S%z"))
+    assert (urlsplit(link)[:3], parse_qs(urlsplit(link).query)) == (urlsplit(expected)[:3], parse_qs(urlsplit(expected).query))
+
+
+def test_a_worker_that_was_overtaken_changes_nothing(
+    service: Service, varied: None, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message arrives a second time while the first worker is in the middle of it."""
+    service.module("run_export")
+    import exporting  # noqa: PLC0415 - stands in the worker's folder
+
+    begun, copy_range = start(service), exporting.Export._copy_range
+    workers: list[int] = []
+
+    def overtaken(export: Any, span: int) -> Any:
+        assert event
+        result = copy_range(export, span)
+        workers.append(export.identity["worker"])
+        if len(workers) == 1:
+            service.connections["orders_exporter"] = None
+            assert service.invoke("run_export", event) == {"batchItemFailures": []}
+        return result
+
+    monkeypatch.setattr(exporting.Export, "_copy_range", overtaken)
+    service.relay()
+    event = receive("exporting")
+    assert event
+    assert service.invoke("run_export", event) == {"batchItemFailures": []}
+    assert workers == [1, 2]
+    export = service.http("GET", begun.headers["location"]).json
+    assert [json.loads(line) for line in content(export).splitlines()] == listed(service, "/api/orders/")

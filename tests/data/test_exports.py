@@ -5,7 +5,11 @@ import gzip
 import io
 import json
 import os
+import random
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import urlopen
@@ -236,6 +240,65 @@ def test_a_link_is_the_one_that_awss_library_makes(service: Service, monkeypatch
     [moment] = parse_qs(urlsplit(expected).query)["X-Amz-Date"]
     link = presigned_link("b-1", "k.gz", "o.gz", datetime.strptime(moment, "%Y%m%dT%H%M%S%z"))
     assert (urlsplit(link)[:3], parse_qs(urlsplit(link).query)) == (urlsplit(expected)[:3], parse_qs(urlsplit(expected).query))
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_whatever_is_killed_and_doubled_an_export_holds_each_row_once(
+    service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers die before and after each call of S3 and each change; messages arrive twice; parts are of a few kilobytes."""
+    service.seed(customers=60, orders_per_customer=10, items_per_order=1)
+    service.module("run_export")
+    import exporting  # noqa: PLC0415 - stand in the worker's folder
+    import uploads  # noqa: PLC0415
+
+    chance, real = random.Random(7), uploads.s3()
+    fates: Counter[str] = Counter()
+
+    def mortal(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        fate = chance.choices(["killed before", "killed after", "done"], [1, 1, 12])[0]
+        fates[fate] += 1
+        if fate == "killed before":
+            raise Killed
+        answer = call(*arguments, **options)
+        if fate == "killed after":
+            raise Killed
+        return answer
+
+    class MortalS3:
+        def __getattr__(self, name: str) -> Any:
+            return partial(mortal, getattr(real, name))
+
+    change = exporting.Export._change
+    monkeypatch.setattr(exporting.Export, "_change", lambda *a, **o: mortal(change, *a, **o))
+    monkeypatch.setattr(exporting, "FIRST_RANGE", 20)
+    monkeypatch.setattr(exporting, "RANGE_BYTES", 1)
+    monkeypatch.setattr(exporting, "PART_BYTES", 1)
+    monkeypatch.setattr(uploads, "COMPRESSED_AT_ONCE", 1)
+    # moto, like S3, wants 5 MiB of each part but the last.
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+    monkeypatch.setattr(uploads, "s3", MortalS3)
+    wanted = listed(service, "/api/orders/")
+    for _ in range(3):
+        begun = start(service)
+        while db.value("SELECT count(*) FROM outbox"):
+            db.sql("UPDATE outbox SET due_at = now()")
+            service.relay()
+            while event := receive("exporting"):
+                delete(event, "exporting")
+                for _ in range(2):
+                    try:
+                        assert service.invoke("run_export", event) == {"batchItemFailures": []}
+                    except Killed:
+                        continue
+        export = service.http("GET", begun.headers["location"]).json
+        fates["several snapshots"] += not export["consistent"]
+        assert [json.loads(line) for line in content(export).splitlines()] == wanted
+        assert export["rows"] == len(wanted)
+    assert min(fates[fate] for fate in ("killed before", "killed after", "several snapshots")) > 0, fates
 
 
 def test_a_worker_that_was_overtaken_changes_nothing(

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from copies import copy_statement, heading, newest
+from copies import OLDEST_FIRST, copy_statement, heading, newest
 from uploads import PART_BYTES, Upload, begin_upload, is_known
 
 from orders import database
@@ -24,6 +24,10 @@ SECONDS_TO_FINISH = 25
 FIRST_RANGE = 2_000
 # A range that was as quick and as small as this is followed by a larger one.
 RANGE_SECONDS, RANGE_BYTES = 1.0, 8 * 1024 * 1024
+# Unless it would be so large that rows which a filter finds all of a sudden take longer than a statement may.
+MOST_IDS = 200_000
+# Also where a filter finds too little for parts: who follows a killed worker shall not begin where that one did.
+SAVE_SECONDS = 10.0
 
 logger = Logger()
 
@@ -39,12 +43,14 @@ class Export:
         self.outbox_id = message["outbox"]
         self.filters: dict[str, str] = json.loads(filters or "{}")
         self.source = source
+        self.saved = time.monotonic()
         source.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         begins = position == first or not is_known(BUCKET, self.key, upload_id)
         if begins:
             [[position, snapshot_at]] = source.run(newest(self.kind))
             upload_id, parts, tail, self.rows, self.bytes = begin_upload(BUCKET, self.key), "[]", None, 0, 0
             self._change(BEGIN, position=position, upload_id=upload_id, snapshot_at=snapshot_at)
+        self.first: int = position if begins else first
         self.position: int = position
         self.upload = Upload(BUCKET, self.key, upload_id, json.loads(parts), tail or b"", self._next_number)
         if begins:
@@ -62,6 +68,9 @@ class Export:
                 self.upload.pause()
                 self.upload.send_part()
                 self._save(ends=False)
+            elif time.monotonic() - self.saved > SAVE_SECONDS:
+                self.upload.pause()
+                self._save(ends=False)
         self.upload.complete()
         self._change(FINISH, outbox_id=self.outbox_id, rows=self.rows, bytes=self.bytes + self.upload.uploaded, days=DAYS_KEPT)
         logger.info("Finished an export", extra={**self.identity, "rows": self.rows})
@@ -70,17 +79,20 @@ class Export:
         """Copies the next ids, so many or what there is; returns how many may be next."""
         end = max(0, self.position - span)
         begun, written = time.monotonic(), self.upload.written
-        self.rows += self.source.copy(copy_statement(self.kind, self.format, self.filters, self.position, end), self.upload)
+        done = (self.first - self.position, self.first - end)
+        ids = done if self.kind in OLDEST_FIRST else (end, self.position)
+        self.rows += self.source.copy(copy_statement(self.kind, self.format, self.filters, ids), self.upload)
         self.position = end
         if time.monotonic() - begun > RANGE_SECONDS or self.upload.written - written > RANGE_BYTES:
             return max(FIRST_RANGE // 4, span // 2)
-        return span * 2
+        return min(span * 2, MOST_IDS)
 
     def _next_number(self) -> int:
         number: int = self._change(NUMBER_PART)
         return number
 
     def _save(self, *, ends: bool) -> None:
+        self.saved = time.monotonic()
         self._change(
             SAVE,
             outbox_id=self.outbox_id,

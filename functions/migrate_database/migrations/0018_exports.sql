@@ -22,7 +22,7 @@ CREATE TABLE exports (
     error text,
     -- How often a worker has taken it over. Only the last one may change anything.
     worker integer NOT NULL DEFAULT 0,
-    -- Ids up to first_position are exported, from above; those over position are done.
+    -- Ids up to first_position are exported. position: how many of them are left.
     first_position bigint,
     position bigint,
     upload_id text,
@@ -75,4 +75,4 @@ GRANT SELECT, UPDATE (
 ) ON exports TO orders_exporter;
 GRANT SELECT, INSERT (queue, body), DELETE ON outbox TO orders_exporter;
 -- Of the tables themselves only the largest id, from which on they are exported through views.
-GRANT SELECT (id) ON orders, customers TO orders_exporter;
+GRANT SELECT (id) ON orders, customers, events TO orders_exporter;

@@ -54,12 +54,14 @@ SELECT
         o, c, to_json(ARRAY(SELECT order_item_json(i) FROM order_items AS i WHERE i.order_id = o.id ORDER BY i.id))
     ) AS document,
     o.id,
+    o.reference,
     o.customer_id,
     spreadsheet_text(c.email) AS customer_email,
     spreadsheet_text(c.name) AS customer_name,
     o.status,
     o.item_count,
     o.total_cents,
+    metadata_json(o.metadata) AS metadata,
     rfc3339(o.created_at) AS created_at,
     rfc3339(o.updated_at) AS updated_at
 FROM orders AS o
@@ -70,6 +72,7 @@ SELECT
     o.id AS position,
     lower(c.email) AS address,
     o.status,
+    o.reference,
     to_json(ROW(
         i.id, i.sku, i.quantity, i.unit_price_cents, o.id, o.status, o.customer_id
     )::exported_item_document) AS document,
@@ -92,6 +95,7 @@ SELECT
     c.id,
     spreadsheet_text(c.email) AS email,
     spreadsheet_text(c.name) AS name,
+    metadata_json(c.metadata) AS metadata,
     rfc3339(c.created_at) AS created_at
 FROM customers AS c;
 
@@ -118,3 +122,20 @@ CROSS JOIN LATERAL (
     FROM customer_total_deltas AS d
     WHERE d.customer_id = c.id
 ) AS pending;
+
+-- Those that the feed shows.
+CREATE OR REPLACE VIEW exported_events AS
+SELECT
+    e.id AS position,
+    event_json(e) AS document,
+    e.id,
+    e.type,
+    rfc3339(e.at) AS at,
+    spreadsheet_text(e.actor) AS actor,
+    spreadsheet_text(e.request_id) AS request_id,
+    e.order_id,
+    e.customer_id,
+    e.sequence,
+    e.changes
+FROM events AS e
+WHERE e.transaction_id < pg_snapshot_xmin(pg_current_snapshot());

@@ -21,7 +21,7 @@ GRANT EXECUTE ON FUNCTION
     order_event_json, order_item_json, order_json
 TO orders_app;
 GRANT EXECUTE ON FUNCTION
-    allowed_actions, customer_json, customer_summary_json, export_key, metadata_json, order_item_json, order_json, rfc3339,
+    allowed_actions, customer_json, customer_summary_json, event_json, export_key, metadata_json, order_item_json, order_json, rfc3339,
     spreadsheet_text
 TO orders_exporter;
 GRANT EXECUTE ON FUNCTION admit_seed_run, seed_chance, seed_run_json TO orders_seeder;
@@ -32,4 +32,4 @@ GRANT SELECT ON order_documents TO orders_app;
 -- For the release before.
 GRANT SELECT, INSERT ON order_events TO orders_app;
 GRANT SELECT ON seed_run_documents TO orders_seeder;
-GRANT SELECT ON exported_orders, exported_items, exported_customers, exported_summary TO orders_exporter;
+GRANT SELECT ON exported_customers, exported_events, exported_items, exported_orders, exported_summary TO orders_exporter;

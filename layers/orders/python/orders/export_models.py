@@ -7,10 +7,11 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
+from orders.event_models import EVENTS
 from orders.limits import PRINTABLE_OR_EMPTY
-from orders.models import BigId, Count, OrderItem, OrderStatus, strict
+from orders.models import BigId, Count, OrderItem, OrderStatus, Reference, strict
 
-ExportKind = Literal["orders", "items", "customers", "summary"]
+ExportKind = Literal["orders", "items", "customers", "summary", "events"]
 ExportFormat = Literal["csv", "jsonl"]
 ExportStatus = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 
@@ -20,6 +21,9 @@ class ExportFilters(TypedDict, total=False):
     status: OrderStatus
     email: Annotated[str, Field(max_length=254, pattern=PRINTABLE_OR_EMPTY)]
     customer_id: BigId
+    reference: Reference
+    order_id: BigId
+    type: Annotated[str, Field(json_schema_extra={"enum": list(EVENTS)})]
 
 
 @strict

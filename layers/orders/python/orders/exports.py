@@ -22,10 +22,11 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "orders": Kind("orders/read", ("status", "email", "customer_id")),
-    "items": Kind("orders/read", ("status", "email", "customer_id")),
+    "orders": Kind("orders/read", ("status", "email", "customer_id", "reference")),
+    "items": Kind("orders/read", ("status", "email", "customer_id", "reference")),
     "customers": Kind("customers/read", ("email",)),
     "summary": Kind("orders/read", ()),
+    "events": Kind("events/read", ("type", "order_id", "customer_id")),
 }
 
 

@@ -11,7 +11,7 @@ WITH cancelled AS (
 ), ended AS (
     SELECT e FROM cancelled UNION ALL SELECT e FROM removed
 ), message AS (
-    INSERT INTO outbox (queue, body)
-    SELECT 'exporting', jsonb_build_object('remove', export_key(e), 'upload', (e).upload_id) FROM ended
+    INSERT INTO outbox (queue, body, due_at)
+    SELECT 'exporting', removal.body, removal.due_at FROM ended, export_removals(e) AS removal
 )
 SELECT (e).id FROM ended

@@ -18,6 +18,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from drill.servers import wait_until
 from orders import database
 from orders.exports import KINDS, presigned_link
 from tests.harness import Answer, Clients, Database, LambdaContext, Service, assert_problem, delete, receive
@@ -286,6 +287,81 @@ def test_a_link_is_the_one_that_awss_library_makes(service: Service, monkeypatch
     [moment] = parse_qs(urlsplit(expected).query)["X-Amz-Date"]
     link = presigned_link("b-1", "k.gz", "o.gz", datetime.strptime(moment, "%Y%m%dT%H%M%S%z"))
     assert (urlsplit(link)[:3], parse_qs(urlsplit(link).query)) == (urlsplit(expected)[:3], parse_qs(urlsplit(expected).query))
+
+
+def test_a_file_that_may_hold_an_erased_customer_is_removed(service: Service, varied: None, db: Database) -> None:
+    erased, other = service.customer("very.private@example.com", "Very Private")["id"], service.customer("b@example.com")["id"]
+    kept = [("items", {}), ("orders", {"customer_id": other})]
+    gone = [
+        *((kind, {}) for kind in KINDS if kind != "items"),
+        ("orders", {"customer_id": erased}),
+        ("customers", {"email": "Y.P"}),
+    ]
+    begun: dict[bool, list[Answer]] = {False: [], True: []}
+    for kind, filters in (*kept, *gone):
+        begun[(kind, filters) in gone].append(start(service, kind, **filters))
+        finished(service, begun[(kind, filters) in gone][-1])
+    key = {"Idempotency-Key": "k"}
+    body = {"kind": "items", "format": "csv", "filters": {"email": "very.private"}}
+    unfinished = [start(service), service.http("POST", "/api/exports/", body, headers=key)]
+    assert service.http("POST", f"/api/customers/{erased}/erase/").status == 200
+    service.work_off_queue("run_export")
+
+    def now(answers: list[Answer]) -> list[dict[str, Any]]:
+        return [service.http("GET", answer.headers["location"]).json for answer in answers]
+
+    assert [(export["status"], has_file(export)) for export in now(begun[False])] == [("succeeded", True)] * len(kept)
+    assert [(export["status"], has_file(export)) for export in now(begun[True])] == [("expired", False)] * len(gone)
+    assert [(export["status"], has_file(export)) for export in now(unfinished)] == [("failed", False)] * 2
+    assert all("erased" in export["error"] for export in now([*begun[True], *unfinished]))
+    assert db.value("SELECT count(*) FROM exports WHERE filters::text ILIKE '%y.p%'") == 0
+    assert db.value("SELECT count(*) FROM idempotency_keys WHERE body ILIKE '%very.private%'") == 0
+    assert service.http("POST", "/api/exports/", body, headers=key).json["filters"] == {"email": "erased"}
+
+
+def test_an_erasure_reaches_the_file_of_a_worker_that_does_not_notice(
+    service: Service, varied: None, db: Database, clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.module("run_export")
+    import uploads  # noqa: PLC0415 - stands in the worker's folder
+
+    begun, real = start(service), uploads.s3()
+    customer = db.value("SELECT max(id) FROM customers")
+
+    class LateS3:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def complete_multipart_upload(self, **options: Any) -> None:
+            [erased] = clients.http([(("POST", f"/api/customers/{customer}/erase/"), {})])
+            assert erased.status == 200
+            # The first removal has come and found nothing.
+            db.sql("DELETE FROM outbox WHERE body ? 'remove' AND due_at <= now()")
+            real.complete_multipart_upload(**options)
+
+    monkeypatch.setattr(uploads, "s3", LateS3)
+    export = finished(service, begun)
+    assert (export["status"], has_file(export)) == ("failed", True)
+    db.sql("UPDATE outbox SET due_at = due_at - interval '2 minutes'")
+    service.work_off_queue("run_export")
+    assert not has_file(export)
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+def test_an_export_that_starts_during_an_erasure_waits_for_it(service: Service, clients: Clients, db: Database) -> None:
+    customer = service.customer("very.private@example.com")["id"]
+    erasing = db.server.connect()
+    erasing.run("BEGIN")
+    erasing.run("SELECT forget_customer(:id)", id=customer)
+    starting = clients.submit((("POST", "/api/exports/", {"kind": "customers", "format": "csv"}), {}))
+    wait_until(lambda: db.value(WAITING) == 1, "a wait for the erasure")
+    erasing.run("UPDATE customers SET email = erased_email(id) WHERE id = :id", id=customer)
+    assert not starting.done()
+    erasing.run("COMMIT")
+    erasing.close()
+    assert "very.private" not in content(finished(service, starting.result()))
 
 
 class Killed(BaseException):

@@ -68,7 +68,7 @@ CREATE TYPE exported_item_document AS (
 );
 
 GRANT SELECT, INSERT (kind, format, filters, caller), UPDATE (status, finished_at), DELETE ON exports TO orders_app;
-GRANT INSERT (queue, body) ON outbox TO orders_app;
+GRANT INSERT (queue, body, due_at) ON outbox TO orders_app;
 GRANT SELECT, UPDATE (
     status, rows, bytes, consistent, snapshot_at, finished_at, expires_at, error, worker, first_position, position, upload_id,
     last_part, parts, tail

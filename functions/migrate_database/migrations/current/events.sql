@@ -34,6 +34,8 @@ RETURN CASE WHEN pair IS NOT NULL THEN ARRAY[
 CREATE OR REPLACE FUNCTION forget_customer(forgotten_id bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
+    PERFORM forget_exports(forgotten_id);
+
     UPDATE events
     SET changes = json_strip_nulls((changes::jsonb || to_jsonb(ROW(
         erased_pair(changes -> 'email', erased_email(forgotten_id)), erased_pair(changes -> 'name', 'erased'), NULL

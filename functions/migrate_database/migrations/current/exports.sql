@@ -37,6 +37,13 @@ RETURN to_json(ROW(
 CREATE OR REPLACE FUNCTION export_key(e exports) RETURNS text IMMUTABLE PARALLEL SAFE
 RETURN e.id::text || '.' || e.format || '.gz';
 
+-- The work of removing its file. A second time, when a worker that noticed nothing has certainly come to its end.
+CREATE OR REPLACE FUNCTION export_removals(e exports) RETURNS TABLE (body jsonb, due_at timestamptz) STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT jsonb_build_object('remove', export_key(e), 'upload', e.upload_id), now() + delay
+    FROM unnest(ARRAY[interval '0', interval '2 minutes']) AS delay;
+END;
+
 -- A time as documents spell it.
 CREATE OR REPLACE FUNCTION rfc3339(moment timestamptz) RETURNS text STABLE PARALLEL SAFE RETURN to_json(moment) #>> '{}';
 
@@ -139,3 +146,36 @@ SELECT
     e.changes
 FROM events AS e
 WHERE e.transaction_id < pg_snapshot_xmin(pg_current_snapshot());
+
+-- What an erasure makes of exports: whatever may hold the customer ends, and its file is removed.
+CREATE OR REPLACE FUNCTION forget_exports(forgotten_id bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    -- Who starts an export waits until the erasure has committed. Those that were started before are all found.
+    PERFORM FROM export_gate FOR UPDATE;
+    WITH ended AS (
+        UPDATE exports AS e
+        SET status = CASE e.status WHEN 'succeeded' THEN 'succeeded' ELSE 'failed' END,
+            finished_at = coalesce(e.finished_at, now()),
+            expires_at = CASE e.status WHEN 'succeeded' THEN now() END,
+            tail = NULL,
+            error = 'A customer has been erased whose data could be in it. Start another one.'
+        WHERE (e.status IN ('queued', 'running') OR e.status = 'succeeded' AND e.expires_at > now())
+          AND (
+              e.kind <> 'items' AND coalesce((e.filters ->> 'customer_id')::bigint = forgotten_id, true)
+              -- The filter below would be lost on its way.
+              OR e.status <> 'succeeded' AND e.filters ->> 'email' IS NOT NULL
+          )
+        RETURNING e AS e
+    )
+    INSERT INTO outbox (queue, body, due_at) SELECT 'exporting', removal.body, removal.due_at FROM ended, export_removals(e) AS removal;
+
+    -- It may be the address, or one that the customer had before.
+    UPDATE exports
+    SET filters = json_strip_nulls((filters::jsonb || '{"email": "erased"}')::json)
+    WHERE filters ->> 'email' <> 'erased';
+    UPDATE idempotency_keys
+    SET body = (body::jsonb || jsonb_build_object('filters', body::jsonb -> 'filters' || '{"email": "erased"}'))::text
+    WHERE customer_id IS NULL AND path = '/api/exports' AND body::jsonb -> 'filters' ->> 'email' <> 'erased';
+END
+$$;

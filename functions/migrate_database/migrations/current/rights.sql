@@ -17,8 +17,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION
     admit_export, allowed_actions, customer_changes_json, customer_etag, customer_json, customer_summary_json, erased_email,
-    etag_generation, event_json, export_json, export_key, feed_generation, forget_customer, metadata_json, order_etag,
-    order_event_json, order_item_json, order_json
+    etag_generation, event_json, export_json, export_key, export_removals, feed_generation, forget_customer, metadata_json,
+    order_etag, order_event_json, order_item_json, order_json
 TO orders_app;
 GRANT EXECUTE ON FUNCTION
     allowed_actions, customer_json, customer_summary_json, event_json, export_key, metadata_json, order_item_json, order_json, rfc3339,

@@ -18,8 +18,11 @@ KEYS_KEPT_HOURS = 48
 KEYS_PER_BATCH = 10_000
 # Two million keys per run; what is left waits for the next one instead of keeping the recount waiting.
 KEY_BATCHES = 200
-# Long after every message of a run has been sent again and given up: its worker was killed each time before it could say so.
-STALE_RUN_HOURS = 24
+# Long after every message of a run or an export has been sent again and given up: its worker was killed each time before it
+# could say so.
+STALE_HOURS = 24
+# Three weeks after its file is gone.
+EXPORTS_KEPT_DAYS = 30
 # More than the statement timeout: a step that begins also ends.
 SECONDS_TO_FINISH = 60
 
@@ -28,6 +31,8 @@ STEP = "SELECT audited, repaired, finished FROM audit_step(:batch)"
 LAG = "SELECT greatest(0, extract(epoch FROM now() - audited_until))::bigint FROM audit_progress"
 PURGE_KEYS = database.load_sql(__file__, "purge_keys.sql")
 FAIL_STALE_RUNS = database.load_sql(__file__, "fail_stale_runs.sql")
+FAIL_STALE_EXPORTS = database.load_sql(__file__, "fail_stale_exports.sql")
+PURGE_EXPORTS = database.load_sql(__file__, "purge_exports.sql")
 
 logger = Logger()
 metrics = Metrics()
@@ -41,7 +46,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     database.begin_invocation(context)
     # First, because the recount takes whatever time there is.
     purged = _purge_keys(context)
-    [[stale]] = database.run(FAIL_STALE_RUNS, repeatable=True, hours=STALE_RUN_HOURS)
+    [[stale]] = database.run(FAIL_STALE_RUNS, repeatable=True, hours=STALE_HOURS)
+    [[stale_exports]] = database.run(FAIL_STALE_EXPORTS, repeatable=True, hours=STALE_HOURS)
+    [[purged_exports]] = database.run(PURGE_EXPORTS, repeatable=True, days=EXPORTS_KEPT_DAYS)
     repaired = {"orders": 0, "customers": 0}
     steps, finished = 0, False
     try:
@@ -61,7 +68,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "repaired_orders": repaired["orders"],
         "repaired_customers": repaired["customers"],
         "purged_keys": purged,
+        "purged_exports": purged_exports,
         "failed_runs": stale,
+        "failed_exports": stale_exports,
         "finished": finished,
         "lag_seconds": lag,
     }

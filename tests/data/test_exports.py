@@ -364,6 +364,19 @@ def test_an_export_that_starts_during_an_erasure_waits_for_it(service: Service, 
     assert "very.private" not in content(finished(service, starting.result()))
 
 
+def test_the_audit_gives_up_what_was_never_finished_and_clears_away_what_is_old(service: Service, db: Database) -> None:
+    answers = [start(service) for _ in range(3)]
+    finished(service, answers[0])
+    for answer, hours in zip(answers[1:], (23, 25), strict=True):
+        age = "UPDATE exports SET status = 'running', created_at = now() - make_interval(hours => :hours) WHERE id = :id"
+        db.sql(age, hours=hours, id=answer.json["id"])
+    audited = service.invoke("audit_totals", {})
+    assert (audited["failed_exports"], audited["purged_exports"]) == (1, 0)
+    db.sql("UPDATE exports SET finished_at = finished_at - interval '31 days' WHERE status = 'succeeded'")
+    assert service.invoke("audit_totals", {})["purged_exports"] == 1
+    assert [service.http("GET", answer.headers["location"]).status for answer in answers] == [404, 200, 200]
+
+
 class Killed(BaseException):
     """The process ends here."""
 

@@ -34,6 +34,8 @@ CREATE TABLE exports (
     tail bytea
 );
 CREATE INDEX exports_unfinished ON exports (id) WHERE status IN ('queued', 'running');
+-- For those whose time is over.
+CREATE INDEX exports_finished ON exports (finished_at);
 
 -- One row, locked by whoever starts an export: see admit_export.
 CREATE TABLE export_gate (only_row boolean PRIMARY KEY DEFAULT true CONSTRAINT export_gate_only_row CHECK (only_row));
@@ -76,3 +78,5 @@ GRANT SELECT, UPDATE (
 GRANT SELECT, INSERT (queue, body), DELETE ON outbox TO orders_exporter;
 -- Of the tables themselves only the largest id, from which on they are exported through views.
 GRANT SELECT (id) ON orders, customers, events TO orders_exporter;
+-- Clears away what has had its time.
+GRANT SELECT (id, status, created_at, finished_at), UPDATE (status, finished_at, error, tail), DELETE ON exports TO orders_auditor;

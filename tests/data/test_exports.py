@@ -6,6 +6,8 @@ import io
 import json
 import os
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -21,7 +23,7 @@ from botocore.config import Config
 from drill.servers import wait_until
 from orders import database
 from orders.exports import KINDS, presigned_link
-from tests.harness import Answer, Clients, Database, LambdaContext, Service, assert_problem, delete, receive
+from tests.harness import ROLE_PASSWORD, Answer, Clients, Database, LambdaContext, Service, assert_problem, delete, receive
 
 # Ranges of ids are as many as ids.
 FROM_ONE = "ALTER TABLE orders ALTER id RESTART"
@@ -375,6 +377,55 @@ def test_the_audit_gives_up_what_was_never_finished_and_clears_away_what_is_old(
     db.sql("UPDATE exports SET finished_at = finished_at - interval '31 days' WHERE status = 'succeeded'")
     assert service.invoke("audit_totals", {})["purged_exports"] == 1
     assert [service.http("GET", answer.headers["location"]).status for answer in answers] == [404, 200, 200]
+
+
+# What one row is of: it does not compress to much less than half.
+LARGE_EVENTS = """
+INSERT INTO events (customer_id, sequence, type, request_id, changes)
+SELECT 1, n, 'customer.updated', 'r', json_build_object(
+    'name', (SELECT string_agg(md5(n || '-' || m), '') FROM generate_series(1, 300) AS m)
+)
+FROM generate_series(:first::bigint, :last::bigint) AS n
+"""
+# A worker in a process of its own, which then says its peak of memory. The process's getrusage would tell its parent's.
+WORKER = """
+import json, re, sys
+
+sys.path.insert(0, "functions/run_export")
+import handler
+
+class Context:
+    get_remaining_time_in_millis = staticmethod(lambda: 60_000)
+
+assert handler.handler(json.load(sys.stdin), Context()) == {"batchItemFailures": []}
+[peak] = re.findall(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())
+print(f"peak {peak}")
+"""
+
+
+def peak_megabytes(service: Service) -> float:
+    assert start(service, "events").status == 202
+    service.relay()
+    event = receive("exporting")
+    assert event
+    environment = {**os.environ, "DATABASE_USER": "orders_exporter", "DATABASE_PASSWORD": ROLE_PASSWORD}
+    worker = subprocess.run(
+        [sys.executable, "-c", WORKER], input=json.dumps(event), env=environment, capture_output=True, text=True, check=False
+    )
+    assert worker.returncode == 0, worker.stderr
+    delete(event, "exporting")
+    return int(worker.stdout.rpartition(" ")[2]) / 1024
+
+
+def test_ten_times_the_rows_take_no_more_memory(service: Service, db: Database) -> None:
+    """The larger export is of four parts."""
+    db.sql(LARGE_EVENTS, first=1, last=400)
+    small = peak_megabytes(service)
+    db.sql(LARGE_EVENTS, first=401, last=4_000)
+    large = peak_megabytes(service)
+    assert db.sql("SELECT rows, bytes > 16 * 1024 * 1024 FROM exports ORDER BY number") == [[400, False], [4_000, True]]
+    # A part and its copy on the way to S3.
+    assert (large < 150, large - small < 24) == (True, True), (small, large)
 
 
 class Killed(BaseException):

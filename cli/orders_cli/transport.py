@@ -5,7 +5,7 @@ import json
 import os
 import ssl
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import IO, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -102,8 +102,11 @@ def once(method: str, url: str, headers: Mapping[str, str], data: bytes | None =
         raise unreachable(parts, reason) from reason
 
 
-def download(url: str, file: "IO[bytes] | Unpacked") -> int:
-    """Writes what a link answers, which nobody needs a token for. How many bytes. Raises Unreachable, Refused, Unavailable."""
+def download(url: str, file: "IO[bytes] | Unpacked", progress: Callable[[int], None]) -> int:
+    """Writes what a link answers, which nobody needs a token for. How many bytes. Raises Unreachable, Refused, Unavailable.
+
+    progress: is told how many bytes have arrived.
+    """
     parts = split(url)
     try:
         connection = connect(parts)
@@ -115,6 +118,7 @@ def download(url: str, file: "IO[bytes] | Unpacked") -> int:
             count = 0
             while piece := response.read1(PIECE_BYTES):
                 count += write(file, piece)
+                progress(count)
             if response.length:
                 raise HTTPException(f"the connection ended {response.length} bytes too early")
             return count
@@ -126,10 +130,10 @@ def download(url: str, file: "IO[bytes] | Unpacked") -> int:
         raise unreachable(parts, reason) from reason
 
 
-def download_unpacked(url: str, file: IO[bytes]) -> int:
+def download_unpacked(url: str, file: IO[bytes], progress: Callable[[int], None]) -> int:
     """The same for a link to a gzip file, which may consist of several. How many bytes were written."""
     unpacked = Unpacked(file)
-    download(url, unpacked)
+    download(url, unpacked, progress)
     if not unpacked.complete:
         raise unreachable(split(url), HTTPException("the file ends too early"))
     return unpacked.count

@@ -111,11 +111,15 @@ class Exports(SmallServer):
 def test_an_export_is_downloaded_when_it_is_finished(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     with Exports() as exports:
-        words = ("export", "orders", "--filter", "status=paid", "--filter", "customer_id=3", "-o", file, "--json")
+        words = ("export", "orders", "--status", "paid", "--customer", 3, "--filter", "reference=7", "-o", file, "--json")
         done = shell.ok(*words, "--url", exports.url, ORDERS_TOKEN="secret").json
     assert (done["rows"], done["file"], "url" in done) == (1, str(file), False)
     assert file.read_bytes() == exports.content
-    assert exports.requests[0].json == {"kind": "orders", "format": "csv", "filters": {"status": "paid", "customer_id": 3}}
+    assert exports.requests[0].json == {
+        "kind": "orders",
+        "format": "csv",
+        "filters": {"status": "paid", "customer_id": 3, "reference": "7"},
+    }
     assert "idempotency-key" in exports.requests[0].headers
     assert ["authorization" in request.headers for request in exports.requests] == [True] * 4 + [False]
 
@@ -140,10 +144,10 @@ def test_an_export_stays_compressed_under_a_name_that_says_so(shell: Shell, tmp_
 def test_the_service_exports_to_a_file(orders: Shell, laptop: Laptop, tmp_path: Path) -> None:
     customer = orders.ok("customers", "create", "--email", "export@example.com", "--name", "=1+1", "--json").json["id"]
     file = tmp_path / "customers.csv"
-    done = orders.ok("export", "customers", "--filter", "email=export@", "-o", file, "--json").json
+    done = orders.ok("export", "customers", "--email", "export@", "-o", file, "--json").json
     assert (done["status"], done["rows"], done["consistent"]) == ("succeeded", 1, True)
     heading, row = file.read_text().splitlines()
-    assert heading == "id,email,name,created_at"
+    assert heading == "id,email,name,metadata,created_at"
     assert row.startswith(f"{customer},export@example.com,'=1+1,")
 
 

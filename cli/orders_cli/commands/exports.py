@@ -3,16 +3,18 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
 
+from orders_cli.commands.orders import STATUSES
 from orders_cli.errors import Failure, Unsuccessful, WrongUse
-from orders_cli.options import Key, suggested
+from orders_cli.options import Email, Key, suggested
 from orders_cli.session import Session, command
 
-KINDS = ("orders", "items", "customers", "summary")
+KINDS = ("orders", "items", "customers", "summary", "events")
 FORMATS = ("csv", "jsonl")
 POLL_SECONDS = 1
 # The service may call its unfinished states as it likes: a finished export has a URL.
@@ -28,15 +30,20 @@ def export(
     kind: Annotated[str, typer.Argument(metavar="KIND", help=", ".join(KINDS), autocompletion=suggested(*KINDS))],
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where to put it; - is stdout.")],
     form: Annotated[str, typer.Option("--format", help="csv or jsonl.", autocompletion=suggested(*FORMATS))] = "csv",
+    status: Annotated[str | None, typer.Option(help="Only orders in this status.", autocompletion=suggested(*STATUSES))] = None,
+    email: Email = None,
+    customer: Annotated[int | None, typer.Option(min=1, help="Only what is of the customer with this id.")] = None,
     where: Annotated[
-        list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="A filter of the list, such as status=paid.")
+        list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="Another filter of the list: type=order.paid.")
     ] = None,
     idempotency_key: Key = None,
 ) -> None:
     """Export all rows of a kind to a file, compressed if its name ends with .gz. Ctrl-C cancels the export."""
     if output == "-" and session.out.as_json:
         raise WrongUse("--json describes the export on stdout, where -o - puts the export itself")
-    body = {"kind": kind, "format": form, "filters": dict(map(parse_filter, where or []))}
+    given = {"status": status, "email": email, "customer_id": customer, **dict(map(parse_filter, where or []))}
+    filters = {name: value for name, value in given.items() if value is not None}
+    body = {"kind": kind, "format": form, "filters": filters}
     document = session.client.create("/api/exports/", body, idempotency_key)
     try:
         document = finished(session, document)
@@ -44,7 +51,8 @@ def export(
         session.client.ask("DELETE", f"/api/exports/{document['id']}/")
         session.out.note(f"\nExport {document['id']} is cancelled")
         raise
-    count = save(document["url"], output)
+    with session.out.progress("Downloading") as progress:
+        count = save(document["url"], output, lambda received: progress(received, document["bytes"]))
     if session.out.as_json:
         session.out.json({**{name: value for name, value in document.items() if name != "url"}, "file": output})
     else:
@@ -71,18 +79,18 @@ def finished(session: Session, export: dict[str, Any]) -> dict[str, Any]:
     return export
 
 
-def save(url: str, output: str) -> int:
+def save(url: str, output: str, progress: Callable[[int], None]) -> int:
     """How many bytes. The file appears under its name when it is complete, and is never half there."""
     from orders_cli.transport import download, download_unpacked
 
     if output == "-":
-        return download_unpacked(url, sys.stdout.buffer)
+        return download_unpacked(url, sys.stdout.buffer, progress)
     fetch = download if output.endswith(".gz") else download_unpacked
     part = Path(f"{output}.part")
     try:
         file: IO[bytes]
         with part.open("wb") as file:
-            count = fetch(url, file)
+            count = fetch(url, file, progress)
         os.replace(part, output)  # noqa: PTH105 - a string like the one that was given
     except (OSError, Failure, KeyboardInterrupt) as reason:
         part.unlink(missing_ok=True)

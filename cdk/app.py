@@ -32,6 +32,7 @@ from cdk.monitoring import (
     queue_watches,
     release_watch,
     schedule_watches,
+    worker_watches,
 )
 from cdk.nag import acknowledge
 from cdk.network import Network
@@ -162,7 +163,7 @@ class ApiStack(cdk.Stack):
                 max_concurrency=settings.max_concurrency,
             )
         )
-        for watch in queue_watches(known):
+        for watch in [*queue_watches(known), *worker_watches(worker, self.settings)]:
             self.monitoring.watch(watch, alarms)
 
 

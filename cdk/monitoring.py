@@ -277,6 +277,14 @@ def queue_watches(queue: WorkQueue) -> list[Watch]:
     ]
 
 
+def worker_watches(worker: Deployed, settings: Settings) -> list[Watch]:
+    """What the workers count themselves."""
+    if worker.function.name != "run_export":
+        return []
+    failed = _ours(worker, "ExportFailed", FIVE_MINUTES, settings)
+    return [Watch("export-failed", "An export was given up; its document says so.", failed, 0, points=1, of=1)]
+
+
 def function_watches(deployed: Deployed) -> list[Watch]:
     name = deployed.function.name.replace("_", "-")
     # A client sees a failure and retries. The other triggers have no client, and a deployment invokes without the alias.

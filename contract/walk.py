@@ -14,6 +14,7 @@ def walk(call: Recorder) -> None:
     alice = walk_customers(call)
     walk_orders(call, alice)
     walk_events(call, alice)
+    walk_exports(call, alice)
     walk_seeding(call)
     for name in ("get_health", "get_index", "get_openapi", "get_docs", "get_console"):
         call(name)
@@ -107,6 +108,22 @@ def walk_events(call: Recorder, alice: int) -> None:
     call.show_events(events)
     order = next(event["order_id"] for event in events if event["type"] == "order.paid")
     call("list_events", type="order.paid", order_id=order, customer_id=alice)
+
+
+def walk_exports(call: Recorder, alice: int) -> None:
+    wanted = {"kind": "orders", "format": "csv", "filters": {"customer_id": alice}}
+    for _ in range(2):
+        export = call("start_export", wanted, idempotency_key="export-1")["id"]
+    deadline = time.monotonic() + RUN_SECONDS
+    while call("list_exports")["results"][0]["finished_at"] is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    call("get_export", export_id=export)
+    call("start_export", {**wanted, "filters": {"status": "lost"}})
+    unfinished = call("start_export", {**wanted, "format": "jsonl"})["id"]
+    following = call("list_exports", limit=1)["next_cursor"]
+    call("list_exports", limit=1, cursor=following)
+    for one in (unfinished, export):
+        call("delete_export", export_id=one)
 
 
 def walk_seeding(call: Recorder) -> None:

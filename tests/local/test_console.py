@@ -1,6 +1,9 @@
 """The console in a real browser: what people do with it."""
 
 import base64
+import csv
+import gzip
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -355,6 +358,42 @@ def test_a_seed_run_is_started_and_watched_to_its_end(browser: Browser, laptop: 
     assert browser.complaints("422") == []
 
 
+def test_an_export_is_started_watched_and_downloaded_with_the_keyboard_alone(
+    browser: Browser, laptop: Laptop, tmp_path: Path
+) -> None:
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    show(browser, laptop, "orders?status=paid")
+    browser.one(ROWS)
+    browser.tab_to("Export")
+    browser.press(Keys.ENTER)
+    browser.until(lambda b: (b.switch_to.active_element.tag_name, b.switch_to.active_element.text) == ("h1", "Exports"))
+    assert browser.tab_to("Status").get_attribute("value") == "paid"
+    browser.tab_to("Start")
+    browser.press(Keys.ENTER)
+    browser.shows("Succeeded")
+    browser.shows("Status paid")
+    browser.tab_to("Download Orders, CSV")
+    browser.press(Keys.ENTER)
+    browser.until(lambda _: list(tmp_path.glob("orders-*.csv.gz")))
+    [file] = tmp_path.glob("orders-*.csv.gz")
+    rows = list(csv.DictReader(io.StringIO(gzip.decompress(file.read_bytes()).decode())))
+    assert {row["status"] for row in rows} == {"paid"}
+    first = laptop.get("/api/orders/?status=paid&limit=1").json()["results"][0]
+    assert int(rows[0]["id"]) == first["id"]
+    browser.one("button", "Remove").click()
+    browser.one("dialog button", "Remove it").click()
+    browser.shows("No exports yet")
+    assert browser.complaints() == []
+
+
+def test_what_is_wrong_with_an_export_stands_beside_the_field(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "exports")
+    browser.one("input[name=customer_id]").send_keys("none")
+    browser.one("button", "Start").click()
+    browser.one(".field .wrong")
+    assert browser.complaints("422") == []
+
+
 # Everywhere ----------------------------------------------------------------------------------------------------------
 
 
@@ -389,6 +428,7 @@ def test_no_view_breaks_a_rule_of_accessibility(browser: Browser, laptop: Laptop
     pending = order(laptop)
     run = laptop.seed(customers=1)
     laptop.finished(run)
+    laptop.post("/api/exports/", {"kind": "events", "format": "jsonl", "filters": {"customer_id": made["customer"]["id"]}})
     views = {
         "orders": ROWS,
         "orders?email=nobody": ".empty",
@@ -400,6 +440,7 @@ def test_no_view_breaks_a_rule_of_accessibility(browser: Browser, laptop: Laptop
         f"customers/{made['customer']['id']}": "form",
         "customers/new": "form",
         "summary": ROWS,
+        "exports": ROWS,
         "seed": "form",
         f"seed/{run.split('/')[-2]}": "progress",
         "nothing": "h1",

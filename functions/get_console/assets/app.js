@@ -15,6 +15,7 @@ const VIEWS = [
   { path: "customers/new", title: "New customer", scopes: ["customers/write"], load: () => import("./views/customer.js") },
   { path: "customers/:id", title: "Customer", scopes: ["customers/read"], load: () => import("./views/customer.js") },
   { path: "summary", nav: "Summary", title: "Summary", scopes: ["orders/read"], load: () => import("./views/summary.js") },
+  { path: "exports", nav: "Exports", title: "Exports", scopes: ["exports/write"], link: "exports", load: () => import("./views/exports.js") },
   { path: "seed", nav: "Seed", title: "Seed", scopes: ["dev/seed"], link: "seed", load: () => import("./views/seed.js") },
   { path: "seed/:id", title: "Seed", scopes: ["dev/seed"], link: "seed", load: () => import("./views/seed.js") },
 ];

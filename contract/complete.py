@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from contract.describe import MODELS
 from contract.texts import DESCRIPTIONS, GATEWAY, GATEWAY_MESSAGE, HEADERS, MOST_INT32, TAGS
-from orders.errors import KINDS, DatabaseUnavailable
+from orders.errors import KINDS, DatabaseUnavailable, Problem
 from orders.event_models import EVENTS
 from orders.requests import JSON
 from orders.responses import PROBLEM_JSON, problem_response
@@ -25,6 +25,8 @@ PATH_PARAMETERS = {
     "Export": {"export_id": "$response.body#/id"},
     "SeedRun": {"run_id": "$response.body#/id"},
 }
+# What the gateway answers wherever it applies, even if functions have such a problem, too.
+BY_GATEWAY = {401, 403, 429}
 
 Examples = dict[str, dict[str, Any]]
 
@@ -135,15 +137,19 @@ def _link(operation: dict[str, Any], paths: dict[str, Any]) -> None:
             response["links"] = links
 
 
+def _recorded(problem: Problem, *headers: str) -> dict[str, Any]:
+    """As contract/record.py would find it."""
+    return {"headers": ["Cache-Control", *headers], "bodies": {PROBLEM_JSON: json.loads(problem_response(problem)["body"])}}
+
+
 def _shared(examples: Examples) -> dict[str, Any]:
     """A response for each status that is refused in the same way everywhere. An example of one operation stands for all."""
     recorded: dict[str, Any] = {}
     for own in examples.values():
         recorded = {**own["answers"], **recorded}
-    unavailable = problem_response(DatabaseUnavailable("The database cannot be reached."))
-    recorded["503"] = {"headers": ["Cache-Control", "Retry-After"], "bodies": {PROBLEM_JSON: json.loads(unavailable["body"])}}
-    shared = {_name(status): _refusal(status, recorded.get(str(status), {})) for status in KINDS}
-    for status in GATEWAY.keys() - KINDS.keys():
+    recorded["503"] = _recorded(DatabaseUnavailable("The database cannot be reached."), "Retry-After")
+    shared = {_name(status): _refusal(status, recorded.get(str(status), {})) for status in KINDS.keys() - BY_GATEWAY}
+    for status in GATEWAY.keys() - KINDS.keys() | BY_GATEWAY:
         headers = _headers(["WWW-Authenticate"] if status in (401, 403) else [])
         shared[_name(status)] = {"description": DESCRIPTIONS[status], **headers, "content": _gateway_content(GATEWAY[status])}
     anything = _gateway_content("Internal Server Error")
@@ -199,6 +205,10 @@ def _show_answers(operation: dict[str, Any], recorded: dict[str, Any]) -> None:
     for status, response in responses.items():
         answer = recorded.get(status, {})
         if int(status) in KINDS:
+            # No token is required where answers are recorded.
+            answer = (
+                _recorded(Problem(403, "Exports of orders also need the scope orders/read.")) if status == "403" else answer
+            )
             own = _refusal(int(status), answer)
             responses[status] = own if answer else {"$ref": f"#/components/responses/{_name(int(status))}"}
             continue
@@ -206,7 +216,7 @@ def _show_answers(operation: dict[str, Any], recorded: dict[str, Any]) -> None:
         for media_type, content in response.get("content", {}).items():
             content["schema"] = content["schema"] or {"type": "object" if media_type == JSON else "string"}
             content.update(_example(answer, media_type))
-    for status in (401, 403, 429) if operation["security"] else (429,):
-        responses[str(status)] = {"$ref": f"#/components/responses/{_name(status)}"}
+    for status in BY_GATEWAY if operation["security"] else {429}:
+        responses.setdefault(str(status), {"$ref": f"#/components/responses/{_name(status)}"})
     responses["default"] = {"$ref": "#/components/responses/GatewayAnswer"}
     operation["responses"] = dict(sorted(responses.items()))

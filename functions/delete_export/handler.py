@@ -27,7 +27,10 @@ DELETE_EXPORT = database.load_sql(__file__, "delete_export.sql")
     tag="Exports",
 )
 def delete_export(request: Request, export_id: ExportId) -> Response:
-    """Cancel an unfinished export, or remove one that has ended together with its file."""
+    """Cancel an unfinished export, or remove one that has ended together with its file.
+
+    A worker removes the file within seconds, and links to it stop working.
+    """
     if not database.run(DELETE_EXPORT, export_id=export_id):
         raise not_found("export", export_id)
     return response(204, None, "", {})

@@ -47,7 +47,7 @@ def complete(declared: dict[str, Any]) -> dict[str, Any]:
     for operation in operations:
         _link(operation, contract["paths"])
     for operation in operations:
-        del operation["x-function"]
+        del operation["x-function"], operation["x-any-query"]
         own = examples.get(operation["operationId"], {})
         _show_request(operation, own)
         _show_answers(operation, own.get("answers", {}))

@@ -45,7 +45,7 @@ def describe(endpoints: list[Endpoint], folder: str) -> dict[str, Any]:
             tags=[endpoint.tag],
             operation_id=endpoint.function.__name__,
             security=[{"oauth2": endpoint.scopes}] if endpoint.scopes else None,
-            openapi_extensions={"x-function": folder},
+            openapi_extensions={"x-function": folder, "x-any-query": endpoint.any_query},
         )(_annotated(endpoint))
     document: dict[str, Any] = json.loads(
         resolver.get_openapi_json_schema(title="Orders", version="0", security_schemes=SECURITY_SCHEMES)

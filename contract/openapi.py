@@ -72,6 +72,8 @@ def checked(contract: dict[str, Any]) -> dict[str, Any]:
                 "scopes": scopes_of(operation),
                 "statuses": sorted(int(status) for status in operation["responses"]),
             }
+            if operation["x-any-query"]:
+                kept["any_query"] = True
             if "parameters" in operation:
                 kept["parameters"] = [{key: parameter[key] for key in CHECKED} for parameter in operation["parameters"]]
             if "requestBody" in operation:

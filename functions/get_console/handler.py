@@ -15,7 +15,7 @@ from orders.requests import JSON
 from orders.responses import etags, response
 
 if TYPE_CHECKING:
-    from orders.parameters import AssetFile, AssetFolder, AssetVersion, FromIssuer
+    from orders.parameters import AssetFile, AssetFolder, AssetVersion
     from orders.requests import Request
     from orders.responses import Response
 
@@ -54,19 +54,12 @@ def get_index(request: Request) -> Response:
     return file_response(request, JSON, json.dumps(index()), ASK_AGAIN)
 
 
-@app.endpoint("GET", "/console/signed-in", scopes=[], returns={200: "text/html"}, tag="Pages")
-def get_signed_in(
-    request: Request,
-    code: FromIssuer = None,
-    state: FromIssuer = None,
-    scope: FromIssuer = None,
-    iss: FromIssuer = None,
-    session_state: FromIssuer = None,
-    error: FromIssuer = None,
-    error_description: FromIssuer = None,
-    error_uri: FromIssuer = None,
-) -> Response:
-    """Take the answer of a sign-in on the console or the documentation page."""
+@app.endpoint("GET", "/console/signed-in", scopes=[], returns={200: "text/html"}, tag="Pages", any_query=True)
+def get_signed_in(request: Request) -> Response:
+    """Take the answer of a sign-in on the console or the documentation page.
+
+    What the issuer says is for the script of the page.
+    """
     page, policy = _page("signed-in.html")
     return file_response(request, HTML, page, {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"})
 

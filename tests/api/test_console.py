@@ -77,6 +77,13 @@ def test_a_page_loads_only_files_of_the_service_and_makes_no_markup_of_text(serv
     assert not in_page(answer.text, r"<style|\son\w+=|\sstyle=")
 
 
+@pytest.mark.parametrize("more", ["authuser=0&prompt=none&hd=example.com", "code=twice", "x=%ff", "error_description=%0d%0a"])
+def test_a_sign_in_returns_whatever_else_its_issuer_says(service: Service, more: str) -> None:
+    """RFC 6749 wants it to be ignored, and issuers do add to their answers."""
+    answer = service.http("GET", "/console/signed-in", headers=HTML, query=f"code=c&state=s&{more}")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
 def test_a_file_may_be_kept_forever_at_the_address_that_names_its_version(service: Service) -> None:
     addresses = in_page(page(service), r'(?:href|src)="(/console/[^"]+)"')
     assert addresses

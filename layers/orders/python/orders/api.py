@@ -28,6 +28,7 @@ class Endpoint(NamedTuple):
     path: in API Gateway's form (`/api/orders/{order_id}`), without trailing slash. scopes: any one of them suffices; none makes
     the route public. returns: for each successful status the name of its model, or the content type where that is not JSON, or
     both, separated by commas; None for an empty body. problems: beside 400, 422 and 503, and 413 and 415 of a POST or PATCH.
+    any_query: the query string is not looked at, because it is for the script of a page.
     """
 
     function: Handler
@@ -37,6 +38,7 @@ class Endpoint(NamedTuple):
     returns: Mapping[int, str | None]
     problems: list[int]
     tag: str
+    any_query: bool
 
 
 class Api:
@@ -55,11 +57,12 @@ class Api:
         returns: Mapping[int, str | None],
         problems: list[int] | None = None,
         tag: str,
+        any_query: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Declares the route of a handler, as Endpoint says. Its docstring becomes the summary and the description."""
 
         def declare(function: Handler) -> Handler:
-            self.endpoints.append(Endpoint(function, method, path, scopes, returns, problems or [], tag))
+            self.endpoints.append(Endpoint(function, method, path, scopes, returns, problems or [], tag, any_query))
             return function
 
         return declare

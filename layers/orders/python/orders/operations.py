@@ -47,6 +47,7 @@ class Operation:
         self.function, self.path = function, path
         operation = contract["paths"][path][method.lower()]
         self.statuses = set(operation["statuses"])
+        self.any_query = operation.get("any_query", False)
         # argument → its name in the request
         self.names: dict[str, str] = {}
         self.in_path: list[tuple[str, str]] = []
@@ -87,7 +88,7 @@ class Operation:
         request = Request(event, self.path, found)
         for name, argument in self.in_path:
             found[argument] = self._value(argument, event["pathParameters"][name])
-        if event["rawQueryString"]:
+        if event["rawQueryString"] and not self.any_query:
             self._read_query(request, found)
         for name, argument in self.in_header:
             if name in event["headers"]:

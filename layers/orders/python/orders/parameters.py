@@ -53,5 +53,3 @@ IfNoneMatch = Annotated[
 AssetVersion = Annotated[str, Field(max_length=64), Path(description="As in the addresses that the page names.")]
 AssetFolder = Annotated[str, Field(max_length=64), Path(description="Of the file.")]
 AssetFile = Annotated[str, Field(max_length=64), Path(description="Its name.")]
-# What issuers add to the address that a sign-in returns to; the page's script reads it.
-FromIssuer = Annotated[str | None, Query(description="For the script of the page.")]

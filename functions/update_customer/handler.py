@@ -9,7 +9,7 @@ from orders import database
 from orders.api import Api
 from orders.errors import Problem
 from orders.responses import if_match_tags, json_response
-from orders.writes import CustomerState, change_customer, refuse_reserved_address
+from orders.writes import CustomerState, change_customer, is_so_already, refuse_reserved_address
 
 if TYPE_CHECKING:
     from orders.models import CustomerChange
@@ -52,9 +52,10 @@ def update_customer(request: Request, customer_id: Id, change: CustomerChange, i
         )
         return json_response(rows[0][1], etag=rows[0][0]) if rows else None
 
-    def explain(customer: CustomerState) -> None:
+    def explain(customer: CustomerState) -> Response | None:
         if customer.erased:
             raise Problem(409, "The customer has been erased.")
+        return json_response(customer.body, etag=customer.etag) if is_so_already(customer.body, change) else None
 
     return change_customer(customer_id, if_match, attempt, explain)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orders import database
 from orders.api import Api
 from orders.responses import if_match_tags, json_response
-from orders.writes import OrderState, change_order
+from orders.writes import OrderState, change_order, is_so_already
 
 if TYPE_CHECKING:
     from orders.models import OrderChange
@@ -34,13 +34,12 @@ def update_order(request: Request, order_id: Id, change: OrderChange, if_match: 
     The keys given are set, those that are null are removed, and the others stay; more than 20 in the end are a conflict.
     A change that makes no difference is answered 200 and leaves no event. The reference never changes.
     """
-    metadata = change["metadata"]
 
     def attempt() -> Response | None:
         rows = database.run(
             UPDATE_ORDER,
             order_id=order_id,
-            metadata=json.dumps(metadata),
+            metadata=json.dumps(change["metadata"]),
             if_match=if_match_tags(if_match),
             actor=request.caller,
             request_id=request.request_id,
@@ -48,9 +47,7 @@ def update_order(request: Request, order_id: Id, change: OrderChange, if_match: 
         return json_response(rows[0][1], etag=rows[0][0]) if rows else None
 
     def explain(order: OrderState) -> Response | None:
-        known = json.loads(order.body)["metadata"]
-        changed = any(known.get(key) != value for key, value in metadata.items())
-        return None if changed else json_response(order.body, etag=order.etag)
+        return json_response(order.body, etag=order.etag) if is_so_already(order.body, change) else None
 
     return change_order(order_id, if_match, attempt, explain)
 

@@ -1,8 +1,10 @@
 """Customers: creating, reading, changing, deleting."""
 
+from typing import Any
+
 import pytest
 
-from tests.harness import Database, Service, assert_problem
+from tests.harness import Database, Service, assert_problem, created
 
 
 def test_a_customer_is_created_read_changed_and_deleted(service: Service) -> None:
@@ -82,3 +84,22 @@ def test_an_unusual_but_valid_address_is_accepted(service: Service, email: str) 
 def test_a_change_must_name_a_field(service: Service) -> None:
     assert_problem(service.http("PATCH", f"/api/customers/{service.customer()['id']}/", {}), 422, "body")
     assert_problem(service.http("PATCH", "/api/customers/1/", {"name": None}), 422, "name")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "Alice"}, {"email": "alice@example.com", "name": "Alice", "metadata": {"a": "1"}}, {"metadata": {"b": None}}],
+)
+def test_a_change_that_makes_no_difference_leaves_no_trace(service: Service, change: dict[str, Any]) -> None:
+    """A new tag of the customer would also be one of each of their orders, whose writers would be refused."""
+    body = {"email": "alice@example.com", "name": "Alice", "metadata": {"a": "1"}}
+    customer = created(service.http("POST", "/api/customers/", body))["id"]
+    order = service.order(customer)["id"]
+    shown = [service.http("GET", path) for path in (f"/api/customers/{customer}/", f"/api/orders/{order}/")]
+    answer = service.http("PATCH", f"/api/customers/{customer}/", change, headers={"If-Match": shown[0].headers["etag"]})
+    assert (answer.status, answer.text, answer.headers["etag"]) == (200, shown[0].text, shown[0].headers["etag"])
+    assert service.http("GET", f"/api/orders/{order}/").headers["etag"] == shown[1].headers["etag"]
+    stale = service.http("PATCH", f"/api/customers/{customer}/", {"name": "Bob"}).headers["etag"]
+    service.http("PATCH", f"/api/customers/{customer}/", {"name": "Alice"})
+    assert_problem(service.http("PATCH", f"/api/customers/{customer}/", change, headers={"If-Match": stale}), 412)
+    assert len(service.http("GET", "/api/events/", query={"type": "customer.updated"}).json["results"]) == 2

@@ -135,6 +135,14 @@ def change_customer(
     raise DatabaseUnavailable("Too many others are changing this customer.")
 
 
+def is_so_already(document: str, change: Mapping[str, Any]) -> bool:
+    """Whether a change of some fields, of which metadata are merged, would leave a document as it is."""
+    known = json.loads(document)
+    wanted = {field: value for field, value in change.items() if field != "metadata"}
+    merged = change.get("metadata", {})
+    return wanted.items() <= known.items() and all(known["metadata"].get(key) == value for key, value in merged.items())
+
+
 def refuse_reserved_address(email: str | None) -> None:
     """Who has the address that stands for an erased one counts as erased. The table lets each customer have their own."""
     if email is not None and email.lower().endswith(RESERVED_DOMAIN):

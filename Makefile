@@ -63,10 +63,10 @@ examples: openapi ## Record the examples of openapi.json from a service of its o
 	@$(BIN)/python -m tests.clients.examples
 	@$(BIN)/python -m contract.openapi
 
-schema: .venv/run ## Generate the diagram in docs/data-model.md from a database
+schema: .venv/test ## Generate the diagram in docs/data-model.md from a database
 	$(BIN)/python -m local.data_model
 
-costs: .venv/cdk ## Generate the tables of docs/costs.md from docs/prices.toml and the templates
+costs: .venv/test ## Generate the tables of docs/costs.md from docs/prices.toml and the templates
 	$(BIN)/python -m cdk.costs
 
 # With any Python and without .venv: it says what keeps these from being made.

@@ -25,8 +25,6 @@ PATH_PARAMETERS = {
     "Export": {"export_id": "$response.body#/id"},
     "SeedRun": {"run_id": "$response.body#/id"},
 }
-# What the gateway answers wherever it applies, even if functions have such a problem, too.
-BY_GATEWAY = {401, 403, 429}
 
 Examples = dict[str, dict[str, Any]]
 
@@ -47,7 +45,7 @@ def complete(declared: dict[str, Any]) -> dict[str, Any]:
     for operation in operations:
         _link(operation, contract["paths"])
     for operation in operations:
-        del operation["x-function"], operation["x-any-query"]
+        del operation["x-function"]
         own = examples.get(operation["operationId"], {})
         _show_request(operation, own)
         _show_answers(operation, own.get("answers", {}))
@@ -137,24 +135,24 @@ def _link(operation: dict[str, Any], paths: dict[str, Any]) -> None:
             response["links"] = links
 
 
-def _recorded(problem: Problem, *headers: str) -> dict[str, Any]:
-    """As contract/record.py would find it."""
-    return {"headers": ["Cache-Control", *headers], "bodies": {PROBLEM_JSON: json.loads(problem_response(problem)["body"])}}
-
-
 def _shared(examples: Examples) -> dict[str, Any]:
     """A response for each status that is refused in the same way everywhere. An example of one operation stands for all."""
     recorded: dict[str, Any] = {}
     for own in examples.values():
         recorded = {**own["answers"], **recorded}
-    recorded["503"] = _recorded(DatabaseUnavailable("The database cannot be reached."), "Retry-After")
-    shared = {_name(status): _refusal(status, recorded.get(str(status), {})) for status in KINDS.keys() - BY_GATEWAY}
-    for status in GATEWAY.keys() - KINDS.keys() | BY_GATEWAY:
+    recorded["503"] = _made(DatabaseUnavailable("The database cannot be reached."), "Cache-Control", "Retry-After")
+    shared = {_name(status): _refusal(status, recorded.get(str(status), {})) for status in KINDS.keys() - DESCRIPTIONS.keys()}
+    for status in DESCRIPTIONS:
         headers = _headers(["WWW-Authenticate"] if status in (401, 403) else [])
         shared[_name(status)] = {"description": DESCRIPTIONS[status], **headers, "content": _gateway_content(GATEWAY[status])}
     anything = _gateway_content("Internal Server Error")
     shared["GatewayAnswer"] = {"description": "Whatever else API Gateway answers itself.", "content": anything}
     return dict(sorted(shared.items()))
+
+
+def _made(problem: Problem, *headers: str) -> dict[str, Any]:
+    """An answer that the walk, on a healthy service that asks for no token, does not get."""
+    return {"headers": list(headers), "bodies": {PROBLEM_JSON: json.loads(problem_response(problem)["body"])}}
 
 
 def _name(status: int) -> str:
@@ -204,11 +202,9 @@ def _show_answers(operation: dict[str, Any], recorded: dict[str, Any]) -> None:
     responses = operation["responses"]
     for status, response in responses.items():
         answer = recorded.get(status, {})
+        if status == "403":
+            answer = _made(Problem(403, "Exports of orders also need the scope orders/read."), "WWW-Authenticate")
         if int(status) in KINDS:
-            # No token is required where answers are recorded.
-            answer = (
-                _recorded(Problem(403, "Exports of orders also need the scope orders/read.")) if status == "403" else answer
-            )
             own = _refusal(int(status), answer)
             responses[status] = own if answer else {"$ref": f"#/components/responses/{_name(int(status))}"}
             continue
@@ -216,7 +212,7 @@ def _show_answers(operation: dict[str, Any], recorded: dict[str, Any]) -> None:
         for media_type, content in response.get("content", {}).items():
             content["schema"] = content["schema"] or {"type": "object" if media_type == JSON else "string"}
             content.update(_example(answer, media_type))
-    for status in BY_GATEWAY if operation["security"] else {429}:
+    for status in (401, 403, 429) if operation["security"] else (429,):
         responses.setdefault(str(status), {"$ref": f"#/components/responses/{_name(status)}"})
     responses["default"] = {"$ref": "#/components/responses/GatewayAnswer"}
     operation["responses"] = dict(sorted(responses.items()))

@@ -29,7 +29,7 @@ DELETE_EXPORT = database.load_sql(__file__, "delete_export.sql")
 def delete_export(request: Request, export_id: ExportId) -> Response:
     """Cancel an unfinished export, or remove one that has ended together with its file.
 
-    A worker removes the file within seconds, and links to it stop working.
+    Links to the file stop working soon after.
     """
     if not database.run(DELETE_EXPORT, export_id=export_id):
         raise not_found("export", export_id)

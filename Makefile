@@ -19,7 +19,7 @@ export PYTHONPATH := $(CURDIR)/layers/orders/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi examples schema costs doctor migrate synth checkov bootstrap ci deploy destroy smoke redrive lock drill sbom audit
+.PHONY: help run reset quick test oldest lint format fuzz bench bench-quick openapi examples schema costs doctor migrate synth checkov bootstrap ci deploy destroy smoke redrive lock drill load sbom audit
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
@@ -123,6 +123,9 @@ audit: .venv/run ## Look up known vulnerabilities of what is deployed, where PyP
 
 drill: .venv/test ## Strike the service with faults under load and judge what it did (DRILL=short, long; MUTATE=all)
 	@$(BIN)/python -m drill$(if $(MUTATE),.mutations $(MUTATE))
+
+load: .venv/test ## Measure 1,000 clients over ten connections, and lists while a million rows are made
+	@$(BIN)/python -m drill.load
 
 lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 	$(BIN)/uv pip compile --group lambda -o layers/dependencies/requirements.txt $(LOCK)

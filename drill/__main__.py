@@ -11,6 +11,7 @@ Settings, all optional, as environment variables:
 
 import os
 import secrets
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -26,7 +27,7 @@ SECONDS = {"short": 60, "usual": 420, "long": 3400, "hard": 900}
 REPORTS = ROOT / ".local" / "drills"
 # A million rows: 25,000 customers with three orders each, of twelve items.
 MILLION = {"customers": 25_000, "orders_per_customer": 3, "items_per_order": 12}
-GOALS = {"ends of PostgreSQL": 20, "functions killed": 200, "relays and workers killed": 100, "messages lost": 20}
+GOALS = {"ends of PostgreSQL": 20, "functions killed": 200, "relays and workers killed": 100, "messages lost": 10}
 
 
 def plan() -> Plan:
@@ -39,12 +40,23 @@ def plan() -> Plan:
         sys.exit(f"FAULTS knows {', '.join(FAULTS)}, not {', '.join(sorted(unknown))}")
     seed = int(environment.get("SEED") or secrets.randbelow(10**6))
     if length == "hard":
-        return Plan(seed, SECONDS[length], clients=8, patience=600, goals=GOALS, seeder={"seed_once": 1}, seeding=MILLION)
+        return Plan(
+            seed,
+            SECONDS[length],
+            clients=8,
+            pause=(0.2, 1),
+            patience=600,
+            goals=GOALS,
+            seeder={"seed_once": 1},
+            seeding=MILLION,
+        )
     return Plan(seed, SECONDS.get(length) or int(length), faults=faults)
 
 
 def main() -> None:
     chosen = plan()
+    # As by ctrl-C: what was started is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"The drill takes about {chosen.seconds / 60:.0f} minutes; repeat it with SEED={chosen.seed}")
     REPORTS.mkdir(parents=True, exist_ok=True)
     chaos = "duplicate,delay,reorder" if chosen.goals else CHAOS

@@ -3,7 +3,8 @@
 import random
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,8 @@ from drill.journal import Attempt, Journal, Operation
 from drill.parts import WANTED
 
 REQUEST_SECONDS = 20
+# By whoever reads an answer that is not what was asked for.
+MISUNDERSTOOD = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
 
 
 @dataclass
@@ -33,6 +36,15 @@ class World:
     feed: list[dict[str, Any]] = field(default_factory=list)
     feed_path: str = "/api/events/?limit=37"
     seed: dict[str, int] = field(default_factory=dict)
+    surprises: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def noticing(self, who: str) -> Iterator[None]:
+        """A client that dies of an answer is a finding, and not a client less."""
+        try:
+            yield
+        except MISUNDERSTOOD as error:
+            self.surprises.append(f"{who}: {error!r}")
 
     def end(self, patience: float) -> None:
         """patience: for how many seconds clients go on asking for what they were not told."""
@@ -53,7 +65,9 @@ class Client(threading.Thread):
     def run(self) -> None:
         names, weights = list(self.wants), list(self.wants.values())
         while not self.world.over.is_set():
-            WANTED[self.chance.choices(names, weights)[0]](self)
+            wanted = self.chance.choices(names, weights)[0]
+            with self.world.noticing(f"{self.name} ({wanted})"):
+                WANTED[wanted](self)
         self.http.close()
 
     def perform(self, operation_id: str, method: str, path: str, **details: Any) -> Operation:

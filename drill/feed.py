@@ -3,8 +3,6 @@
 from collections import defaultdict
 from typing import Any
 
-import httpx
-
 from drill.checks import Evidence
 from drill.clients import Client, World
 from drill.parts import ALWAYS, beside, check
@@ -28,8 +26,9 @@ ALWAYS["events count from 1 without a gap, in the order of the feed"] = """
 @beside
 def follow(_: Stage, world: World, seed: str) -> None:
     client = Client(world, "follower", seed, {})
-    while not world.over.wait(0.2):
-        read_on(client)
+    with world.noticing("the follower"):
+        while not world.over.wait(0.2):
+            read_on(client)
     client.http.close()
 
 
@@ -76,10 +75,9 @@ def feed(evidence: Evidence) -> None:
 def walk(evidence: Evidence) -> list[int]:
     found: list[int] = []
     path = "/api/events/?limit=200"
-    with httpx.Client(base_url=evidence.stage.url, timeout=20) as http:
-        while page := http.get(path).json():
-            found += [event["id"] for event in page["results"]]
-            if not page["results"]:
-                break
-            path = f"/api/events/?limit=200&cursor={page['next_cursor']}"
+    while page := evidence.read(path):
+        found += [event["id"] for event in page["results"]]
+        if not page["results"]:
+            break
+        path = f"/api/events/?limit=200&cursor={page['next_cursor']}"
     return found

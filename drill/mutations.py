@@ -4,6 +4,7 @@
 `MUTATE=controls` drills the service as it is in each of these ways, in which nothing may be found.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -28,6 +29,7 @@ ANSWERS, TOLD, USED = "every answer is one of", "who asks again", "another body 
 ROWS, FITS, LAST = "each order's events replayed", "every answer about an order", "an order is what its last events say"
 ORDER_TOTAL, TOTALS_KEPT, SUMMED = "an order's total", "a customer's totals", "the summary is"
 CHUNKS, SENT, DONE = "every chunk of a seed run", "a message is sent again only", "all work is done"
+UNDERSTOOD = "every answer can be understood"
 FEED, FORGOTTEN, RECOVERS = "who follows the feed", "nothing is left of who was erased", "the service recovers"
 LAYER = "layers/orders/python/orders"
 MIGRATIONS = "functions/migrate_database/migrations"
@@ -61,6 +63,8 @@ WORK = "    rows = database.run(CHUNK"
 NO_LOSS = ("answers_cut", "functions_killed_after_commit")
 CONTENTION = ("rows_locked",)
 SECONDS = 14
+# Of all runs so far, so that one can be repeated.
+RESULTS = ROOT / ".local" / "drills" / "mutations.json"
 CONTROL = "control:"
 AT_ONCE = 2
 CHANGES = {
@@ -89,6 +93,7 @@ class Mutation:
     customers: int = 0
     pooled: bool = False
     patience: float = 20
+    seeder: str = "seed"
 
 
 def without_trigger(name: str, event: str, table: str, rows: str, function: str) -> Edit:
@@ -290,7 +295,7 @@ MUTATIONS: dict[str, Mutation] = {
         "a message may fail several times",
         (CHUNKS,),
         ((f"{LAYER}/queues.py", '>= int(os.environ["QUEUE_MAX_RECEIVES"])', ">= 1"),),
-        ("postgres_stopped",),
+        ("postgres_restarted_immediately", "backends_terminated"),
         customers=8000,
     ),
     "cancelled_goes_on": Mutation(
@@ -298,8 +303,9 @@ MUTATIONS: dict[str, Mutation] = {
         (CHUNKS,),
         ((CHUNK, " AND r.cancelled_at IS NULL\n", "\n"),),
         ("backends_terminated",),
-        customers=20_000,
-        patience=90,
+        customers=8000,
+        patience=60,
+        seeder="cancel_seed",
     ),
     "any_transition": Mutation(
         "a shipped order cannot be cancelled",
@@ -425,7 +431,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "statement_names": Mutation(
         "a prepared statement's name is a hash of its text",
-        (ANSWERS, ABOUT, FITS),
+        (UNDERSTOOD, ANSWERS, ABOUT, FITS),
         (
             (
                 f"{LAYER}/connection.py",
@@ -476,6 +482,7 @@ def convict(name: str, seed: int = 1) -> dict[str, list[str]]:
         wants=dict(mutation.wants),
         seeding=seeding,
         patience=mutation.patience,
+        seeder={mutation.seeder: 1},
     )
     with tempfile.TemporaryDirectory(prefix="orders-mutation-") as folder:
         mutated(Path(folder) / "project", mutation)
@@ -494,6 +501,20 @@ def controls() -> list[str]:
 
 def told(findings: dict[str, list[str]]) -> str:
     return "; ".join(f"{check} ({len(found)})" for check, found in findings.items())
+
+
+def write_down(convicted: dict[str, str], say: Callable[[str], None]) -> None:
+    """What these and former runs found."""
+    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    known |= convicted
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(known), encoding="utf-8")
+    told_of = {name: known[name] or "**nothing**" for name in MUTATIONS if name in known}
+    rows = [f"| {MUTATIONS[name].safeguard} (`{name}`) | {text} |" for name, text in told_of.items()]
+    sum_up = f"{sum(bool(known.get(name)) for name in MUTATIONS)} of {len(MUTATIONS)} convicted."
+    lines = ["| without | convicted by |", "|---|---|", *rows, "", sum_up]
+    say("\n".join(["", *lines]))
+    write_section("mutations", "make drill MUTATE=all", lines)
 
 
 def _quiet(_: str) -> None:
@@ -525,13 +546,7 @@ def main() -> None:
             if not convicted[name] or name.startswith(CONTROL):
                 for finding in [text for found in findings.values() for text in found[:MOST_TOLD]]:
                     say(f"          - {finding[:300]}")
-    taken = [name for name in names if not name.startswith(CONTROL)]
-    rows = [f"| {MUTATIONS[name].safeguard} (`{name}`) | {convicted[name] or '**nothing**'} |" for name in taken]
-    sum_up = f"{sum(bool(convicted[name]) for name in taken)} of {len(taken)} convicted."
-    lines = ["| without | convicted by |", "|---|---|", *rows, "", sum_up]
-    say("\n".join(["", *lines]))
-    if wanted == "all":
-        write_section("mutations", "make drill MUTATE=all", lines)
+    write_down({name: found for name, found in convicted.items() if not name.startswith(CONTROL)}, say)
     sys.exit(any(bool(convicted[name]) is name.startswith(CONTROL) for name in names))
 
 

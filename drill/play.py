@@ -140,7 +140,8 @@ def strike_all(stage: Stage, plan: Plan, chance: random.Random, outcome: Outcome
 
 
 def towards(stage: Stage, plan: Plan, chance: random.Random) -> Iterator[str]:
-    """One of the faults that still lead to a goal, until all are reached."""
+    """One of the faults that still lead to a goal, until all are reached. Messages are lost first: later there may be none."""
+    yield from ["queue_lost_messages"] * 2
     while missing := [CAUSES[name] for name, count in plan.goals.items() if stage.counts[name] < count]:
         yield chance.choice(missing)
 

@@ -45,11 +45,18 @@ class Stage:
     """root: the checkout whose service is drilled. pooled: whether PgBouncer is between from the beginning."""
 
     def __init__(
-        self, folder: Path, root: Path = ROOT, *, disk: bool = False, pooled: bool = False, chaos: str = CHAOS
+        self,
+        folder: Path,
+        root: Path = ROOT,
+        *,
+        disk: bool = False,
+        pooled: bool = False,
+        pool_size: int = 6,
+        chaos: str = CHAOS,
     ) -> None:
         self.folder, self.root = folder, root
         self.port = free_port()
-        self.pooled, self.chaos = pooled, chaos
+        self.pooled, self.pool_size, self.chaos = pooled, pool_size, chaos
         self.mounted = disk and mount(folder / "disk")
         self.database_folder = folder / "disk" / "postgres" if self.mounted else folder / "postgres"
         self.killed: list[tuple[float, float]] = []
@@ -73,7 +80,7 @@ class Stage:
                     self.folder / "pooler",
                     self.postgres.server,
                     users,
-                    pool_size=6,
+                    pool_size=self.pool_size,
                     server_login_retry="1",
                     query_wait_timeout="5",
                 )

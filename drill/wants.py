@@ -178,21 +178,8 @@ def read_lists(client: Client) -> None:
 
 @want(0)
 def seed(client: Client) -> None:
-    """Starts a run and follows it; every other one is cancelled once it has begun."""
-    world, marker = client.world, client.marker()
-    run = client.perform("start_seed", "POST", "/api/dev/seed/", body=world.seed, key=f"key-{marker}", marker=marker)
-    if run.answer is None or not run.succeeded:
-        return
-    path = f"/api/dev/seed/{run.answer.document['id']}/"
-    cancelled = client.count % 2 == 0
-    while not world.over.is_set():
-        document = client.perform("get_seed_run", "GET", path).attempts[-1].document or {}
-        if cancelled and document.get("chunks_done"):
-            client.perform("cancel_seed_run", "POST", f"{path}cancel/")
-            cancelled = False
-        if document.get("finished_at"):
-            return
-        world.over.wait(1)
+    """Every other run is cancelled."""
+    follow_seed(client, cancelled=client.count % 2 == 1)
 
 
 @want(0)
@@ -200,7 +187,30 @@ def seed_once(client: Client) -> None:
     if client.count:
         client.world.over.wait(1)
     else:
-        seed(client)
+        follow_seed(client, cancelled=False)
+
+
+@want(0)
+def cancel_seed(client: Client) -> None:
+    """At once: the first chunks are being made, and most are still to come."""
+    follow_seed(client, cancelled=True, after_chunks=0)
+
+
+def follow_seed(client: Client, *, cancelled: bool, after_chunks: int = 1) -> None:
+    """Starts a run and follows it to its end; or cancels it once it has begun."""
+    world, marker = client.world, client.marker()
+    run = client.perform("start_seed", "POST", "/api/dev/seed/", body=world.seed, key=f"key-{marker}", marker=marker)
+    if run.answer is None or not run.succeeded:
+        return
+    path = f"/api/dev/seed/{run.answer.document['id']}/"
+    while not world.over.is_set():
+        document = client.perform("get_seed_run", "GET", path).attempts[-1].document or {}
+        if cancelled and document.get("chunks_done", 0) >= after_chunks:
+            client.perform("cancel_seed_run", "POST", f"{path}cancel/")
+            cancelled = False
+        if document.get("finished_at"):
+            return
+        world.over.wait(0.5)
 
 
 def hot(client: Client) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ from cdk.network import Network
 from cdk.queues import WorkQueue
 from cdk.schedules import Schedules
 from cdk.settings import STAGES, Settings, from_context
-from contract.functions import ROOT, Function, load_functions
+from contract.functions import ROOT, Function, camel_case, load_functions
 from contract.redrive import dead_letters_output
 
 
@@ -57,7 +57,7 @@ class DataStack(cdk.Stack):
         self.identity = Identity(self, "Identity", settings, scopes)
         cdk.CfnOutput(self, "Issuer", value=self.identity.issuer, description="Who issues the API's tokens")
         self.queues = {
-            function.queue.name: WorkQueue(self, function.queue.name.capitalize(), function)
+            function.queue.name: WorkQueue(self, camel_case(function.queue.name), function)
             for function in functions
             if function.queue is not None
         }

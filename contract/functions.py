@@ -108,6 +108,11 @@ class Function:
         return "*" in self.sends_to or queue in self.sends_to
 
 
+def camel_case(name: str) -> str:
+    """A queue's name as constructs and outputs of stacks have it."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
 def load_functions(folder: Path = FUNCTIONS, operations: Path = OPERATIONS) -> tuple[Function, ...]:
     """All functions by name. Raises ValueError if a folder and operations.json disagree, or a route is open by mistake."""
     routes = _routes(json.loads(operations.read_text(encoding="utf-8")))

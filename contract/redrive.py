@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contract.functions import ROOT
+from contract.functions import ROOT, camel_case
 
 # What the laptop writes to its folder: {"endpoint": …, "dead_letters": {queue: URL}}.
 LAPTOP_FILE = "queues.json"
@@ -23,7 +23,7 @@ HIDDEN_SECONDS = 5
 
 def dead_letters_output(queue: str) -> str:
     """The output of the stage's Data stack that holds the URL of a queue's dead-letter queue."""
-    return f"{queue.capitalize()}DeadLettersUrl"
+    return f"{camel_case(queue)}DeadLettersUrl"
 
 
 def find(stage: str, queue: str) -> tuple[Any, str]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import boto3
 
-from contract.functions import Function
+from contract.functions import Function, camel_case
 from drill.servers import PgBouncer
 from local.__main__ import serve, settings
 from local.cloud import CannotStart, Cloud
@@ -111,7 +111,7 @@ class World:
             ("AWS::RDS::DBProxy", "Endpoint"): "localhost",
             ("AWS::RDS::DBInstance", "Endpoint.Address"): "localhost",
             ("AWS::RDS::DBInstance", "DbiResourceId"): "db-ARTEFACT",
-            **{(f"{name.capitalize()}Queue", "Ref"): url for name, url in queues.urls.items()},
+            **{(f"{camel_case(name)}Queue", "Ref"): url for name, url in queues.urls.items()},
             ("AWS::S3::Bucket", "Ref"): BUCKET,
             ("AWS::ApiGatewayV2::Api", "ApiEndpoint"): self.cloud.url,
             ("AWS::Cognito::UserPool", "ProviderURL"): "https://issuer.example.com",

@@ -18,7 +18,7 @@ from cdk.exports import ABORT_DAYS, KEEP_DAYS, READ_ACTIONS, WRITE_ACTIONS
 from cdk.nag import BY_CLUSTER, BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
 from contract.edge import CLI_CALLBACK
-from contract.functions import FUNCTIONS, OPEN_ROUTES, ROOT, load_functions
+from contract.functions import FUNCTIONS, OPEN_ROUTES, ROOT, camel_case, load_functions
 from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, synthesize
 
 FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP, INVOKE, AREA = (
@@ -200,12 +200,12 @@ def test_only_senders_may_send_and_only_to_their_queues(label: str, monkeypatch:
     everywhere = [replace(function, stages=("dev", "prod")) for function in load_functions()]
     monkeypatch.setattr("cdk.app.load_functions", lambda: everywhere)
     stage = synthesize(label)
-    names = {f"{function.queue.name.capitalize()}Queue" for function in everywhere if function.queue is not None}
+    queues = {f"{camel_case(f.queue.name)}Queue": f.queue.name for f in everywhere if f.queue is not None}
     [endpoint] = [e["Properties"] for e in stage.resources("AWS::EC2::VPCEndpoint").values() if "sqs" in json.dumps(e)]
     [statement] = endpoint["PolicyDocument"]["Statement"]
     assert statement["Action"] == "sqs:SendMessage"
     assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
-    assert queues_of(statement["Resource"]) == names
+    assert queues_of(statement["Resource"]) == queues.keys()
     for function in ours(stage).values():
         variables, role = function["Environment"]["Variables"], function["Role"]["Fn::GetAtt"][0]
         [declared] = [f for f in everywhere if f.name == variables["POWERTOOLS_SERVICE_NAME"]]
@@ -216,7 +216,7 @@ def test_only_senders_may_send_and_only_to_their_queues(label: str, monkeypatch:
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]
             if "sqs:SendMessage" in statement["Action"]
         ]
-        assert queues_of(allowed) == {name for name in names if declared.may_send_to(name.removesuffix("Queue").lower())}
+        assert queues_of(allowed) == {queue for queue, name in queues.items() if declared.may_send_to(name)}
 
 
 def test_every_alarm_has_an_action_a_sentence_a_runbook_section_and_treats_missing_data(stage: Synthesized) -> None:

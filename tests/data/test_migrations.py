@@ -67,9 +67,10 @@ def test_a_second_run_changes_nothing(empty: Database, folder: Path, migrate: An
 
 
 def test_what_the_release_before_the_outbox_has_not_finished_is_adopted(empty: Database, folder: Path, migrate: Any) -> None:
-    outbox = folder / "0012_outbox.sql"
-    former = Path(shutil.copytree(folder, folder.parent / "former", ignore=lambda *_: [outbox.name]))
-    migrate(empty.connection, former)
+    migrate(empty.connection, folder)
+    # As it was before; what came later has rights on it, and cannot be migrated to without it.
+    empty.sql("DROP TABLE outbox")
+    empty.sql("DELETE FROM schema_migrations WHERE name = '0012_outbox.sql'")
     for number, ended in enumerate(("NULL, NULL, NULL", "NULL, NULL, now()", "now(), 'E', NULL"), 1):
         empty.sql(
             "INSERT INTO seed_runs (id, customers, orders_per_customer, items_per_order, failed_at, error, cancelled_at) "

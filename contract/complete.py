@@ -24,6 +24,9 @@ PATH_PARAMETERS = {
     "Customer": {"customer_id": "$response.body#/id"},
     "Export": {"export_id": "$response.body#/id"},
     "SeedRun": {"run_id": "$response.body#/id"},
+    "Webhook": {"webhook_id": "$response.body#/id"},
+    "WebhookWithSecret": {"webhook_id": "$response.body#/id"},
+    "WebhookDelivery": {"webhook_id": "$response.body#/webhook_id", "delivery_id": "$response.body#/id"},
 }
 
 Examples = dict[str, dict[str, Any]]

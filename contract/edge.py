@@ -15,6 +15,8 @@ CORS_MAX_AGE_SECONDS = 300
 # Where an issuer may send people back to: the console, at each address of the service, and `orders login` on their machine.
 CONSOLE_CALLBACK = "/console/signed-in"
 CLI_CALLBACK = "http://localhost:8765/callback"
+# What a function asks for and no stage gives it: there webhooks go to public addresses only, with public certificates.
+LAPTOP_ONLY = frozenset({"WEBHOOKS_TO_ANYWHERE", "WEBHOOKS_CA_FILE"})
 
 METRICS_NAMESPACE = "Orders"
 

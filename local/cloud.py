@@ -160,6 +160,8 @@ class Cloud:
         settings = {
             "SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows),
             "EXPORTS_BUCKET": BUCKET,
+            # Receivers on a laptop are on that laptop.
+            "WEBHOOKS_TO_ANYWHERE": "1",
             # Not of a worker that was added since the start, and has no queue yet.
             "QUEUE_LEASES": leases(each for each in known if each.queue is not None and each.queue.name in queues),
         }

@@ -23,6 +23,8 @@ KEY_BATCHES = 200
 STALE_HOURS = 24
 # Three weeks after its file is gone.
 EXPORTS_KEPT_DAYS = 30
+# Beyond what is sent again for three days, to look into.
+DELIVERIES_KEPT_DAYS = 90
 # More than the statement timeout: a step that begins also ends.
 SECONDS_TO_FINISH = 60
 
@@ -30,6 +32,7 @@ STEP = "SELECT audited, repaired, finished FROM audit_step(:batch)"
 # In seconds: how long ago the last pass that came to its end began.
 LAG = "SELECT greatest(0, extract(epoch FROM now() - audited_until))::bigint FROM audit_progress"
 PURGE_KEYS = database.load_sql(__file__, "purge_keys.sql")
+PURGE_DELIVERIES = database.load_sql(__file__, "purge_deliveries.sql")
 FAIL_STALE_RUNS = database.load_sql(__file__, "fail_stale_runs.sql")
 FAIL_STALE_EXPORTS = database.load_sql(__file__, "fail_stale_exports.sql")
 PURGE_EXPORTS = database.load_sql(__file__, "purge_exports.sql")
@@ -45,7 +48,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     database.begin_invocation(context)
     # First, because the recount takes whatever time there is.
-    purged = _purge_keys(context)
+    purged = _purge(context, PURGE_KEYS, hours=KEYS_KEPT_HOURS)
+    purged_deliveries = _purge(context, PURGE_DELIVERIES, days=DELIVERIES_KEPT_DAYS)
     [[stale]] = database.run(FAIL_STALE_RUNS, repeatable=True, hours=STALE_HOURS)
     [[stale_exports]] = database.run(FAIL_STALE_EXPORTS, repeatable=True, hours=STALE_HOURS)
     [[purged_exports]] = database.run(PURGE_EXPORTS, repeatable=True, days=EXPORTS_KEPT_DAYS)
@@ -69,6 +73,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "repaired_customers": repaired["customers"],
         "purged_keys": purged,
         "purged_exports": purged_exports,
+        "purged_deliveries": purged_deliveries,
         "failed_runs": stale,
         "failed_exports": stale_exports,
         "finished": finished,
@@ -78,12 +83,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return result
 
 
-def _purge_keys(context: LambdaContext) -> int:
+def _purge(context: LambdaContext, statement: str, **age: int) -> int:
+    """How many rows were older than that, in batches."""
     purged = 0
     for _ in range(KEY_BATCHES):
         if not _has_time(context):
             break
-        [[rows]] = database.run(PURGE_KEYS, repeatable=True, hours=KEYS_KEPT_HOURS, batch=KEYS_PER_BATCH)
+        [[rows]] = database.run(statement, repeatable=True, batch=KEYS_PER_BATCH, **age)
         purged += rows
         if rows < KEYS_PER_BATCH:
             break

@@ -21,7 +21,9 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 ROLES = "roles.sql"
 # In this order, because one builds on the other. Everything in them replaces itself, and works with the schema of one release
 # before and after: a rollback runs the former release's files again.
-CURRENT = tuple(f"current/{name}.sql" for name in ("documents", "events", "totals", "seeding", "exports", "audit", "rights"))
+CURRENT = tuple(
+    f"current/{name}.sql" for name in ("documents", "events", "totals", "seeding", "exports", "audit", "webhooks", "rights")
+)
 LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay", "orders_exporter")
 CONNECT_TIMEOUT_SECONDS = 10.0
 DONE = "SELECT name, checksum FROM schema_migrations"

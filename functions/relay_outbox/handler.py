@@ -8,7 +8,6 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -16,7 +15,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from orders import database
+from orders import composers, database
+from orders.batches import Messages, batches
 from orders.connection import Row
 from orders.errors import DatabaseUnavailable
 from orders.queues import url_variable
@@ -29,13 +29,9 @@ IDLE_SECONDS = 1
 # Less than this is left when the last claim begins to be sent: more than SQS can keep a batch waiting.
 SECONDS_TO_FINISH = 35
 SECONDS_PER_BATCH = 15
-# SQS takes up to ten messages at once, and 1 MiB; a queue from before 2025 takes a quarter of that.
-MESSAGES_PER_BATCH, BYTES_PER_BATCH = 10, 256 * 1024
 
 logger = Logger()
 metrics = Metrics()
-
-Messages = dict[str, str]
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
@@ -45,8 +41,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     while True:
         claimed = claim(context)
         rows = claimed or []
-        unsent = send(rows, context)
-        result["sent"] += len(rows) - unsent
+        sent, unsent = send(rows, context)
+        result["sent"] += sent
         result["unsent"] += unsent
         lags += [row[3] for row in rows]
         if context.get_remaining_time_in_millis() < SECONDS_TO_FINISH * 1000:
@@ -64,26 +60,33 @@ def claim(context: LambdaContext) -> list[Row] | None:
     """Rows that are this relay's to send. None while the database cannot be reached, which is no reason to end."""
     database.begin_invocation(context)
     try:
+        composers.admit()
         return database.run(CLAIM, repeatable=True, batch=ROWS_PER_CLAIM, leases=LEASES)
     except DatabaseUnavailable as reason:
         logger.warning("The outbox cannot be read", extra={"cause": repr(reason.__cause__)})
         return None
 
 
-def send(rows: list[Row], context: LambdaContext) -> int:
-    """Sends the claimed rows; returns how many of them SQS does not have."""
+def send(rows: list[Row], context: LambdaContext) -> tuple[int, int]:
+    """Sends the claimed rows; returns how many SQS has and how many not. Some need not be sent, or not yet."""
     by_queue: dict[str, Messages] = defaultdict(dict)
     for queue, identifier, body, _ in rows:
         by_queue[queue][str(identifier)] = body
-    unsent = 0
-    for queue, messages in by_queue.items():
+    sent, unsent = 0, 0
+    for queue, claimed in by_queue.items():
+        messages = composers.compose(queue, claimed)
+        if messages is None:
+            unsent += len(claimed)
+            continue
         for batch in batches(messages):
+            sent += len(batch)
             if refused := send_batch(queue, batch, context):
                 logger.error("Messages were not sent", extra={"queue": queue, "refused": refused})
+                sent -= len(refused)
                 unsent += len(refused)
     if rows:
-        logger.info("Sent messages", extra={"sent": len(rows) - unsent})
-    return unsent
+        logger.info("Sent messages", extra={"sent": sent})
+    return sent, unsent
 
 
 def send_batch(queue: str, batch: Messages, context: LambdaContext) -> dict[str, str]:
@@ -101,19 +104,6 @@ def send_batch(queue: str, batch: Messages, context: LambdaContext) -> dict[str,
         # Whether SQS has them is unknown; a second time does no harm.
         return dict.fromkeys(batch, repr(error))
     return {entry["Id"]: entry["Code"] for entry in answer.get("Failed", [])}
-
-
-def batches(messages: Messages) -> Iterator[Messages]:
-    batch: Messages = {}
-    size = 0
-    for identifier, body in messages.items():
-        length = len(body.encode())
-        if len(batch) == MESSAGES_PER_BATCH or (batch and size + length > BYTES_PER_BATCH):
-            yield batch
-            batch, size = {}, 0
-        batch[identifier] = body
-        size += length
-    yield batch
 
 
 @cache

@@ -17,7 +17,7 @@ from cdk.delivery import AT_ONCE
 from cdk.exports import ABORT_DAYS, KEEP_DAYS, READ_ACTIONS, WRITE_ACTIONS
 from cdk.nag import BY_CLUSTER, BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
-from contract.edge import CLI_CALLBACK
+from contract.edge import CLI_CALLBACK, LAPTOP_ONLY
 from contract.functions import FUNCTIONS, OPEN_ROUTES, ROOT, camel_case, load_functions
 from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, synthesize
 
@@ -69,7 +69,8 @@ def test_every_function_gets_the_variables_that_it_requests(stage: Synthesized) 
     asked = {function.name: set(function.environment) for function in load_functions()}
     for function in ours(stage).values():
         variables = function["Environment"]["Variables"]
-        assert variables.keys() >= asked[variables["POWERTOOLS_SERVICE_NAME"]]
+        assert variables.keys() >= asked[variables["POWERTOOLS_SERVICE_NAME"]] - LAPTOP_ONLY
+        assert not variables.keys() & LAPTOP_ONLY
 
 
 def test_every_log_group_has_a_retention_period(stage: Synthesized) -> None:

@@ -33,3 +33,6 @@ GRANT SELECT ON order_documents TO orders_app;
 GRANT SELECT, INSERT ON order_events TO orders_app;
 GRANT SELECT ON seed_run_documents TO orders_seeder;
 GRANT SELECT ON exported_customers, exported_events, exported_items, exported_orders, exported_summary TO orders_exporter;
+GRANT EXECUTE ON FUNCTION webhook_json, webhook_with_secret_json, webhook_delivery_json TO orders_app;
+GRANT SELECT ON webhook_documents TO orders_app;
+GRANT EXECUTE ON FUNCTION webhook_body, event_json TO orders_relay;

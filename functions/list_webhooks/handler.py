@@ -1,0 +1,34 @@
+"""GET /api/webhooks/"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orders import database
+from orders.api import Api
+from orders.limits import MAX_BIGINT
+from orders.paging import page, page_start
+
+if TYPE_CHECKING:
+    from orders.parameters import Cursor, Limit
+    from orders.requests import Request
+    from orders.responses import Response
+
+app = Api()
+LIST_WEBHOOKS = "SELECT id, document::text FROM webhook_documents WHERE id < :before ORDER BY id DESC LIMIT :rows"
+
+
+@app.endpoint(
+    "GET",
+    "/api/webhooks",
+    scopes=["webhooks/read"],
+    returns={200: "WebhookPage"},
+    tag="Webhooks",
+)
+def list_webhooks(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """List webhooks, newest first."""
+    [before] = page_start(request, cursor, [MAX_BIGINT])
+    return page(request, database.run(LIST_WEBHOOKS, repeatable=True, before=before, rows=limit + 1), limit)
+
+
+handler = app.handler

@@ -1,0 +1,68 @@
+-- Webhooks and their deliveries. The functions take columns and no row, since the API may not read a webhook's secrets.
+
+CREATE OR REPLACE FUNCTION webhook_json(
+    id bigint, url text, types text[], description text, disabled_at timestamptz, disabled_reason text, failures integer,
+    failing_since timestamptz, created_at timestamptz
+) RETURNS json STABLE PARALLEL SAFE
+RETURN to_json(ROW(
+    id, url, types, description, disabled_at IS NULL, disabled_at, disabled_reason, failures, failing_since, created_at
+)::webhook_document);
+
+CREATE OR REPLACE FUNCTION webhook_with_secret_json(webhook json, secret text) RETURNS json STABLE PARALLEL SAFE
+RETURN to_json(jsonb_populate_record(NULL::webhook_with_secret_document, webhook::jsonb || jsonb_build_object('secret', secret)));
+
+CREATE OR REPLACE VIEW webhook_documents AS
+SELECT
+    id,
+    customer_etag(xmin) AS etag,
+    disabled_at IS NULL AS enabled,
+    webhook_json(
+        id, url, types, description, disabled_at, disabled_reason, failures, failing_since, created_at
+    ) AS document
+FROM webhooks;
+
+CREATE OR REPLACE FUNCTION webhook_delivery_json(d webhook_deliveries) RETURNS json STABLE PARALLEL SAFE
+RETURN to_json(ROW(
+    d.id, d.webhook_id, d.event_id, d.type, d.status, d.attempts, d.status_code, d.answer, d.error, d.duration_ms, d.created_at,
+    d.attempted_at, d.next_attempt_at, d.finished_at
+)::webhook_delivery_document);
+
+-- What is sent. Null if there is nothing any more that could be.
+CREATE OR REPLACE FUNCTION webhook_body(d webhook_deliveries) RETURNS json STABLE PARALLEL SAFE
+RETURN CASE
+    WHEN d.event_id IS NULL THEN json_build_object('type', d.type, 'webhook_id', d.webhook_id, 'at', d.created_at)
+    ELSE (SELECT event_json(e) FROM events AS e WHERE e.id = d.event_id)
+END;
+
+-- Once per statement that makes events. Where nobody wants them it costs a look at a small table.
+CREATE OR REPLACE FUNCTION announce_to_webhooks() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM webhooks WHERE disabled_at IS NULL) THEN
+        WITH new_delivery AS (
+            INSERT INTO webhook_deliveries AS d (webhook_id, event_id, type, waiting)
+            SELECT w.id, e.id, e.type, w.failing_since IS NOT NULL
+            FROM new_events AS e
+            JOIN webhooks AS w ON w.disabled_at IS NULL AND w.types && ARRAY['*', e.type]
+            ORDER BY e.id, w.id
+            RETURNING d.id, d.round, d.waiting
+        )
+        INSERT INTO outbox (queue, body)
+        SELECT 'webhooks', jsonb_build_object('delivery', id, 'round', round) FROM new_delivery WHERE NOT waiting;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER events_announced_to_webhooks AFTER INSERT ON events
+REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION announce_to_webhooks();
+
+-- A trigger, so that whoever rotates a secret need not be able to read one.
+CREATE OR REPLACE FUNCTION keep_former_secret() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.former_secret := OLD.secret;
+    NEW.former_secret_until := now() + interval '24 hours';
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER webhooks_secret_updated BEFORE UPDATE OF secret ON webhooks
+FOR EACH ROW EXECUTE FUNCTION keep_former_secret();

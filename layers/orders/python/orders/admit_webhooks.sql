@@ -1,0 +1,32 @@
+-- Gives deliveries that wait a row in the outbox, the oldest first, as far as their webhook has room. Those of disabled
+-- webhooks are cancelled. Where nothing waits, this is a probe of an empty index for each webhook.
+WITH backlog AS MATERIALIZED (
+    SELECT w.id, w.disabled_at IS NOT NULL AS disabled, CASE
+        WHEN w.disabled_at IS NOT NULL THEN :most_cancelled::integer
+        ELSE CASE WHEN w.failing_since IS NULL THEN :most_healthy::integer ELSE :most_failing::integer END - (
+            SELECT count(*) FROM webhook_deliveries AS leased WHERE leased.webhook_id = w.id AND leased.leased_until > now()
+        )
+    END AS room
+    FROM webhooks AS w
+    WHERE EXISTS (SELECT FROM webhook_deliveries AS d WHERE d.webhook_id = w.id AND d.waiting)
+), chosen AS MATERIALIZED (
+    SELECT oldest.id, backlog.disabled
+    FROM backlog, LATERAL (
+        SELECT d.id FROM webhook_deliveries AS d
+        WHERE d.webhook_id = backlog.id AND d.waiting
+        ORDER BY d.id
+        LIMIT greatest(backlog.room, 0)
+        FOR UPDATE SKIP LOCKED
+    ) AS oldest
+), admitted AS (
+    UPDATE webhook_deliveries
+    SET waiting = false
+    WHERE id = ANY (ARRAY(SELECT id FROM chosen WHERE NOT disabled))
+    RETURNING id, round
+), cancelled AS (
+    UPDATE webhook_deliveries
+    SET waiting = false, status = 'cancelled', finished_at = now(), next_attempt_at = NULL
+    WHERE id = ANY (ARRAY(SELECT id FROM chosen WHERE disabled))
+)
+INSERT INTO outbox (queue, body)
+SELECT 'webhooks', jsonb_build_object('delivery', id, 'round', round) FROM admitted ORDER BY id

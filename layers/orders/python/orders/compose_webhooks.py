@@ -1,0 +1,62 @@
+"""Composes, in the relay, what deliver_webhook sends: it has no database, and the secret must not travel in a message."""
+
+import base64
+import hmac
+import json
+import time
+from typing import Any
+
+from orders import database
+
+COMPOSE = database.load_sql(__file__, "compose_webhooks.sql")
+ADMIT = database.load_sql(__file__, "admit_webhooks.sql")
+# A message that nobody has reported about until then is composed again. deliver_webhook leaves one alone well before.
+LEASE_SECONDS = 180
+# Of one webhook, so that a dead one does not keep the workers from others.
+MOST = {"most_healthy": 50, "most_failing": 5}
+CANCELLED_AT_ONCE = 1000
+
+
+def compose(messages: dict[str, str]) -> dict[str, str]:
+    """The messages that may be sent now, by the ids of their rows in the outbox."""
+    rows = database.run(
+        COMPOSE,
+        repeatable=True,
+        ids=[int(identifier) for identifier in messages],
+        lease=LEASE_SECONDS,
+        **MOST,
+    )
+    now = int(time.time())
+    composed = {}
+    for outbox, delivery, turn, attempt, url, identifier, document, secrets in rows:
+        body = compact(document)
+        message = {
+            "outbox": outbox,
+            "delivery": delivery,
+            "round": turn,
+            "attempt": attempt,
+            "url": url,
+            "id": identifier,
+            "timestamp": now,
+            "signature": sign(identifier, now, body, secrets),
+            "body": body,
+        }
+        composed[str(outbox)] = json.dumps(message, ensure_ascii=False)
+    return composed
+
+
+def admit() -> None:
+    """Those that wait for room at their webhook get what room there is."""
+    database.run(ADMIT, repeatable=True, most_cancelled=CANCELLED_AT_ONCE, **MOST)
+
+
+def compact(document: str) -> str:
+    value: Any = json.loads(document)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def sign(identifier: str, timestamp: int, body: str, secrets: list[str]) -> str:
+    """The header webhook-signature of Standard Webhooks 1.0. secrets: in base64, the present one first."""
+    content = f"{identifier}.{timestamp}.{body}".encode()
+    digests = (hmac.digest(base64.b64decode(secret), content, "sha256") for secret in secrets)
+    return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)

@@ -1,0 +1,37 @@
+"""What the relay does for queues whose workers have no database: it reads what they are told, and uses secrets for them."""
+
+from collections.abc import Callable
+
+from aws_lambda_powertools import Logger
+
+from orders import compose_webhooks
+from orders.batches import Messages
+from orders.driver import DatabaseError
+from orders.errors import DatabaseUnavailable
+
+# By queue: from its claimed rows of the outbox to what is sent, both by the rows' ids. They delete rows of no use.
+COMPOSERS: dict[str, Callable[[Messages], Messages]] = {"webhooks": compose_webhooks.compose}
+# Before each claim: they add rows for work that had to wait outside of the outbox.
+ADMISSIONS: dict[str, Callable[[], None]] = {"webhooks": compose_webhooks.admit}
+
+logger = Logger()
+
+
+def compose(queue: str, claimed: Messages) -> Messages | None:
+    """What is sent for these rows; None if that cannot be said now, and their leases have to end first."""
+    if queue not in COMPOSERS:
+        return claimed
+    try:
+        return COMPOSERS[queue](claimed)
+    except (DatabaseUnavailable, DatabaseError) as reason:
+        logger.error("Messages were not composed", extra={"queue": queue, "cause": type(reason).__name__})
+        return None
+
+
+def admit() -> None:
+    """One queue's fault must not keep the others' rows waiting. Raises DatabaseUnavailable."""
+    for queue, admission in ADMISSIONS.items():
+        try:
+            admission()
+        except DatabaseError as reason:
+            logger.error("Nothing was admitted", extra={"queue": queue, "cause": type(reason).__name__})

@@ -1,0 +1,123 @@
+"""One POST to somebody else's server: bounded in time and size, to an address that was checked, and without redirects."""
+
+import os
+import socket
+import ssl
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from http.client import HTTPConnection, HTTPException
+from typing import NamedTuple
+from urllib.parse import SplitResult
+
+from orders import targets
+from orders.targets import BadTarget
+
+SECONDS = 10.0
+SECONDS_TO_CONNECT = 4.0
+ANSWER_BYTES = 1024
+USER_AGENT = "Orders-Webhooks/1"
+
+
+class Outcome(NamedTuple):
+    """status_code: null if there was no answer, and then error says why not. retry_after: seconds, as the receiver asked."""
+
+    status_code: int | None
+    answer: str | None
+    error: str | None
+    duration_ms: int
+    retry_after: int | None
+
+
+def post(url: str, headers: dict[str, str], body: bytes, seconds: float = SECONDS) -> Outcome:
+    began = time.monotonic()
+    status, answer, error, retry_after = None, None, None, None
+    try:
+        status, answer, retry_after = _post(url, headers, body, began + seconds)
+    except BadTarget as reason:
+        error = f"Not sent: {reason}"
+    except ssl.SSLCertVerificationError as reason:
+        error = f"The certificate is not valid: {reason.verify_message}"
+    except (OSError, HTTPException, ValueError) as reason:
+        late = time.monotonic() - began >= seconds
+        error = f"No answer within {seconds:g} seconds" if late else f"No answer: {type(reason).__name__}"
+    return Outcome(status, answer, error, int((time.monotonic() - began) * 1000), retry_after)
+
+
+def _post(url: str, headers: dict[str, str], body: bytes, deadline: float) -> tuple[int, str, int | None]:
+    target = targets.parse(url)
+    connection = HTTPConnection(target.hostname or "", target.port or _port(target))
+    connection.sock = _connect(target, deadline)
+    # A socket's own timeout begins anew with each byte, so this ends a receiver that sends them one by one.
+    watchdog = threading.Timer(max(0, deadline - time.monotonic()), _shut, [connection.sock])
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        if isinstance(connection.sock, ssl.SSLSocket):
+            connection.sock.do_handshake()
+        path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+        given = {"Content-Type": "application/json", "User-Agent": USER_AGENT, "Connection": "close", **headers}
+        connection.request("POST", path, body, given)
+        response = connection.getresponse()
+        answer = response.read(ANSWER_BYTES)
+        retry_after = response.getheader("Retry-After", "")
+        # NUL cannot be stored.
+        text = answer.decode("utf-8", "replace").replace("\x00", "�")
+        return response.status, text, int(retry_after[:9]) if retry_after.isascii() and retry_after.isdecimal() else None
+    finally:
+        watchdog.cancel()
+        connection.close()
+
+
+def _connect(target: SplitResult, deadline: float) -> socket.socket:
+    """A connection to one of the host's addresses, all of which were checked. Its name is resolved this once."""
+    addresses = _resolve(target.hostname or "", target.port or _port(target), deadline)
+    failure: OSError = OSError("no address")
+    for address in addresses:
+        left = min(SECONDS_TO_CONNECT, deadline - time.monotonic())
+        if left <= 0:
+            raise TimeoutError
+        try:
+            connected = socket.create_connection(address[:2], timeout=left)
+        except OSError as reason:
+            failure = reason
+            continue
+        connected.settimeout(max(0.001, deadline - time.monotonic()))
+        if target.scheme == "http":
+            return connected
+        return tls().wrap_socket(connected, server_hostname=target.hostname, do_handshake_on_connect=False)
+    raise failure
+
+
+def _resolve(host: str, port: int, deadline: float) -> list[tuple[str, int]]:
+    """IPv4 first: Lambda need not have a way to the others. Resolving has no timeout of its own."""
+    resolver = ThreadPoolExecutor(1)
+    try:
+        asked = resolver.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = asked.result(max(0, deadline - time.monotonic()))
+    finally:
+        resolver.shutdown(wait=False)
+    addresses = [(str(address[0]), port) for *_, address in sorted(found, key=lambda one: one[0] != socket.AF_INET)]
+    if not targets.ANYWHERE:
+        for address, _ in addresses:
+            targets.check_address(address)
+    return list(dict.fromkeys(addresses))
+
+
+def _port(target: SplitResult) -> int:
+    return 443 if target.scheme == "https" else 80
+
+
+def _shut(connected: socket.socket) -> None:
+    with suppress(OSError):
+        # The plain socket's, which leaves alone what another thread is using of TLS.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=os.environ.get("WEBHOOKS_CA_FILE"))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

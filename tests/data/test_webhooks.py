@@ -1,0 +1,502 @@
+"""Webhooks, from what is due to what a real receiver got, and back to the list of deliveries."""
+
+import base64
+import hmac
+import json
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import standardwebhooks
+
+from orders import posting, targets
+from orders.driver import DatabaseError
+from tests.harness import Database, Service, assert_problem, created, delete, receive
+
+QUEUES = ("webhooks", "webhook_reports")
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers with `answers`, the last one again and again; keeps what it got."""
+
+    daemon_threads = True
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: list[tuple[int, dict[str, str], bytes]] = [(204, {}, b"")]
+        self.got: list[tuple[dict[str, str], bytes, str]] = []
+        self.drip = False
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.url = f"{'http' if context is None else 'https'}://localhost:{self.server_port}/hook"
+
+    def handle_error(self, *_: Any) -> None:
+        """A sender that breaks off is no error of the test's."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.got.append(({name.lower(): value for name, value in self.headers.items()}, body, self.path))
+        answers = self.server.answers
+        status, headers, answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.server.drip:
+            while True:
+                self.wfile.write(b".")
+                self.wfile.flush()
+                time.sleep(0.02)
+        self.wfile.write(answer)
+
+    def log_message(self, *_: Any) -> None:
+        """The test says what it saw."""
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of localhost, by itself, with its key."""
+    file = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(file) + ".key", "-out", str(file)]
+    subprocess.run(command, check=True, capture_output=True)
+    return file
+
+
+@pytest.fixture
+def receiver(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, str(certificate) + ".key")
+    monkeypatch.setenv("WEBHOOKS_CA_FILE", str(certificate))
+    # It is where no webhook may go, but for the laptop's.
+    monkeypatch.setattr(targets, "ANYWHERE", True)
+    posting.tls.cache_clear()
+    with Receiver(context) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+    posting.tls.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_messages(service: Service) -> Iterator[None]:
+    drain()
+    yield
+    drain()
+
+
+def drain() -> None:
+    for queue in QUEUES:
+        while event := receive(queue):
+            delete(event, queue)
+
+
+def work(service: Service) -> None:
+    """What is due is delivered and settled."""
+    service.work_off_queue("deliver_webhook")
+    service.work_off_queue("settle_webhook")
+
+
+def add(service: Service, url: str, *types: str) -> dict[str, Any]:
+    return created(service.http("POST", "/api/webhooks/", {"url": url, "types": list(types) or ["*"]}))
+
+
+def send_test(service: Service, webhook: dict[str, Any]) -> dict[str, Any]:
+    answer = service.http("POST", f"/api/webhooks/{webhook['id']}/test/")
+    assert answer.status == 202, answer.text
+    document: dict[str, Any] = answer.json
+    return document
+
+
+def deliveries(service: Service, webhook: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = service.http("GET", f"/api/webhooks/{webhook['id']}/deliveries/").json["results"]
+    return found
+
+
+def state(service: Service, webhook: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = service.http("GET", f"/api/webhooks/{webhook['id']}/").json
+    return found
+
+
+def signed(secret: str, headers: dict[str, str], body: bytes) -> str:
+    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    return "v1," + base64.b64encode(hmac.digest(key, content, "sha256")).decode()
+
+
+def pass_time(db: Database, interval: str) -> None:
+    """As if it had passed: all that is kept of times lies that much further back."""
+    db.sql(f"UPDATE outbox SET due_at = due_at - interval '{interval}'")
+    columns = ("round_began_at", "created_at", "attempted_at", "leased_until", "next_attempt_at", "finished_at")
+    db.sql("UPDATE webhook_deliveries SET " + ", ".join(f"{name} = {name} - interval '{interval}'" for name in columns))
+    db.sql(f"UPDATE webhooks SET failing_since = failing_since - interval '{interval}'")
+    db.sql(f"UPDATE webhooks SET former_secret_until = former_secret_until - interval '{interval}'")
+
+
+def test_a_receiver_gets_what_is_sent_to_it_signed(service: Service, db: Database, receiver: Receiver) -> None:
+    webhook = add(service, receiver.url)
+    receiver.answers = [(200, {}, b"thanks" * 500)]
+    delivery = send_test(service, webhook)
+    assert (delivery["status"], delivery["attempts"]) == ("pending", 0)
+    work(service)
+    [(headers, body, path)] = receiver.got
+    assert path == "/hook"
+    assert json.loads(body)["type"] == "webhook.test"
+    assert (headers["content-type"], headers["webhook-id"]) == ("application/json", f"test-{delivery['id']}")
+    assert headers["webhook-signature"] == signed(webhook["secret"], headers, body)
+    standardwebhooks.Webhook(webhook["secret"]).verify(body, headers)
+    [done] = deliveries(service, webhook)
+    assert (done["status"], done["attempts"], done["status_code"]) == ("succeeded", 1, 200)
+    assert done["answer"] == ("thanks" * 500)[:1024]
+    assert (done["next_attempt_at"], done["error"]) == (None, None)
+    assert db.value("SELECT count(*) FROM outbox") == 0
+
+
+def test_an_event_goes_to_the_webhooks_that_want_it_as_the_feed_shows_it(
+    service: Service, db: Database, receiver: Receiver
+) -> None:
+    every, paid = add(service, receiver.url), add(service, receiver.url, "order.paid")
+    service.http("PATCH", f"/api/webhooks/{add(service, receiver.url)['id']}/", {"enabled": False})
+    service.order(service.customer()["id"], status="paid")
+    work(service)
+    feed = service.http("GET", "/api/events/").json["results"]
+    assert [event["type"] for event in feed] == ["customer.created", "order.created", "order.paid"]
+    assert {delivery["type"] for delivery in deliveries(service, paid)} == {"order.paid"}
+    assert {delivery["event_id"] for delivery in deliveries(service, every)} == {event["id"] for event in feed}
+    got = sorted(((headers["webhook-id"], json.loads(body)) for headers, body, _ in receiver.got), key=lambda one: int(one[0]))
+    assert got == [(str(event["id"]), event) for event in [*feed, feed[-1]]]
+    assert db.value("SELECT count(*) FROM outbox") == 0
+
+
+def test_the_secret_is_shown_once_and_never_travels(service: Service, db: Database, receiver: Receiver) -> None:
+    body = {"url": receiver.url, "types": ["*"]}
+    first = service.http("POST", "/api/webhooks/", body, headers={"Idempotency-Key": "k"})
+    again = service.http("POST", "/api/webhooks/", body, headers={"Idempotency-Key": "k"})
+    secret = first.json["secret"]
+    assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32
+    assert (again.status, again.headers["idempotency-replayed"]) == (201, "true")
+    assert again.json == {**first.json, "secret": None}
+    assert "secret" not in state(service, first.json)
+    assert db.value("SELECT count(*) FROM idempotency_keys WHERE body LIKE '%whsec_%'") == 0
+    send_test(service, first.json)
+    service.relay()
+    event = receive("webhooks")
+    assert event is not None
+    assert secret.removeprefix("whsec_") not in event["Records"][0]["body"]
+    with closing(db.connect("orders_app")) as connection:
+        for column in ("secret", "former_secret"):
+            with pytest.raises(DatabaseError, match="permission denied"):
+                connection.run(f"SELECT {column} FROM webhooks")
+
+
+def test_for_a_day_after_a_rotation_both_secrets_are_valid(service: Service, db: Database, receiver: Receiver) -> None:
+    webhook = add(service, receiver.url)
+    new = service.http("POST", f"/api/webhooks/{webhook['id']}/rotate-secret/").json["secret"]
+    assert new != webhook["secret"]
+    send_test(service, webhook)
+    work(service)
+    pass_time(db, "25 hours")
+    send_test(service, webhook)
+    work(service)
+    [(headers, body, _), (later, later_body, _)] = receiver.got
+    both = [signed(secret, headers, body) for secret in (new, webhook["secret"])]
+    assert headers["webhook-signature"].split() == both
+    assert later["webhook-signature"] == signed(new, later, later_body)
+
+
+def test_a_receiver_that_is_down_for_a_day_gets_everything(service: Service, db: Database, receiver: Receiver) -> None:
+    webhook = add(service, receiver.url)
+    receiver.answers = [(500, {}, b"down")]
+    sent = {send_test(service, webhook)["id"] for _ in range(8)}
+    for _ in range(24):
+        work(service)
+        pass_time(db, "1 hour")
+    assert state(service, webhook)["enabled"] is True
+    assert {delivery["status"] for delivery in deliveries(service, webhook)} == {"pending"}
+    receiver.answers, receiver.got = [(200, {}, b"")], []
+    for _ in range(24):
+        work(service)
+        pass_time(db, "1 hour")
+    assert sorted(headers["webhook-id"] for headers, *_ in receiver.got) == sorted(f"test-{number}" for number in sent)
+    assert {delivery["status"] for delivery in deliveries(service, webhook)} == {"succeeded"}
+    assert (state(service, webhook)["failures"], db.value("SELECT count(*) FROM outbox")) == (0, 0)
+
+
+def test_attempts_come_further_and_further_apart_and_end_after_three_days(
+    service: Service, db: Database, receiver: Receiver
+) -> None:
+    webhook = add(service, receiver.url)
+    receiver.answers = [(500, {}, b"")]
+    send_test(service, webhook)
+    pauses = []
+    for _ in range(20):
+        work(service)
+        left = "extract(epoch FROM next_attempt_at - now())::float8"
+        [[status, pause]] = db.sql(f"SELECT status, {left} FROM webhook_deliveries")
+        if status != "pending":
+            break
+        pauses.append(pause)
+        pass_time(db, f"{pause} seconds")
+    assert status == "failed"
+    wanted = service.module("settle_webhook").PAUSES
+    assert len(pauses) in (9, 10)
+    for pause, meant in zip(pauses[:8], wanted, strict=False):
+        assert 0.79 * meant - 2 < pause < 1.21 * meant
+    assert sum(pauses) <= 72 * 3600 + 30
+    assert db.value("SELECT count(*) FROM outbox") == 0
+
+
+def test_retry_after_is_honoured_but_not_beyond_the_three_days(service: Service, db: Database, receiver: Receiver) -> None:
+    webhook = add(service, receiver.url)
+    receiver.answers = [(503, {"Retry-After": "3600"}, b""), (429, {"Retry-After": "99999999"}, b"")]
+    send_test(service, webhook)
+    left = "SELECT extract(epoch FROM next_attempt_at - now())::float8 FROM webhook_deliveries"
+    work(service)
+    assert 3590 < db.value(left) <= 3600
+    pass_time(db, "1 hour")
+    work(service)
+    assert 70 * 3600 < db.value(left) <= 71 * 3600
+
+
+def test_410_disables_a_webhook_at_once_and_enabling_it_makes_replays_possible(
+    service: Service, db: Database, receiver: Receiver
+) -> None:
+    webhook, since = add(service, receiver.url), "2020-01-01T00:00:00Z"
+    path = f"/api/webhooks/{webhook['id']}/"
+    receiver.answers = [(410, {}, b"gone"), (200, {}, b"")]
+    first = send_test(service, webhook)
+    work(service)
+    disabled = state(service, webhook)
+    assert (disabled["enabled"], "410" in disabled["disabled_reason"]) == (False, True)
+    assert [delivery["status"] for delivery in deliveries(service, webhook)] == ["failed"]
+    assert_problem(service.http("POST", f"{path}test/"), 409)
+    assert_problem(service.http("POST", f"{path}replay/", {"since": since}), 409)
+    assert_problem(service.http("POST", f"{path}deliveries/{first['id']}/retry/"), 409)
+    enabled = service.http("PATCH", path, {"enabled": True}).json
+    assert (enabled["enabled"], enabled["disabled_reason"], enabled["failing_since"]) == (True, None, None)
+    replay = [service.http("POST", f"{path}replay/", {"since": since}, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    assert [answer.json for answer in replay] == [{"deliveries": 1, "remaining": False}] * 2
+    work(service)
+    assert [delivery["status"] for delivery in deliveries(service, webhook)] == ["succeeded"]
+    assert len(receiver.got) == 2
+
+
+def test_a_webhook_that_fails_for_three_days_is_disabled_with_a_reason(
+    service: Service, db: Database, receiver: Receiver
+) -> None:
+    webhook = add(service, receiver.url)
+    receiver.answers = [(500, {}, b"")]
+    send_test(service, webhook)
+    work(service)
+    db.sql("UPDATE webhooks SET failing_since = now() - interval '73 hours', failures = 8")
+    pass_time(db, "1 minute")
+    work(service)
+    assert state(service, webhook)["enabled"] is True
+    pass_time(db, "1 minute")
+    work(service)
+    disabled = state(service, webhook)
+    assert (disabled["enabled"], disabled["disabled_reason"]) == (False, "Nothing could be delivered for 72 hours.")
+    # What was to be sent later is cancelled when it comes due.
+    pass_time(db, "1 day")
+    work(service)
+    assert [delivery["status"] for delivery in deliveries(service, webhook)] == ["cancelled"]
+    assert db.value("SELECT count(*) FROM outbox") == 0
+
+
+def test_what_was_meant_for_a_deleted_webhook_is_not_sent(service: Service, db: Database, receiver: Receiver) -> None:
+    webhook = add(service, receiver.url)
+    send_test(service, webhook)
+    path = f"/api/webhooks/{webhook['id']}/"
+    etag = service.http("GET", path).headers["etag"]
+    assert_problem(service.http("DELETE", path, headers={"If-Match": '"other"'}), 412)
+    assert service.http("DELETE", path, headers={"If-Match": etag}).status == 204
+    assert_problem(service.http("GET", f"{path}deliveries/"), 404)
+    work(service)
+    assert receiver.got == []
+    assert db.value("SELECT count(*) FROM outbox") == 0
+
+
+def test_a_report_that_comes_twice_changes_nothing(service: Service, db: Database, receiver: Receiver) -> None:
+    webhook = add(service, receiver.url)
+    receiver.answers = [(500, {}, b"")]
+    send_test(service, webhook)
+    service.work_off_queue("deliver_webhook")
+    event = receive("webhook_reports")
+    assert event is not None
+    delete(event, "webhook_reports")
+    for _ in range(2):
+        assert service.invoke("settle_webhook", event) == {"batchItemFailures": []}
+    assert [delivery["attempts"] for delivery in deliveries(service, webhook)] == [1]
+    assert state(service, webhook)["failures"] == 1
+
+
+def test_a_lost_report_is_made_up_for_when_the_lease_ends(service: Service, db: Database, receiver: Receiver) -> None:
+    webhook = add(service, receiver.url)
+    send_test(service, webhook)
+    service.work_off_queue("deliver_webhook")
+    drain()
+    assert service.relay() == 0
+    pass_time(db, "200 seconds")
+    work(service)
+    assert len(receiver.got) == 2
+    assert [delivery["status"] for delivery in deliveries(service, webhook)] == ["succeeded"]
+
+
+def test_a_message_that_is_out_of_date_is_not_sent(
+    service: Service, db: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_test(service, add(service, receiver.url))
+    monkeypatch.setattr(service.module("deliver_webhook"), "MOST_SECONDS_OLD", -1)
+    work(service)
+    assert receiver.got == []
+
+
+def test_a_failing_webhook_has_few_messages_on_their_way_and_holds_up_no_other(
+    service: Service, db: Database, receiver: Receiver
+) -> None:
+    dead, well = add(service, receiver.url), add(service, receiver.url)
+    db.sql("UPDATE webhooks SET failing_since = now() WHERE id = :id", id=dead["id"])
+    for _ in range(20):
+        send_test(service, dead)
+    send_test(service, well)
+    assert service.relay() == 5 + 1
+    drain()
+    # The others wait outside of the outbox, where nobody has to look at them.
+    assert db.value("SELECT count(*) FROM outbox") == 5 + 1
+    assert db.value("SELECT count(*) FROM webhook_deliveries WHERE waiting") == 15
+    # Those on their way count until their lease ends.
+    assert service.relay() == 0
+    db.sql("UPDATE webhook_deliveries SET leased_until = NULL; DELETE FROM outbox")
+    assert service.relay() == 5
+    assert db.value("SELECT count(*) FROM webhook_deliveries WHERE waiting") == 10
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [((302, {"Location": "/elsewhere"}, b""), 302), ((404, {}, b""), 404), ((500, {}, b""), 500)]
+)
+def test_anything_but_2xx_is_a_failure_and_no_redirect_is_followed(
+    receiver: Receiver, answer: tuple[int, dict[str, str], bytes], code: int
+) -> None:
+    receiver.answers = [answer]
+    assert posting.post(receiver.url, {}, b"{}").status_code == code
+    assert len(receiver.got) == 1
+
+
+def test_an_answer_that_never_ends_is_cut_off(receiver: Receiver) -> None:
+    """Its status came in time, and the rest does not matter."""
+    receiver.drip, receiver.answers = True, [(200, {}, b"")]
+    outcome = posting.post(receiver.url, {}, b"{}", seconds=0.5)
+    assert (outcome.status_code, outcome.error) == (200, None)
+    assert len(outcome.answer or "") < posting.ANSWER_BYTES
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_receiver_that_says_nothing_is_not_waited_for(receiver: Receiver, scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        outcome = posting.post(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/", {}, b"{}", seconds=0.3)
+    assert (outcome.status_code, outcome.error) == (None, "No answer within 0.3 seconds")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WEBHOOKS_CA_FILE")
+    posting.tls.cache_clear()
+    outcome = posting.post(receiver.url, {}, b"{}")
+    assert outcome.status_code is None
+    assert "certificate" in (outcome.error or "")
+    assert receiver.got == []
+
+
+PRIVATE = [
+    "127.0.0.1", "10.0.0.1", "172.16.5.4", "192.168.1.1", "169.254.169.254", "169.254.170.2", "100.64.0.1", "0.0.0.0",
+    "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "192.88.99.1", "::", "::1", "fe80::1",
+    "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+    "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "2002:7f00:1::",
+    "2002:a9fe:a9fe::1", "2001:0:7f00:1::", "2001:db8::1", "100::1", "3fff::1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_a_name_that_leads_to_no_public_address_is_not_connected_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if others of its addresses are public."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    found = [(socket.AF_INET, 1, 6, "", ("93.184.215.14", 443)), (family, 1, 6, "", (address, 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    connected: list[Any] = []
+    monkeypatch.setattr(socket, "create_connection", lambda *given, **_: connected.append(given))
+    outcome = posting.post("https://hook.example.com/", {}, b"{}")
+    assert (outcome.status_code, "is no public address" in (outcome.error or "")) == (None, True)
+    assert connected == []
+
+
+@pytest.mark.parametrize("address", ["93.184.215.14", "8.8.8.8", "2606:4700:4700::1111"])
+def test_a_public_address_is_connected_to_as_it_was_checked(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    asked: list[str] = []
+
+    def resolve(host: str, *_: Any, **__: Any) -> list[Any]:
+        asked.append(host)
+        return [(family, 1, 6, "", (address, 443))]
+
+    def connect(target: tuple[str, int], **_: Any) -> None:
+        asked.append(target[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert posting.post("https://hook.example.com/", {}, b"{}").error == "No answer: ConnectionRefusedError"
+    assert asked == ["hook.example.com", address]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://shop.example.com/", "ftp://shop.example.com/", "shop.example.com", "https://", "https:///path",
+        "https://user@shop.example.com/", "https://user:password@shop.example.com/", "https://shop.example.com:22/",
+        "https://shop.example.com:99999/", "https://shop.example.com/#part", "https://localhost/", "https://LOCALHOST./",
+        "https://a.localhost/", "https://metadata.google.internal/", "https://printer.local/", "https://shop/",
+        "https://127.0.0.1/", "https://127.1/", "https://2130706433/", "https://0x7f000001/", "https://0x7f.0.0.0x1/",
+        "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://169.254.169.254/latest/meta-data/", "https://[fe80::1%25eth0]/",
+        "https://shop.example.com/a b", "https://shop.example.com\\@localhost/", "https://höhle.example/", "https://[/",
+    ],
+)  # fmt: skip
+def test_a_url_that_would_never_be_sent_to_is_refused(service: Service, url: str) -> None:
+    assert_problem(service.http("POST", "/api/webhooks/", {"url": url, "types": ["*"]}), 422, "url")
+    webhook = add(service, "https://shop.example.com:8443/hook?x=1")
+    assert_problem(service.http("PATCH", f"/api/webhooks/{webhook['id']}/", {"url": url}), 422, "url")
+
+
+def test_a_webhook_is_changed_and_listed(service: Service) -> None:
+    first = add(service, "https://shop.example.com/hook", "order.paid")
+    path = f"/api/webhooks/{first['id']}/"
+    answer = service.http("GET", path)
+    assert service.http("GET", path, headers={"If-None-Match": answer.headers["etag"]}).status == 304
+    assert_problem(service.http("PATCH", path, {"types": ["order.lost"]}), 422, "types.0")
+    assert_problem(service.http("PATCH", path, {"description": "x"}, headers={"If-Match": '"other"'}), 412)
+    changed = service.http("PATCH", path, {"enabled": False, "types": ["*"]}, headers={"If-Match": answer.headers["etag"]})
+    assert (changed.json["enabled"], changed.json["types"]) == (False, ["*"])
+    second = add(service, "https://shop.example.com/other")
+    assert [one["id"] for one in service.http("GET", "/api/webhooks/").json["results"]] == [second["id"], first["id"]]
+    assert_problem(service.http("GET", "/api/webhooks/999/"), 404)
+    assert_problem(service.http("POST", "/api/webhooks/999/test/"), 404)
+
+
+def test_old_deliveries_are_cleared_away(service: Service, db: Database) -> None:
+    webhook = add(service, "https://shop.example.com/hook")
+    last = [send_test(service, webhook) for _ in range(3)][-1]
+    db.sql(
+        "UPDATE webhook_deliveries SET status = 'failed', created_at = now() - interval '91 days' WHERE id < :id", id=last["id"]
+    )
+    service.invoke("audit_totals", {})
+    assert [delivery["id"] for delivery in deliveries(service, webhook)] == [last["id"]]

@@ -40,6 +40,8 @@ AUDIT_LAG_HOURS = 24
 OUTBOX_LAG_SECONDS = 60
 # CloudWatch's limit.
 ALARMS_PER_WIDGET = 100
+# Receivers fail one by one. When most attempts do, it is more likely that we cannot reach the world.
+WEBHOOK_ATTEMPTS, WEBHOOKS_FAILING_PERCENT = 20, 80
 
 Metric = cloudwatch.IMetric
 MISSING_DATA_IS_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
@@ -279,10 +281,10 @@ def queue_watches(queue: WorkQueue) -> list[Watch]:
 
 def worker_watches(worker: Deployed, settings: Settings) -> list[Watch]:
     """What the workers count themselves."""
-    if worker.function.name != "run_export":
-        return []
-    failed = _ours(worker, "ExportFailed", FIVE_MINUTES, settings)
-    return [Watch("export-failed", "An export was given up; its document says so.", failed, 0, points=1, of=1)]
+    if worker.function.name == "run_export":
+        failed = _ours(worker, "ExportFailed", FIVE_MINUTES, settings)
+        return [Watch("export-failed", "An export was given up; its document says so.", failed, 0, points=1, of=1)]
+    return _webhook_watches(worker, settings) if worker.function.name == "settle_webhook" else []
 
 
 def function_watches(deployed: Deployed) -> list[Watch]:
@@ -386,6 +388,37 @@ def _outbox_watches(relay: Deployed, settings: Settings) -> list[Watch]:
     ]
 
 
+def _webhook_watches(settling: Deployed, settings: Settings) -> list[Watch]:
+    counts = {
+        "attempts": _ours(settling, "WebhookAttempts", FIVE_MINUTES, settings),
+        "failed": _ours(settling, "WebhookAttemptsFailed", FIVE_MINUTES, settings),
+    }
+    share = cloudwatch.MathExpression(
+        expression=f"IF(attempts >= {WEBHOOK_ATTEMPTS}, 100 * FILL(failed, 0) / attempts)",
+        using_metrics=counts,
+        period=FIVE_MINUTES,
+        label="failed %",
+    )
+    return [
+        Watch(
+            "webhooks-failing",
+            f"More than {WEBHOOKS_FAILING_PERCENT} % of the attempts to deliver webhooks fail.",
+            share,
+            WEBHOOKS_FAILING_PERCENT,
+            points=3,
+            of=3,
+        ),
+        Watch(
+            "webhooks-disabled",
+            "A webhook was disabled, because its receiver refused or failed for three days.",
+            _ours(settling, "WebhooksDisabled", FIVE_MINUTES, settings),
+            0,
+            points=1,
+            of=1,
+        ),
+    ]
+
+
 def _audit_watches(audit: Deployed, settings: Settings) -> list[Watch]:
     period = schedule_period(audit)
     return [
@@ -451,6 +484,12 @@ def dashboard(
     )
     _add_database_graphs(board, monitoring, database)
     board.add_widgets(*_outbox_graphs(settings, monitoring, queues, functions))
+    for settling in [deployed for deployed in functions if deployed.function.name == "settle_webhook"]:
+        counts: list[Metric] = [
+            _ours(settling, name, MINUTE, settings) for name in ("WebhookAttempts", "WebhookAttemptsFailed", "WebhooksDisabled")
+        ]
+        share = monitoring.alarms["webhooks-failing"].metric
+        board.add_widgets(graph("Webhooks' attempts", counts), graph("Webhooks failing, %", [share], "webhooks-failing"))
 
 
 def _add_database_graphs(board: cloudwatch.Dashboard, monitoring: Monitoring, database: Database) -> None:

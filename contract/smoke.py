@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 
 SEED_SECONDS = 120
 EXPORT_SECONDS = 120
+WEBHOOK_SECONDS = 60
 REQUEST_SECONDS = 35
 
 
@@ -69,6 +70,7 @@ def walk(client: Client, *, seeding: bool) -> None:
     walk_orders(client, customer)
     client.both_slashes("GET", "/api/orders/summary")
     walk_exports(client, customer)
+    walk_webhooks(client)
     if seeding:
         walk_seeding(client)
     else:
@@ -142,6 +144,29 @@ def walk_exports(client: Client, customer: int) -> None:
         raise Surprise("The list does not have the export")
     client.ask(204, "DELETE", f"{path}/")
     client.ask(404, "GET", path)
+
+
+def walk_webhooks(client: Client) -> None:
+    """To a name that nobody will ever have: what is to be seen is that somebody tried."""
+    wanted = {"url": "https://smoke.invalid/", "types": ["order.delivered"], "description": "Smoke test"}
+    webhook = client.ask(201, "POST", "/api/webhooks/", wanted, Idempotency_Key=uuid.uuid4().hex)
+    path = f"/api/webhooks/{webhook['id']}"
+    if client.ask(200, "POST", f"{path}/rotate-secret/")["secret"] == webhook["secret"]:
+        raise Surprise("A secret is the same after its rotation")
+    client.both_slashes("GET", path)
+    client.ask(200, "GET", "/api/webhooks/?limit=1")
+    client.ask(200, "PATCH", f"{path}/", {"description": "Smoke test II"})
+    client.ask(422, "PATCH", f"{path}/", {"types": ["order.lost"]})
+    test = client.ask(202, "POST", f"{path}/test/")
+    deadline = time.monotonic() + WEBHOOK_SECONDS
+    while not client.both_slashes("GET", f"{path}/deliveries")["results"][0]["attempts"]:
+        if time.monotonic() > deadline:
+            raise Surprise(f"Nobody tried to deliver {test['id']} in {WEBHOOK_SECONDS} s")
+        time.sleep(0.5)
+    client.ask(202, "POST", f"{path}/deliveries/{test['id']}/retry/")
+    client.ask(202, "POST", f"{path}/replay/", {"since": test["created_at"]})
+    client.ask(204, "DELETE", f"{path}/")
+    client.ask(404, "GET", f"{path}/")
 
 
 def walk_seeding(client: Client) -> None:

@@ -46,6 +46,9 @@ def deliver(record: dict[str, Any]) -> bool:
         outcome = post(message["url"], headers, message["body"].encode())
         report = {name: message[name] for name in ("outbox", "delivery", "round", "attempt")}
         sqs().send_message(QueueUrl=os.environ[REPORTS], MessageBody=json.dumps({**report, **outcome._asdict()}))
+        # Not the URL, which may hold a secret of the receiver's.
+        told = {"delivery": message["delivery"], "status_code": outcome.status_code, "duration_ms": outcome.duration_ms}
+        logger.info("Sent a webhook", extra=told)
     except Exception:
         logger.exception("A message failed", extra={"message_id": record["messageId"]})
         return False

@@ -25,7 +25,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         return work_off(event, context, settle, give_up)
     finally:
-        metrics.add_metric("WebhooksDisabled", MetricUnit.Count, 0)
+        metrics.add_metric("WebhookAttempts", MetricUnit.Count, 0)
         metrics.flush_metrics()
 
 
@@ -39,9 +39,9 @@ def settle(report: Message) -> None:
         disable_hours=HOURS_TO_DISABLE,
         disable_failures=FAILURES_TO_DISABLE,
     )
+    metrics.add_metric("WebhookAttempts", MetricUnit.Count, len(rows))
     for status, disabled in rows:
         metrics.add_metric("WebhookAttemptsFailed", MetricUnit.Count, int(status != "succeeded"))
-        metrics.add_metric("WebhookDeliveriesFailed", MetricUnit.Count, int(status == "failed"))
         metrics.add_metric("WebhooksDisabled", MetricUnit.Count, int(disabled))
     logger.info("Settled" if rows else "Settled before", extra={"delivery": report["delivery"], "attempt": report["attempt"]})
 

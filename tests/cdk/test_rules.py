@@ -248,7 +248,7 @@ OF_THE_DATABASE = {
 ASKED_FOR = {
     "server-errors", "client-errors", "health", "latency-p95", "latency-p99", "database-cpu", "database-connections",
     "proxy-connections", "proxy-pinned", "totals-drift", "audit-missing", "audit-lag",
-    "schedule-dead-letters", "outbox-lag", "outbox-unsent", "export-failed",
+    "schedule-dead-letters", "outbox-lag", "outbox-unsent", "export-failed", "webhooks-failing", "webhooks-disabled",
 }  # fmt: skip
 
 

@@ -3,9 +3,12 @@
 import base64
 import hmac
 import json
+import os
+import re
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from typing import Any
 import pytest
 import standardwebhooks
 
+from contract.functions import ROOT
 from orders import posting, targets
 from orders.driver import DatabaseError
 from tests.harness import Database, Service, assert_problem, created, delete, receive
@@ -162,6 +166,38 @@ def test_a_receiver_gets_what_is_sent_to_it_signed(service: Service, db: Databas
     assert done["answer"] == ("thanks" * 500)[:1024]
     assert (done["next_attempt_at"], done["error"]) == (None, None)
     assert db.value("SELECT count(*) FROM outbox") == 0
+
+
+def snippets(language: str) -> list[str]:
+    """The code of docs/webhooks.md."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / "webhooks.md").read_text(), re.DOTALL)
+
+
+def test_what_arrives_is_verified_as_the_document_says(service: Service, receiver: Receiver, tmp_path: Path) -> None:
+    secret = add(service, receiver.url)["secret"]
+    service.customer(name="Zoë")
+    work(service)
+    [(headers, body, _)] = receiver.got
+    [python], [node] = snippets("python"), snippets("js")
+    names: dict[str, Any] = {}
+    exec(python, names)
+    assert names["verified"](secret, headers, body) == json.loads(body)
+    shell = {
+        **os.environ, "secret": secret, "id": headers["webhook-id"], "timestamp": headers["webhook-timestamp"],
+        "body": body.decode(),
+    }  # fmt: skip
+    made = subprocess.run(["sh", "-c", snippets("sh")[-1]], env=shell, check=True, capture_output=True, text=True).stdout
+    assert headers["webhook-signature"] == f"v1,{made.strip()}"
+    (tmp_path / "verify.mjs").write_text(node)
+    (tmp_path / "run.mjs").write_text(
+        'import { verified } from "./verify.mjs";\nconst [secret, headers, body] = JSON.parse(process.argv[2]);\n'
+        "console.log(verified(secret, headers, Buffer.from(body, 'base64')).type);"
+    )
+    command = [str(Path(sys.executable).with_name("node")), str(tmp_path / "run.mjs")]
+    for sent, status in ((body, 0), (body + b" ", 1)):
+        given = json.dumps([secret, headers, base64.b64encode(sent).decode()])
+        ran = subprocess.run([*command, given], capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stdout.strip()) == (status, "customer.created" if status == 0 else ""), ran.stderr
 
 
 def test_an_event_goes_to_the_webhooks_that_want_it_as_the_feed_shows_it(
@@ -490,6 +526,31 @@ def test_a_webhook_is_changed_and_listed(service: Service) -> None:
     assert [one["id"] for one in service.http("GET", "/api/webhooks/").json["results"]] == [second["id"], first["id"]]
     assert_problem(service.http("GET", "/api/webhooks/999/"), 404)
     assert_problem(service.http("POST", "/api/webhooks/999/test/"), 404)
+
+
+def test_no_delivery_keeps_an_erased_customers_address(service: Service, db: Database, receiver: Receiver) -> None:
+    """Not even if the receiver says it after the erasure, about what was on its way."""
+    webhook = add(service, receiver.url, "customer.created", "customer.updated", "order.created")
+    customer = service.customer(email="erase@me.example")
+    path = f"/api/customers/{customer['id']}/"
+    receiver.answers = [(200, {}, b"erase@me.example, welcome")]
+    service.order(customer["id"])
+    work(service)
+    answers = [delivery["answer"] for delivery in deliveries(service, webhook)]
+    assert [b"erase@me.example" in body for _, body, _ in receiver.got] == [True, False]
+    assert answers == ["erase@me.example, welcome"] * 2
+    service.http("PATCH", path, {"name": "Other"})
+    service.work_off_queue("deliver_webhook")
+    assert service.http("POST", f"{path}erase/").status == 200
+    service.work_off_queue("settle_webhook")
+    assert [(delivery["status"], delivery["answer"]) for delivery in deliveries(service, webhook)] == [("succeeded", None)] * 3
+    for delivery in deliveries(service, webhook):
+        service.http("POST", f"/api/webhooks/{webhook['id']}/deliveries/{delivery['id']}/retry/")
+    receiver.got = []
+    work(service)
+    assert len(receiver.got) == 3
+    assert not [body for _, body, _ in receiver.got if b"me.example" in body]
+    assert db.value("SELECT count(*) FROM webhook_deliveries AS d WHERE d::text LIKE '%me.example%'") == 0
 
 
 def test_old_deliveries_are_cleared_away(service: Service, db: Database) -> None:

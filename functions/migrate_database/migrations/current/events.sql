@@ -42,6 +42,12 @@ BEGIN
     )::customer_changes))::json)
     WHERE customer_id = forgotten_id AND order_id IS NULL AND type <> 'customer.erased';
 
+    -- Receivers may have answered with what they got.
+    UPDATE webhook_deliveries AS d
+    SET answer = NULL
+    FROM events AS e
+    WHERE e.customer_id = forgotten_id AND d.event_id = e.id AND d.answer IS NOT NULL;
+
     UPDATE idempotency_keys
     SET body = CASE
         WHEN body::jsonb ? 'customer' THEN jsonb_set(body::jsonb, '{customer}', body::jsonb -> 'customer' || substitutes)

@@ -47,7 +47,6 @@ def complete(declared: dict[str, Any]) -> dict[str, Any]:
     operations = [operation for item in contract["paths"].values() for operation in item.values()]
     for operation in operations:
         _link(operation, contract["paths"])
-    for operation in operations:
         del operation["x-function"]
         own = examples.get(operation["operationId"], {})
         _show_request(operation, own)
@@ -110,8 +109,8 @@ def _sized(node: Any) -> Any:
 
 def _enumerations() -> dict[str, list[str]]:
     """Those of the models, by name."""
-    literals = {name: list(get_args(value)) for name, value in MODELS.items() if get_origin(value) is Literal}
-    return {**{name: values for name, values in literals.items() if len(values) > 1}, "EventType": list(EVENTS)}
+    several = {name: list(get_args(kind)) for name, kind in MODELS.items() if get_origin(kind) is Literal and get_args(kind)[1:]}
+    return {**several, "EventType": list(EVENTS), "WantedType": ["*", *EVENTS]}
 
 
 def _named(node: Any) -> Any:

@@ -15,6 +15,7 @@ def walk(call: Recorder) -> None:
     walk_orders(call, alice)
     walk_events(call, alice)
     walk_exports(call, alice)
+    walk_webhooks(call)
     walk_seeding(call)
     for name in ("get_health", "get_index", "get_openapi", "get_docs", "get_console"):
         call(name)
@@ -124,6 +125,35 @@ def walk_exports(call: Recorder, alice: int) -> None:
     call("list_exports", limit=1, cursor=following)
     for one in (unfinished, export):
         call("delete_export", export_id=one)
+
+
+def walk_webhooks(call: Recorder) -> None:
+    new = {"url": "https://shop.example.com/hook", "types": ["order.paid", "order.cancelled"], "description": "The shop"}
+    for _ in range(2):
+        hook = call("create_webhook", new, idempotency_key="webhook-1")["id"]
+    call("create_webhook", {**new, "url": "ftp://shop.example.com/hook"})
+    call("create_webhook", {"url": "https://shop.example.com/all", "types": ["*"]})
+    following = call("list_webhooks", limit=1)["next_cursor"]
+    call("list_webhooks", limit=1, cursor=following)
+    call("get_webhook", webhook_id=hook, if_none_match=STALE)
+    call("get_webhook", webhook_id=hook, if_none_match=call.tag)
+    call("rotate_webhook_secret", webhook_id=hook)
+    delivery = call("test_webhook", webhook_id=hook)["id"]
+    call("test_webhook", webhook_id=hook)
+    call("retry_webhook_delivery", webhook_id=hook, delivery_id=delivery)
+    following = call("list_webhook_deliveries", webhook_id=hook, limit=1)["next_cursor"]
+    call("list_webhook_deliveries", webhook_id=hook, limit=1, cursor=following)
+    for _ in range(2):
+        call("replay_webhook", {"since": "2026-11-26T00:00:00Z"}, webhook_id=hook, idempotency_key="replay-1")
+    call("update_webhook", {"types": ["*"]}, webhook_id=hook, if_match=STALE)
+    call("get_webhook", webhook_id=hook)
+    call("update_webhook", {"enabled": False}, webhook_id=hook, if_match=call.tag)
+    call("test_webhook", webhook_id=hook)
+    call("retry_webhook_delivery", webhook_id=hook, delivery_id=delivery)
+    call("replay_webhook", {"since": "2026-11-26T00:00:00Z"}, webhook_id=hook)
+    call("delete_webhook", webhook_id=hook, if_match=STALE)
+    call("get_webhook", webhook_id=hook)
+    call("delete_webhook", webhook_id=hook, if_match=call.tag)
 
 
 def walk_seeding(call: Recorder) -> None:

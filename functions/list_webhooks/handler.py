@@ -26,7 +26,10 @@ LIST_WEBHOOKS = "SELECT id, document::text FROM webhook_documents WHERE id < :be
     tag="Webhooks",
 )
 def list_webhooks(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    """List webhooks, newest first."""
+    """List webhooks, newest first.
+
+    Their secrets are not shown.
+    """
     [before] = page_start(request, cursor, [MAX_BIGINT])
     return page(request, database.run(LIST_WEBHOOKS, repeatable=True, before=before, rows=limit + 1), limit)
 

@@ -13,9 +13,10 @@ from orders.models import BigId, Count
 strict = with_config(ConfigDict(extra="forbid"))
 change = with_config(ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1}))
 
-EventType = Annotated[str, Field(json_schema_extra={"enum": ["*", *EVENTS]})]
+DeliveryStatus = Literal["pending", "succeeded", "failed", "cancelled"]
+WantedType = Annotated[str, Field(json_schema_extra={"enum": ["*", *EVENTS]})]
 Url = Annotated[str, Field(min_length=1, max_length=2000, examples=["https://shop.example.com/hook"])]
-EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=20, description="`*` stands for all.")]
+EventTypes = Annotated[list[WantedType], Field(min_length=1, max_length=20, description="`*` stands for all.")]
 Description = Annotated[str, Field(max_length=500, pattern=PRINTABLE_OR_EMPTY)]
 
 
@@ -63,9 +64,9 @@ class WebhookDelivery(BaseModel):
     webhook_id: BigId
     event_id: BigId | None
     type: str
-    status: Literal["pending", "succeeded", "failed", "cancelled"]
+    status: DeliveryStatus
     attempts: Count
-    status_code: int | None
+    status_code: Annotated[int, Field(ge=100, le=999)] | None
     answer: str | None
     error: str | None
     duration_ms: Count | None

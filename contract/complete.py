@@ -109,8 +109,8 @@ def _sized(node: Any) -> Any:
 
 def _enumerations() -> dict[str, list[str]]:
     """Those of the models, by name."""
-    several = {name: list(get_args(kind)) for name, kind in MODELS.items() if get_origin(kind) is Literal and get_args(kind)[1:]}
-    return {**several, "EventType": list(EVENTS), "WantedType": ["*", *EVENTS]}
+    several = {name: get_args(kind) for name, kind in MODELS.items() if get_origin(kind) is Literal and get_args(kind)[1:]}
+    return {**{name: [*values] for name, values in several.items()}, "EventType": list(EVENTS), "WantedType": ["*", *EVENTS]}
 
 
 def _named(node: Any) -> Any:

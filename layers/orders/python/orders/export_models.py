@@ -37,7 +37,7 @@ class Export(BaseModel):
     id: UUID
     kind: ExportKind
     format: ExportFormat
-    filters: dict[str, object]
+    filters: ExportFilters
     status: ExportStatus
     rows: Count
     bytes: Count

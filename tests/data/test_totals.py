@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orders.connection import Connection
 from orders.driver import DatabaseError
 from orders.errors import violated_constraint
 from tests.harness import Clients, Database, LambdaContext, Service
@@ -252,6 +253,38 @@ def test_a_large_change_is_not_left_behind(service: Service, db: Database) -> No
     assert violated_constraint(refused.value) == "customer_totals_spent_limit"
     first.close()
     second.close()
+
+
+def test_writers_of_a_customer_beyond_half_of_the_limit_wait_for_one_another_and_not_in_a_circle(
+    service: Service, db: Database
+) -> None:
+    customer = service.customer()["id"]
+    insert = "INSERT INTO orders (customer_id, total_cents) VALUES (:id, :cents)"
+    db.sql(insert, id=customer, cents=5_000_000_000_000_000)
+    holder = db.server.connect()
+    writers = [db.connect("orders_app") for _ in range(4)]
+    refusals: list[DatabaseError] = []
+
+    def write(writer: Connection) -> None:
+        try:
+            writer.run(insert, id=customer, cents=1)
+        except DatabaseError as refusal:
+            refusals.append(refusal)
+
+    holder.run("BEGIN; SELECT FROM customer_totals FOR UPDATE")
+    threads = [threading.Thread(target=write, args=[writer]) for writer in writers]
+    for thread in threads:
+        thread.start()
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    while db.value(waiting) < len(writers) and all(thread.is_alive() for thread in threads):
+        pass
+    holder.run("COMMIT")
+    for thread in threads:
+        thread.join()
+    assert refusals == []
+    assert summary(service) == [[customer, 5, 0, 5_000_000_000_000_004]]
+    for connection in (holder, *writers):
+        connection.close()
 
 
 def test_deltas_go_with_their_customer_and_with_all_orders(service: Service, db: Database) -> None:

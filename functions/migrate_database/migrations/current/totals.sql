@@ -102,6 +102,7 @@ DECLARE
     -- Half a million smaller ones fit between half of the limit and all of it.
     too_large_to_leave CONSTANT bigint := most_spent / 1000000;
     free bigint[];
+    leaving bigint[];
     beyond_half bigint[];
 BEGIN
     free := ARRAY(
@@ -111,18 +112,28 @@ BEGIN
     );
 
     IF cardinality(free) < cardinality(changes) THEN
-        -- Before the totals are read: in a statement of its own.
-        PERFORM pg_advisory_xact_lock_shared(customer_id)
-        FROM unnest(changes)
-        WHERE customer_id <> ALL (free) AND abs(spent_cents) < too_large_to_leave;
+        -- Who leaves nothing, and waits for the row instead, must not have this lock, for which the holder of the row may wait.
+        leaving := ARRAY(
+            SELECT customer_id
+            FROM (
+                SELECT customer_id
+                FROM unnest(changes) AS change
+                JOIN customer_totals AS t USING (customer_id)
+                WHERE customer_id <> ALL (free)
+                  AND abs(change.spent_cents) < too_large_to_leave
+                  AND t.spent_cents <= half
+                OFFSET 0
+            ) AS small
+            WHERE pg_try_advisory_xact_lock_shared(customer_id)
+        );
 
         WITH left_behind AS (
             INSERT INTO customer_total_deltas
             SELECT change.*
             FROM unnest(changes) AS change
             JOIN customer_totals AS t USING (customer_id)
-            WHERE customer_id <> ALL (free)
-              AND abs(change.spent_cents) < too_large_to_leave
+            WHERE customer_id = ANY (leaving)
+              -- Read once more, under the lock.
               AND t.spent_cents <= half
             RETURNING customer_id
         )

@@ -31,6 +31,7 @@ TAKE_TURNS = load_sql(__file__, "take_turns.sql")
 DONE_TABLE = load_sql(__file__, "schema_migrations.sql")
 RECORD = load_sql(__file__, "record.sql")
 FORGET = load_sql(__file__, "forget.sql")
+SHOW_EVENTS = load_sql(__file__, "show_events.sql")
 
 
 class MigrationEdited(Exception):
@@ -109,6 +110,7 @@ def _begin_etag_generation(connection: Connection) -> None:
     generation = hashlib.blake2b(instance.encode(), digest_size=4).hexdigest()
     if connection.run("SELECT etag_generation()") != [[generation]]:
         connection.run(f"CREATE OR REPLACE FUNCTION etag_generation() RETURNS text STABLE PARALLEL SAFE RETURN '{generation}'")
+        connection.run(SHOW_EVENTS)
 
 
 def _set_passwords(connection: Connection) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from local.postgres import EmbeddedPostgres
 from orders.connection import Connection
+from tests.api.test_events import feed
 from tests.harness import Database, Service
 
 CHANGES = 40
@@ -89,6 +90,25 @@ def test_a_connection_that_keeps_its_plans_returns_the_new_generation(
         tags.append({service.http("GET", path).headers["etag"] for _ in range(7)})
     assert len(tags[0]) == len(tags[1]) == 1
     assert tags[0] != tags[1]
+
+
+def test_events_from_a_dump_are_shown_in_their_order_and_before_later_ones(
+    service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction ids in it are those of another server, which may be far ahead."""
+    deploy(db.connection, service, "db-FIRST", monkeypatch)
+    order = service.order(service.customer()["id"])["id"]
+    service.act(order, "pay")
+    db.sql("UPDATE events SET transaction_id = (1000000000000 + id)::text::xid8 WHERE type <> 'customer.created'")
+    assert len(feed(service)) == 1
+    deploy(db.connection, service, "db-SECOND", monkeypatch)
+    service.act(order, "ship")
+    shown = [event["type"] for event in feed(service)]
+    assert shown == ["customer.created", "order.created", "order.paid", "order.shipped"]
+    versions_of_events = "SELECT array_agg(xmin::text ORDER BY id) FROM events"
+    before = db.value(versions_of_events)
+    deploy(db.connection, service, "db-THIRD", monkeypatch)
+    assert db.value(versions_of_events) == before
 
 
 def test_the_generation_costs_a_statement_nothing(db: Database) -> None:

@@ -47,7 +47,7 @@ def complete(declared: dict[str, Any]) -> dict[str, Any]:
     operations = [operation for item in contract["paths"].values() for operation in item.values()]
     for operation in operations:
         _link(operation, contract["paths"])
-        del operation["x-function"]
+        del operation["x-function"], operation["x-any-query"]
         own = examples.get(operation["operationId"], {})
         _show_request(operation, own)
         _show_answers(operation, own.get("answers", {}))

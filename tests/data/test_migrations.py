@@ -209,10 +209,11 @@ def test_a_stage_whose_master_user_had_a_password_is_migrated_with_an_iam_token(
     """The first edition's first deployment succeeded and locked all later ones out."""
     with RdsServer(tmp_path / "rds", master_by_iam=False) as rds:
         first = rds.master.connect()
-        for role in ("migrator", "orders_app", "orders_seeder", "orders_auditor", "orders_relay"):
+        logging_in = functions.module("migrate_database").LOGIN_ROLES
+        for role in ("migrator", *logging_in):
             first.run(f"CREATE ROLE {role}")
         # RDS lets its master user grant rds_iam without being a member; PostgreSQL does not.
-        rds.sql("GRANT rds_iam TO orders_app, orders_seeder, orders_auditor, orders_relay")
+        rds.sql(f"GRANT rds_iam TO {', '.join(logging_in)}")
         assert set(current) <= set(migrate(first, folder))
         first.close()
         with pytest.raises(DatabaseError, match="28000"):

@@ -171,7 +171,7 @@ def test_a_page_knows_where_people_sign_in_and_may_ask_there(
         "client_id": "</script><script>alert(1)</script>",
         "scopes": [
             *("customers/erase", "customers/read", "customers/write", "events/read", "exports/write"),
-            *("orders/read", "orders/write"),
+            *("orders/read", "orders/write", "webhooks/read", "webhooks/write"),
         ],
     }
     answer = service.http("GET", "/", headers=HTML)

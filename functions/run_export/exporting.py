@@ -22,8 +22,9 @@ DAYS_KEPT = 7
 # No copy begins with less than this left: a range takes a second or two, and then a part is sent.
 SECONDS_TO_FINISH = 25
 FIRST_RANGE = 2_000
-# A range that was as quick and as small as this is followed by a larger one.
-RANGE_SECONDS, RANGE_BYTES = 1.0, 8 * 1024 * 1024
+# Each range shall take about as long as this, or be about as large: a thousand small ones take longer than ten.
+RANGE_SECONDS, RANGE_BYTES = 3.0, 64 * 1024 * 1024
+FASTEST_GROWTH = 4
 # Unless it would be so large that rows which a filter finds all of a sudden take longer than a statement may.
 MOST_IDS = 200_000
 # Also where a filter finds too little for parts: who follows a killed worker shall not begin where that one did.
@@ -83,9 +84,8 @@ class Export:
         ids = done if self.kind in OLDEST_FIRST else (end, self.position)
         self.rows += self.source.copy(copy_statement(self.kind, self.format, self.filters, ids), self.upload)
         self.position = end
-        if time.monotonic() - begun > RANGE_SECONDS or self.upload.written - written > RANGE_BYTES:
-            return max(FIRST_RANGE // 4, span // 2)
-        return min(span * 2, MOST_IDS)
+        taken = max((time.monotonic() - begun) / RANGE_SECONDS, (self.upload.written - written) / RANGE_BYTES)
+        return max(FIRST_RANGE // 4, min(MOST_IDS, int(span * min(FASTEST_GROWTH, 1 / taken))))
 
     def _next_number(self) -> int:
         number: int = self._change(NUMBER_PART)

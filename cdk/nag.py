@@ -18,9 +18,6 @@ REASONS = {
     "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup]": (
         "AWS Backup's own policy; the permissions that copying a snapshot takes are up to the service and change with it."
     ),
-    "AwsSolutions-IAM5[Resource::Orders-prod-Data:ExportsOutputFnGetAttFilesBucket7C17EE2EArn267E46EA/*]": (
-        "Files of exports are named after their exports, which nobody knows beforehand; their bucket holds nothing else."
-    ),
     "AwsSolutions-S1": "Every export is logged by the functions, and links that were given out work for ten minutes.",
     "AwsSolutions-L1": "The tests run on Python 3.13, and bytecode is compiled for it; it is supported into 2029.",
     "AwsSolutions-SQS3": (
@@ -70,6 +67,14 @@ BY_REFERENCE = dict.fromkeys(
     "cdk-nag cannot read a port that refers to the instance's; the rule's source is the proxy's group, never an address.",
 )
 
+# The same objects, before and after CDK has made an export of the reference from one stack to the other.
+BY_BUCKET = dict.fromkeys(
+    (
+        "AwsSolutions-IAM5[Resource::<FilesBucket7C17EE2E.Arn>/*]",
+        "AwsSolutions-IAM5[Resource::Orders-prod-Data:ExportsOutputFnGetAttFilesBucket7C17EE2EArn267E46EA/*]",
+    ),
+    "Files of exports are named after their exports, which nobody knows beforehand; their bucket holds nothing else.",
+)
 
 # Only for a cluster's instances, so that an instance of RDS is still checked.
 BY_CLUSTER = {"NIST.800.53.R5-RDSInBackupPlan": "The plan has the cluster, whose instances share one volume."}
@@ -79,6 +84,6 @@ def acknowledge(app: cdk.App, database_group: IConstruct, cluster: IConstruct | 
     """database_group: the database's security group."""
     by_reference = [child for child in database_group.node.children if child.node.id.endswith("{IndirectPort}")]
     by_cluster = [(cluster, BY_CLUSTER)] if cluster is not None else []
-    for scope, reasons in [(app, REASONS), *((rule, BY_REFERENCE) for rule in by_reference), *by_cluster]:
+    for scope, reasons in [(app, REASONS | BY_BUCKET), *((rule, BY_REFERENCE) for rule in by_reference), *by_cluster]:
         for rule, reason in reasons.items():
             cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))

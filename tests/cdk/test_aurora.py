@@ -133,6 +133,7 @@ def test_every_variable_of_every_function_leads_to_a_resource_of_the_assembly(
         (CLUSTER, "Endpoint.Address"): "writer.example",
         (CLUSTER, "DBClusterResourceId"): "cluster-ABCDEF0123",
         ("AWS::SQS::Queue", "Ref"): "https://queue.example",
+        ("AWS::S3::Bucket", "Ref"): "exports",
         ("AWS::ApiGatewayV2::Api", "ApiEndpoint"): "https://api.example",
         ("AWS::Cognito::UserPool", "ProviderURL"): "https://issuer.example",
         ("AWS::Cognito::UserPoolClient", "Ref"): "console",

@@ -15,7 +15,7 @@ from cdk.app import build
 from cdk.compute import NETWORK_ACTIONS, TRACING_ACTIONS
 from cdk.delivery import AT_ONCE
 from cdk.exports import ABORT_DAYS, KEEP_DAYS, READ_ACTIONS, WRITE_ACTIONS
-from cdk.nag import BY_CLUSTER, BY_REFERENCE, REASONS
+from cdk.nag import BY_BUCKET, BY_CLUSTER, BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
 from contract.edge import CLI_CALLBACK, LAPTOP_ONLY
 from contract.functions import FUNCTIONS, OPEN_ROUTES, ROOT, camel_case, load_functions
@@ -408,10 +408,10 @@ def test_an_area_has_no_schedule_no_migration_and_no_open_route(tmp_path: Path, 
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "handler.py").touch()
     (tmp_path / "docs" / "function.toml").write_text(f'trigger = "{trigger}"\narea = "pages"\n')
-    paths = {"/api/docs": {"get": {"operationId": "docs.docs", "security": []}}} if trigger == "http" else {}
-    (tmp_path / "openapi.json").write_text(json.dumps({"paths": paths}))
+    paths = {"/api/docs": {"get": {"function": "docs", "scopes": []}}} if trigger == "http" else {}
+    (tmp_path / "operations.json").write_text(json.dumps({"paths": paths}))
     with pytest.raises(ValueError, match="docs has an area"):
-        load_functions(tmp_path, tmp_path / "openapi.json")
+        load_functions(tmp_path, tmp_path / "operations.json")
 
 
 def test_a_route_that_is_open_by_mistake_is_refused(tmp_path: Path) -> None:
@@ -770,6 +770,7 @@ def test_every_reason_is_for_a_finding_of_cdk_nag(monkeypatch: pytest.MonkeyPatc
         packs = (AwsSolutionsChecks, NIST80053R5Checks)
         found = {violation.rule_name for pack in packs for violation in pack().validate_scope(app).violations}
         assert found >= REASONS.keys() | BY_REFERENCE.keys() | also.keys()
+        assert found & BY_BUCKET.keys()
 
 
 @pytest.mark.parametrize(

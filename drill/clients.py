@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from drill.journal import Attempt, Journal, Operation
 from drill.parts import WANTED
+
+if TYPE_CHECKING:
+    from drill.exports import Exported
 
 REQUEST_SECONDS = 20
 # By whoever reads an answer that is not what was asked for.
@@ -36,6 +39,7 @@ class World:
     feed: list[dict[str, Any]] = field(default_factory=list)
     feed_path: str = "/api/events/?limit=37"
     seed: dict[str, int] = field(default_factory=dict)
+    exports: list["Exported"] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
 
     @contextmanager

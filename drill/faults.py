@@ -200,7 +200,7 @@ def server_read_only(stage: Stage, chance: random.Random) -> str:
 def queue_lost_messages(stage: Stage, chance: random.Random) -> str:
     """Somebody takes messages and does nothing."""
     lost = 0
-    with stage.sqs() as client:
+    with stage.aws("sqs") as client:
         urls = [client.get_queue_url(QueueName=name)["QueueUrl"] for name in QUEUES]
         for _ in range(40):
             url = chance.choice(urls)
@@ -216,7 +216,7 @@ def queue_lost_messages(stage: Stage, chance: random.Random) -> str:
 def queue_poisoned(stage: Stage, chance: random.Random) -> str:
     """Messages that no worker understands."""
     bodies = ["no JSON", "[]", '{"run": "nobody", "chunk": 1, "outbox": 1}', '{"outbox": "many"}', "{}"]
-    with stage.sqs() as client:
+    with stage.aws("sqs") as client:
         for name in QUEUES:
             url = client.get_queue_url(QueueName=name)["QueueUrl"]
             for _ in range(5):
@@ -229,7 +229,7 @@ def queue_refusing(stage: Stage, chance: random.Random) -> str:
     """The queues are gone with all of their messages, and come back empty."""
     seconds = chance.uniform(1, 4)
     wanted = ["VisibilityTimeout", "RedrivePolicy"]
-    with stage.sqs() as client:
+    with stage.aws("sqs") as client:
         attributes = {}
         for name in QUEUES:
             url = client.get_queue_url(QueueName=name)["QueueUrl"]

@@ -390,6 +390,25 @@ MUTATIONS: dict[str, Mutation] = {
         CONTENTION,
         PEOPLE,
     ),
+    "erased_exports": Mutation(
+        "an erasure ends exports and removes their files",
+        ("no file of an export",),
+        ((EVENTS, "    PERFORM forget_exports(forgotten_id);\n", ""),),
+        CONTENTION,
+        PEOPLE,
+    ),
+    "export_handed_over": Mutation(
+        "one worker at a time goes on with an export",
+        ("an export has what was there",),
+        (
+            ("functions/run_export/save_export.sql", "AND worker = :worker", "AND :worker::integer IS NOT NULL"),
+            ("functions/run_export/finish_export.sql", "worker = :worker", ":worker::integer IS NOT NULL"),
+            ("functions/run_export/number_part.sql", "worker = :worker", ":worker::integer IS NOT NULL"),
+            ("functions/run_export/begin_export.sql", "worker = :worker", ":worker::integer IS NOT NULL"),
+        ),
+        ("workers_and_relay_killed",),
+        CREATE_ONLY,
+    ),
     "pending_only": Mutation(
         "only a pending order's items change",
         (ROWS,),

@@ -5,9 +5,9 @@
   @fault        what goes wrong: a function of stage and chance, which strikes, puts everything back and says what it did
   @check        what is judged in the end: a function of the evidence, which calls `evidence.note`
   ALWAYS        what must not be at any moment: a statement whose rows are findings
-  UNFINISHED    what is still to be done when the load has ended: a statement that counts it
+  UNFINISHED    what is still to be done when the load has ended: a statement whose rows say what
 
-`drill/play.py` imports the modules. `feed.py` and `people.py` are examples.
+`drill/play.py` imports the modules. `feed.py`, `people.py` and `exports.py` are examples.
 """
 
 import random
@@ -31,7 +31,9 @@ BESIDES: list[Beside] = []
 FAULTS: dict[str, Fault] = {}
 CHECKS: list[Check] = []
 ALWAYS: dict[str, str] = {}
-UNFINISHED = {"rows of the outbox": "SELECT count(*) FROM outbox"}
+UNFINISHED = {
+    "the outbox": "SELECT queue || ' ' || body || ', sent ' || sends || ' times, due in ' || (due_at - now()) FROM outbox",
+}
 
 
 def want(weight: int) -> Callable[[Want], Want]:

@@ -64,14 +64,20 @@ def person(client: Client) -> int | None:
     return client.chance.choice(people) if people else None
 
 
-@check
-def erasures(evidence: Evidence) -> None:
+def people_of(evidence: Evidence) -> tuple[dict[int, str], set[int | None]]:
+    """The marks of all by their ids, and who was erased."""
     erased = {operation.about for operation in evidence.journal.of("erase_customer") if operation.succeeded}
     made = {
         operation.answer.document["id"]: operation.marker or ""
         for operation in evidence.journal.of("create_customer")
         if operation.answer is not None and operation.succeeded and MARK.fullmatch(operation.marker or "")
     }
+    return made, erased
+
+
+@check
+def erasures(evidence: Evidence) -> None:
+    made, erased = people_of(evidence)
     marks = {mark for number, mark in made.items() if number in erased}
     kept = []
     for (table,) in evidence.connection.run(TABLES):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from drill import faults, feed, people, wants
+from drill import exports, faults, feed, people, wants
 from drill.checks import Evidence, Verdict, check_all, try_snapshot
 from drill.clients import Client, World
 from drill.journal import Journal
@@ -16,7 +16,7 @@ from drill.parts import BESIDES, FAULTS, UNFINISHED, WEIGHTS, beside
 from drill.stage import UNREACHABLE, Stage
 
 # They register what a drill is made of.
-PARTS = (faults, feed, people, wants)
+PARTS = (exports, faults, feed, people, wants)
 
 RECOVERY_SECONDS = 30
 SNAPSHOT_PAUSE_SECONDS = 3
@@ -203,7 +203,7 @@ def settle(stage: Stage, threads: list[threading.Thread], patience: float, say: 
     until = time.monotonic() + patience
     while time.monotonic() < until:
         with suppress(*UNREACHABLE):
-            if not any(stage.sql(statement)[0][0] for statement in UNFINISHED.values()):
+            if not any(stage.sql(statement) for statement in UNFINISHED.values()):
                 return
             stage.sql("UPDATE outbox SET due_at = now() WHERE due_at > now() AND due_at - now() < interval '6 hours'")
         time.sleep(2)

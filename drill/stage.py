@@ -34,7 +34,8 @@ CONNECTIONS = 100
 DISK_MEGABYTES = 2000
 # What the queues do all the time; they can also delay.
 CHAOS = "duplicate,reorder"
-ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay")
+# Whom the pooler lets in.
+ROLES = frozenset(function.database_user for function in load_functions()) - {"owner"}
 # Functions that no client calls.
 WORKERS = tuple(function.name for function in load_functions() if function.trigger in ("queue", "schedule"))
 QUEUES = tuple(f"orders-{function.queue.name}" for function in load_functions() if function.queue)
@@ -153,14 +154,15 @@ class Stage:
 
     def kill(self, processes: list[psutil.Process]) -> int:
         """Notes when, since requests may end in the gateway's own 500 just then, and just then only."""
-        begun = time.monotonic()
+        begun, killed = time.monotonic(), 0
         for process in processes:
             with suppress(psutil.Error):
                 name = process.environ()["AWS_LAMBDA_FUNCTION_NAME"]
                 process.kill()
+                killed += 1
                 self.counts["relays and workers killed" if name in WORKERS else "functions killed"] += 1
         self.killed.append((begun, time.monotonic() + 1))
-        return len(processes)
+        return killed
 
     def terminate_backends(self) -> int:
         """Of everybody but the owner."""
@@ -176,12 +178,12 @@ class Stage:
         raise PostgresFailed("PostgreSQL did not start again")
 
     @contextmanager
-    def sqs(self) -> Iterator[Any]:
-        """A client of the cloud's queues."""
+    def aws(self, service: str) -> Iterator[Any]:
+        """A client of the cloud's queues or files."""
         known = json.loads((self.folder / "cloud" / LAPTOP_FILE).read_text())
-        queues = client("sqs", known["endpoint"])
-        yield queues
-        queues.close()
+        made = client(service, known["endpoint"])
+        yield made
+        made.close()
 
     def answers_a_write(self, chance: random.Random) -> bool:
         """A customer is made: gateway, function and database all work."""

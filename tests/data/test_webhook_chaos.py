@@ -1,0 +1,105 @@
+"""Each event arrives, whatever is killed and whatever the queues do. CHAOS_EVENTS=10000 makes it longer."""
+
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import boto3
+import pytest
+import standardwebhooks
+
+from orders.connection import parse
+from tests.data.test_outbox import Killed
+from tests.data.test_webhooks import Receiver, add, certificate, drain, pass_time, receiver
+from tests.harness import Database, LambdaContext, Service, delete, receive
+
+__all__ = ["certificate", "receiver"]
+
+EVENTS = int(os.environ.get("CHAOS_EVENTS", "40"))
+
+
+@pytest.fixture(autouse=True)
+def _no_messages(service: Service) -> Iterator[None]:
+    drain()
+    yield
+    drain()
+
+
+class Chance:
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.fates: Counter[str] = Counter()
+
+    def strikes(self, what: str, chance: float) -> bool:
+        struck = self.random.random() < chance
+        self.fates[what] += struck
+        return struck
+
+    def queued(self, queue: str) -> list[dict[str, Any]]:
+        """All messages of a queue, of which some are lost, some are there twice, and none is where it was."""
+        records: list[dict[str, Any]] = []
+        while event := receive(queue):
+            records += event["Records"]
+            delete(event, queue)
+        records = [record for record in records if not self.strikes("lost", 0.15)]
+        records += [record for record in records if self.strikes("doubled", 0.3)]
+        self.random.shuffle(records)
+        return records
+
+
+def test_each_event_arrives_whatever_is_killed_and_whatever_the_queues_do(
+    service: Service, db: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = Chance(3)
+    webhook = add(service, receiver.url, "customer.created")
+    customers = {service.customer(f"c{number}@shop.example.com")["id"] for number in range(EVENTS)}
+    relay, sending, settling = (service.module(name) for name in ("relay_outbox", "deliver_webhook", "settle_webhook"))
+
+    class Mortal:
+        """Ends its function's process before or after what it sends."""
+
+        def __getattr__(self, name: str) -> Any:
+            def call(**request: Any) -> Any:
+                if chance.strikes(f"killed before {name}", 0.15):
+                    raise Killed
+                answer = getattr(boto3.client("sqs"), name)(**request)
+                if chance.strikes(f"killed after {name}", 0.15):
+                    raise Killed
+                return answer
+
+            return call
+
+    monkeypatch.setattr(relay, "sqs", Mortal)
+    monkeypatch.setattr(sending, "sqs", Mortal)
+    for _ in range(EVENTS * 20):
+        if not db.value("SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'"):
+            break
+        receiver.answers = [(chance.random.choice([200, 200, 500]), {}, b"")]
+        with suppress(Killed):
+            service.invoke("relay_outbox", {}, LambdaContext(30))
+        for record in chance.queued("webhooks"):
+            with suppress(Killed):
+                service.invoke("deliver_webhook", {"Records": [record]})
+        for record in chance.queued("webhook_reports"):
+            if chance.strikes("settling killed before its commit", 0.15):
+                connection = db.connect("orders_relay")
+                connection.run("BEGIN")
+                _, _, names = parse(settling.SETTLE)
+                report = json.loads(record["body"])
+                given = {"pauses": settling.PAUSES, "hours": 72, "disable_hours": 72, "disable_failures": 1000, **report}
+                connection.run(settling.SETTLE, **{name: given[name] for name in names})
+                connection.run("ROLLBACK")
+                connection.abandon()
+                continue
+            assert service.invoke("settle_webhook", {"Records": [record]}) == {"batchItemFailures": []}
+        pass_time(db, "5 minutes")
+    assert db.sql("SELECT DISTINCT status FROM webhook_deliveries") == [["succeeded"]]
+    assert db.value("SELECT count(*) FROM outbox") == 0
+    verify = standardwebhooks.Webhook(webhook["secret"]).verify
+    assert {verify(body, headers)["customer_id"] for headers, body, _ in receiver.got} == customers
+    assert min(chance.fates.values()) > 0
+    assert len(chance.fates) == 7

@@ -1,12 +1,12 @@
 """The queues: one for each worker of the stage, each with its dead-letter queue."""
 
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from contract.functions import Function
-
-DEAD_LETTER_DAYS = 14
 
 
 class WorkQueue(Construct):
@@ -15,12 +15,10 @@ class WorkQueue(Construct):
         assert worker.queue is not None
         self.worker = worker
         self.name = worker.queue.name
+        once: dict[str, Any] = {"fifo": True, "content_based_deduplication": True} if worker.queue.once else {}
+        kept = cdk.Duration.days(worker.queue.keep_days)
         self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=cdk.Duration.days(DEAD_LETTER_DAYS),
+            self, "DeadLetters", encryption=sqs.QueueEncryption.SQS_MANAGED, enforce_ssl=True, retention_period=kept, **once
         )
         self.queue = sqs.Queue(
             self,
@@ -29,4 +27,5 @@ class WorkQueue(Construct):
             enforce_ssl=True,
             visibility_timeout=cdk.Duration.seconds(worker.lease_seconds),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=worker.queue.max_receives),
+            **once,
         )

@@ -50,13 +50,24 @@ class Route:
 
 @dataclass(frozen=True)
 class Queue:
-    """A worker's queue. name: what rows of the outbox call it. max_concurrency: of its batches, in the cloud."""
+    """A worker's queue. name: what rows of the outbox call it. max_concurrency: of its batches, in the cloud.
+
+    once: SQS delivers no message twice unless its worker was killed or too slow, for work that cannot be done once by itself.
+    keep_days: how long its dead letters lie there.
+    """
 
     name: str
     batch_size: int
     max_receives: int
     # Workers must leave connections for the API.
     max_concurrency: int = 5
+    once: bool = False
+    keep_days: int = 14
+
+    @property
+    def suffix(self) -> str:
+        """What SQS wants the names of such queues, which it calls FIFO, to end with."""
+        return ".fifo" if self.once else ""
 
 
 @dataclass(frozen=True)

@@ -65,10 +65,16 @@ def send_again(client: Any, url: str) -> int:
     moved = 0
     while messages := _receive(client, url):
         for message in messages:
-            client.send_message(QueueUrl=source, MessageBody=message["Body"])
+            client.send_message(QueueUrl=source, MessageBody=message["Body"], **_anew(message, source))
             client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             moved += 1
     return moved
+
+
+def _anew(message: dict[str, Any], source: str) -> dict[str, str]:
+    """For a queue that delivers once: a group of its own, and no mistaking it for the message that has failed."""
+    names = ("MessageGroupId", "MessageDeduplicationId") if source.endswith(".fifo") else ()
+    return dict.fromkeys(names, message["ReceiptHandle"][-128:])
 
 
 def _receive(client: Any, url: str, **options: int) -> list[dict[str, Any]]:

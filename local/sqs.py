@@ -31,10 +31,11 @@ LOOK_SECONDS = 0.1
 RETRY_SECONDS = 2
 DELAY_SECONDS = 1.0
 BUCKET = "orders-exports"
+# Of a queue that delivers once. The same message within five minutes is one message.
+ONCE = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
 DUPLICATES = 2
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
 
 @dataclass(frozen=True)
 class Chaos:
@@ -74,18 +75,19 @@ class QueueServer:
 
     def _create(self, worker: Function) -> None:
         assert worker.queue is not None
-        name = worker.queue.name
-        dead = self.client.create_queue(QueueName=f"orders-{name}-dead-letters")["QueueUrl"]
+        name, suffix = worker.queue.name, worker.queue.suffix
+        kind = ONCE if worker.queue.once else {}
+        dead = self.client.create_queue(QueueName=f"orders-{name}-dead-letters{suffix}", Attributes=kind)["QueueUrl"]
         arn = self.client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         redrive = f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{worker.queue.max_receives}}}'
         # Six times the worker's timeout on AWS; just the timeout here, so that a killed worker's messages return soon.
-        attributes = {"VisibilityTimeout": str(worker.timeout_seconds), "RedrivePolicy": redrive}
-        self.urls[name] = self.client.create_queue(QueueName=f"orders-{name}", Attributes=attributes)["QueueUrl"]
+        attributes = {"VisibilityTimeout": str(worker.timeout_seconds), "RedrivePolicy": redrive, **kind}
+        self.urls[name] = self.client.create_queue(QueueName=f"orders-{name}{suffix}", Attributes=attributes)["QueueUrl"]
         self.dead_letter_urls[name] = dead
 
     def waiting(self, name: str) -> int:
         """How many messages the queue could deliver now."""
-        return len(sqs_backends[ACCOUNT][REGION].get_queue(f"orders-{name}").messages)
+        return len(sqs_backends[ACCOUNT][REGION].get_queue(self.urls[name].rpartition("/")[2]).messages)
 
     def stop(self) -> None:
         self.server.shutdown()
@@ -116,7 +118,7 @@ class Poller:
         self.server, self.name = queue, worker.definition.queue.name
         self.client, self.url = queue.client, queue.urls[self.name]
         self.worker = worker
-        self.batch_size = worker.definition.queue.batch_size
+        self.batch_size, self.once = worker.definition.queue.batch_size, worker.definition.queue.once
         self.console = console
         self.chaos = chaos
         self.tasks: list[asyncio.Task[None]] = []
@@ -147,7 +149,7 @@ class Poller:
         if self.chaos.reorder:
             random.shuffle(messages)
         event = {"Records": [_record(message, self.name) for message in messages]}
-        deliveries = DUPLICATES if self.chaos.duplicate else 1
+        deliveries = DUPLICATES if self.chaos.duplicate and not self.once else 1
         results = await asyncio.gather(*(self.worker.invoke(event) for _ in range(deliveries)))
         failed = failed_messages(results[0], [message["MessageId"] for message in messages])
         await asyncio.to_thread(self._settle, messages, failed)

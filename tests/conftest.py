@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 from contract.edge import leases
 from contract.functions import load_functions
 from local.postgres import EmbeddedPostgres
+from local.sqs import ONCE
 from orders.queues import url_variable
 from tests.harness import Clients, Database, Service
 from tests.oldest import OldestPostgres
@@ -78,7 +79,8 @@ def sqs() -> Iterator[str]:
     boto3.client("s3").create_bucket(Bucket=os.environ["EXPORTS_BUCKET"], CreateBucketConfiguration=region)
     for worker in WORKERS:
         assert worker.queue is not None
-        url = boto3.client("sqs").create_queue(QueueName=worker.queue.name)["QueueUrl"]
+        name, kind = f"{worker.queue.name}{worker.queue.suffix}", ONCE if worker.queue.once else {}
+        url = boto3.client("sqs").create_queue(QueueName=name, Attributes=kind)["QueueUrl"]
         os.environ[url_variable(worker.queue.name)] = url
     yield os.environ["AWS_ENDPOINT_URL_SQS"]
     server.stop()

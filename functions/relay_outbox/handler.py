@@ -16,7 +16,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orders import composers, database
-from orders.batches import Messages, batches
+from orders.batches import Messages, batches, entries
 from orders.connection import Row
 from orders.errors import DatabaseUnavailable
 from orders.queues import url_variable
@@ -97,9 +97,8 @@ def send_batch(queue: str, batch: Messages, context: LambdaContext) -> dict[str,
         return dict.fromkeys(batch, "no time left")
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see sqs()
 
-    entries = [{"Id": identifier, "MessageBody": body} for identifier, body in batch.items()]
     try:
-        answer = sqs().send_message_batch(QueueUrl=URLS[queue], Entries=entries)
+        answer = sqs().send_message_batch(QueueUrl=URLS[queue], Entries=entries(batch, URLS[queue]))
     except (BotoCoreError, ClientError) as error:
         # Whether SQS has them is unknown; a second time does no harm.
         return dict.fromkeys(batch, repr(error))

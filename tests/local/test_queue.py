@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,15 @@ WORKER = Function(
 )
 
 
+ONCE = replace(WORKER, queue=Queue("work", batch_size=5, max_receives=3, once=True))
 CALM = Chaos()
 
 
 class RecordingWorker(FunctionPool):
     """A worker in this process: the batches that it received, and an answer for each."""
 
-    def __init__(self, answer: Callable[[list[str]], Any]) -> None:
-        super().__init__(WORKER, lambda _: pytest.fail("no process is needed"), Console(io.StringIO()))
+    def __init__(self, answer: Callable[[list[str]], Any], worker: Function = WORKER) -> None:
+        super().__init__(worker, lambda _: pytest.fail("no process is needed"), Console(io.StringIO()))
         self.answer = answer
         self.batches: list[list[str]] = []
         self.records: list[dict[str, Any]] = []
@@ -52,9 +54,21 @@ class RecordingWorker(FunctionPool):
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueServer]:
     monkeypatch.setattr(sqs, "RETRY_SECONDS", 0)
-    server = QueueServer([WORKER])
+    yield from serving(WORKER)
+
+
+@pytest.fixture
+def once(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueServer]:
+    """A queue that delivers once."""
+    monkeypatch.setattr(sqs, "RETRY_SECONDS", 0)
+    yield from serving(ONCE)
+
+
+def serving(worker: Function) -> Iterator[QueueServer]:
+    server = QueueServer([worker])
     yield server
-    # moto's queues belong to the process, not to the server.
+    # moto's queues and buckets belong to the process, not to the server.
+    sqs.client("s3", server.endpoint).delete_bucket(Bucket=sqs.BUCKET)
     server.client.delete_queue(QueueUrl=server.urls["work"])
     server.client.delete_queue(QueueUrl=server.dead_letter_urls["work"])
     server.stop()
@@ -66,8 +80,10 @@ def deliver(
     async def scenario() -> None:
         poller = Poller(queue, worker, Console(io.StringIO()), chaos)
         poller.start()
-        for body in bodies:
-            await asyncio.to_thread(queue.client.send_message, QueueUrl=queue.urls["work"], MessageBody=body)
+        for number, body in enumerate(bodies):
+            url = queue.urls["work"]
+            group = {"MessageGroupId": str(number)} if url.endswith(".fifo") else {}
+            await asyncio.to_thread(queue.client.send_message, QueueUrl=url, MessageBody=body, **group)
         async with asyncio.timeout(30):
             # Once the queue is empty nothing more can come.
             while not until() or waiting(queue, queue.urls["work"]):
@@ -153,6 +169,21 @@ def test_the_queue_can_be_told_to_repeat_and_reorder(queue: QueueServer) -> None
     worker = RecordingWorker(lambda bodies: [])
     deliver(queue, worker, ["a", "b"], lambda: len(worker.records) >= 4, Chaos(duplicate=True, delay=True, reorder=True))
     assert sorted(record["body"] for record in worker.records) == ["a", "a", "b", "b"]
+
+
+def test_a_queue_that_delivers_once_neither_repeats_nor_takes_the_same_message_twice(once: QueueServer) -> None:
+    worker = RecordingWorker(lambda bodies: [], ONCE)
+    deliver(once, worker, ["a", "b", "a"], lambda: len(worker.records) >= 2, Chaos(duplicate=True, delay=True, reorder=True))
+    assert sorted(record["body"] for record in worker.records) == ["a", "b"]
+
+
+def test_it_too_brings_back_what_failed_and_has_dead_letters_that_can_be_sent_again(once: QueueServer) -> None:
+    worker, dead = RecordingWorker(lambda bodies: ["poison"], ONCE), once.dead_letter_urls["work"]
+    deliver(once, worker, ["good", "poison"], lambda: waiting(once, dead) == 1)
+    assert sorted(record["body"] for record in worker.records) == ["good", "poison", "poison", "poison"]
+    assert redrive.send_again(once.client, dead) == 1
+    repaired = RecordingWorker(lambda bodies: [], ONCE)
+    deliver(once, repaired, [], lambda: len(repaired.records) == 1)
 
 
 @pytest.mark.parametrize(

@@ -20,3 +20,9 @@ def batches(messages: Messages) -> Iterator[Messages]:
         size += length
     if batch:
         yield batch
+
+
+def entries(batch: Messages, url: str) -> list[dict[str, str]]:
+    """As SQS takes them. A queue that delivers once wants groups; in its own, a message waits for no other."""
+    found = [{"Id": identifier, "MessageBody": body} for identifier, body in batch.items()]
+    return [{**entry, "MessageGroupId": entry["Id"]} for entry in found] if url.endswith(".fifo") else found

@@ -129,6 +129,7 @@ load: .venv/test ## Measure 1,000 clients over ten connections, and lists while 
 
 lock: .venv/run ## Lock the requirements of pyproject.toml with hashes
 	$(BIN)/uv pip compile --group lambda -o layers/dependencies/requirements.txt $(LOCK)
+	$(BIN)/uv pip compile --group mail -o layers/mail/requirements.txt $(LOCK)
 	$(BIN)/uv pip compile pyproject.toml --group run -o requirements/run.txt $(LOCK)
 	$(BIN)/uv pip compile pyproject.toml --group cdk -o requirements/cdk.txt $(LOCK)
 	$(BIN)/uv pip compile pyproject.toml --group test -o requirements/test.txt $(LOCK)

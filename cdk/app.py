@@ -23,6 +23,7 @@ from cdk.delivery import Canaries, migrate_before, release_in_turn
 from cdk.domain import Domain
 from cdk.exports import WRITE_ACTIONS, Exports
 from cdk.identity import Identity
+from cdk.mail import Mail
 from cdk.monitoring import (
     Monitoring,
     api_watches,
@@ -66,6 +67,8 @@ class DataStack(cdk.Stack):
             cdk.CfnOutput(self, dead_letters_output(name), value=url, description="For `make redrive`")
         self.exports = Exports(self, "Files")
         self.network.add_bucket_endpoint(self.exports.statement(WRITE_ACTIONS))
+        if settings.mail_from:
+            Mail(self, "Sender", settings, self.queues["mail_feedback"].queue)
         if self.queues:
             # Lambda itself receives and deletes messages; from within the network they are only sent.
             self.network.add_endpoint(
@@ -233,6 +236,7 @@ CONTEXT = (
     "restored",
     "backup_region",
     "seed_max_unfinished_rows",
+    "mail_from",
 )
 
 

@@ -11,8 +11,9 @@ from constructs import Construct
 
 from cdk.database import Database
 from cdk.exports import READ_ACTIONS, WRITE_ACTIONS, Exports
-from cdk.layers import ARCHITECTURE, RUNTIME, build_dependencies, build_orders, layer
+from cdk.layers import ARCHITECTURE, RUNTIME, SHARED_LAYERS, layer, packages_of
 from cdk.logs import log_group
+from cdk.mail import configuration_set_name, may_send
 from cdk.network import DATABASE_PORT, POSTGRES_PORT, Network
 from cdk.queues import WorkQueue
 from cdk.server import DATABASE, MASTER
@@ -65,7 +66,7 @@ class Compute(Construct):
         self.exports = exports
         self.settings, self.network, self.database, self.queues = settings, network, database, queues
         self.layers: list[lambda_.LayerVersion] = (
-            around.layers if around else [layer(self, "orders", build_orders), layer(self, "dependencies", build_dependencies)]
+            around.layers if around else [layer(self, name, build) for name, build in SHARED_LAYERS.items()]
         )
         self.deployed = {function.name: self._deploy(function) for function in functions}
 
@@ -79,7 +80,7 @@ class Compute(Construct):
             architecture=ARCHITECTURE,
             handler="handler.handler",
             code=lambda_.Code.from_asset(str(function.folder), exclude=["**/__pycache__", "function.toml"]),
-            layers=self.layers,
+            layers=[*self.layers, *(layer(part, name, packages_of(name)) for name in function.layers)],
             role=self._role(part, function, logs),
             environment=self._variables(function),
             timeout=cdk.Duration.seconds(function.timeout_seconds),
@@ -129,6 +130,8 @@ class Compute(Construct):
             role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=to))
         if function.bucket:
             role.add_to_policy(self.exports.statement(WRITE_ACTIONS if function.bucket == "write" else READ_ACTIONS))
+        if "MAIL_CONFIGURATION_SET" in function.environment and self.settings.mail_from:
+            role.add_to_policy(may_send(self.settings))
         return role
 
     def _variables(self, function: Function) -> dict[str, str]:
@@ -136,6 +139,8 @@ class Compute(Construct):
         settings = {
             "SEED_MAX_UNFINISHED_ROWS": str(self.settings.seed_max_unfinished_rows),
             "EXPORTS_BUCKET": self.exports.bucket.bucket_name,
+            "MAIL_FROM": self.settings.mail_from or "",
+            "MAIL_CONFIGURATION_SET": configuration_set_name(self.settings),
             "QUEUE_LEASES": leases(known.worker for known in self.queues.values()),
         }
         found = variables(

@@ -153,6 +153,17 @@ def request(prices: Prices) -> list[Line]:
     ]
 
 
+def mail(prices: Prices) -> list[Line]:
+    """A thousand mails."""
+    average = prices.table["mail"]
+    gb_seconds = average["function_ms"] / 1000 * average["memory_gb"] * 1000
+    return [
+        Line("SES", "SES", 1),
+        Line("Lambda, requests", "Lambda requests", 2 * 1000 / 1_000_000),
+        Line(f"Lambda, {average['function_ms']} ms of {average['memory_gb']} GB", "Lambda time", gb_seconds),
+    ]
+
+
 def _monitoring_gb(instance: dict[str, Any], prices: Prices) -> float:
     samples = HOURS * 3600 / int(instance["MonitoringInterval"])
     return samples * int(prices.table["monitoring"]["sample_bytes"]) / 1e9
@@ -216,6 +227,7 @@ def tables() -> dict[str, str]:
     return {
         **{f"{stage}_{database}": _bill(lines, prices, "per month") for (stage, database), lines in bills.items()},
         "requests": _bill(requests, prices, "per million"),
+        "mails": _bill(mail(prices), prices, "per 1,000"),
         "loads": _loads(prices.total(bills["prod", "rds"]), prices.total(requests)),
         "prices": _price_list(prices),
     }

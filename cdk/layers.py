@@ -1,4 +1,6 @@
-"""The two layers, built without Docker: our own package, and third-party wheels, pinned by hash, for the functions' platform.
+"""The layers, built without Docker: our own package, and third-party wheels, pinned by hash, for the functions' platform.
+
+Every function has two of them; further ones hold what a single function needs.
 
 Bytecode is compiled here once instead of in every cold start: assets are mounted read-only, so Lambda could not keep it. It
 names its sources by hash instead of time, because all files of an asset have the same time.
@@ -9,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,9 @@ class Target:
     python: str = PYTHON
 
 
+Build = Callable[[Path, Target], None]
+
+
 def build_orders(folder: Path, target: Target) -> None:
     """Our own package, as /opt/python/orders."""
     source = LAYERS / "orders" / "python"
@@ -44,7 +50,12 @@ def build_orders(folder: Path, target: Target) -> None:
     compile_bytecode(folder, target)
 
 
-def build_dependencies(folder: Path, target: Target) -> None:
+def packages_of(name: str) -> Build:
+    """Builds the layer of the wheels that layers/<name> locks."""
+    return partial(build_packages, name)
+
+
+def build_packages(name: str, folder: Path, target: Target) -> None:
     """The locked wheels, each verified against its hash."""
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
     command = [
@@ -64,7 +75,7 @@ def build_dependencies(folder: Path, target: Target) -> None:
         ":all:",
         "--require-hashes",
         "--requirement",
-        str(LAYERS / "dependencies" / "requirements.txt"),
+        str(LAYERS / name / "requirements.txt"),
     ]
     if target.platform:
         command += ["--python-platform", target.platform]
@@ -75,6 +86,9 @@ def build_dependencies(folder: Path, target: Target) -> None:
         path = folder / "python" / unused
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     compile_bytecode(folder, target)
+
+
+SHARED_LAYERS: dict[str, Build] = {"orders": build_orders, "dependencies": packages_of("dependencies")}
 
 
 def compile_bytecode(folder: Path, target: Target) -> None:
@@ -98,7 +112,7 @@ def interpreter(version: str) -> str | None:
 
 @jsii.implements(cdk.ILocalBundling)
 class _Build:
-    def __init__(self, build: Callable[[Path, Target], None]) -> None:
+    def __init__(self, build: Build) -> None:
         self.build = build
 
     def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
@@ -106,7 +120,7 @@ class _Build:
         return True
 
 
-def layer(scope: Construct, name: str, build: Callable[[Path, Target], None]) -> lambda_.LayerVersion:
+def layer(scope: Construct, name: str, build: Build) -> lambda_.LayerVersion:
     """A layer whose asset changes when its folder does."""
     bundling = cdk.BundlingOptions(image=RUNTIME.bundling_image, local=_Build(build))
     return lambda_.LayerVersion(

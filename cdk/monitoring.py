@@ -14,6 +14,7 @@ from constructs import Construct
 from cdk.api import Api
 from cdk.compute import ALIAS, Deployed
 from cdk.database import Database
+from cdk.mail import configuration_set_name
 from cdk.queues import WorkQueue
 from cdk.schedules import Schedules, schedule_period
 from cdk.server import Server
@@ -38,6 +39,9 @@ BACKLOG_MESSAGES = 1000
 MESSAGE_AGE_SECONDS = 900
 AUDIT_LAG_HOURS = 24
 OUTBOX_LAG_SECONDS = 60
+# SES looks into accounts from 5 % and 0.1 % on, and stops them at 10 % and 0.5 %.
+BOUNCE_PERCENT, COMPLAINT_PERCENT = 2, 0.1
+MAIL_DELAY_SECONDS = 900
 # CloudWatch's limit.
 ALARMS_PER_WIDGET = 100
 # Receivers fail one by one. When most attempts do, it is more likely that we cannot reach the world.
@@ -284,7 +288,54 @@ def worker_watches(worker: Deployed, settings: Settings) -> list[Watch]:
     if worker.function.name == "run_export":
         failed = _ours(worker, "ExportFailed", FIVE_MINUTES, settings)
         return [Watch("export-failed", "An export was given up; its document says so.", failed, 0, points=1, of=1)]
+    if worker.function.name == "settle_mail" and settings.mail_from:
+        return _mail_watches(worker, settings)
     return _webhook_watches(worker, settings) if worker.function.name == "settle_webhook" else []
+
+
+def _mail_watches(settle: Deployed, settings: Settings) -> list[Watch]:
+    """settle: the function that records what came of each mail."""
+    return [
+        Watch(
+            "mail-bounces",
+            f"More than {BOUNCE_PERCENT} % of the mails bounce.",
+            _reputation("BounceRate", settings),
+            BOUNCE_PERCENT / 100,
+            points=1,
+            of=1,
+        ),
+        Watch(
+            "mail-complaints",
+            f"More than {COMPLAINT_PERCENT} % of the mails are called spam by their readers.",
+            _reputation("ComplaintRate", settings),
+            COMPLAINT_PERCENT / 100,
+            points=1,
+            of=1,
+        ),
+        Watch(
+            "mail-unsent",
+            "SES does not take mails, or refuses them.",
+            _ours(settle, "MailsUnsent", FIVE_MINUTES, settings),
+            0,
+        ),
+        Watch(
+            "mail-late",
+            f"Mails are sent more than {MAIL_DELAY_SECONDS // 60} minutes after what they tell of.",
+            _ours(settle, "MailDelay", FIVE_MINUTES, settings, "Maximum"),
+            MAIL_DELAY_SECONDS,
+        ),
+    ]
+
+
+def _reputation(name: str, settings: Settings) -> Metric:
+    """A share of what was sent by our configuration set, as SES counts it."""
+    return cloudwatch.Metric(
+        namespace="AWS/SES",
+        metric_name=f"Reputation.{name}",
+        dimensions_map={"ses:configuration-set": configuration_set_name(settings)},
+        statistic="Maximum",
+        period=cdk.Duration.hours(1),
+    )
 
 
 def function_watches(deployed: Deployed) -> list[Watch]:
@@ -490,6 +541,8 @@ def dashboard(
         ]
         share = monitoring.alarms["webhooks-failing"].metric
         board.add_widgets(graph("Webhooks' attempts", counts), graph("Webhooks failing, %", [share], "webhooks-failing"))
+    if settings.mail_from:
+        board.add_widgets(*_mail_graphs(settings, monitoring, functions))
 
 
 def _add_database_graphs(board: cloudwatch.Dashboard, monitoring: Monitoring, database: Database) -> None:
@@ -535,6 +588,19 @@ def _outbox_graphs(
         oldest: list[Metric] = [q.queue.metric_approximate_age_of_oldest_message(period=MINUTE, label=q.name) for q in queues]
         graphs += [monitoring.graph("Waiting messages", waiting), monitoring.graph("Oldest message, s", oldest)]
     return graphs
+
+
+def _mail_graphs(settings: Settings, monitoring: Monitoring, functions: list[Deployed]) -> list[cloudwatch.GraphWidget]:
+    settle = next(deployed for deployed in functions if deployed.function.name == "settle_mail")
+    counts: list[Metric] = [_ours(settle, name, FIVE_MINUTES, settings) for name in ("MailsSent", "MailsUnsent")]
+    rates = [_reputation(name, settings) for name in ("BounceRate", "ComplaintRate")]
+    delay: Metric = _ours(settle, "MailDelay", FIVE_MINUTES, settings, "Maximum")
+    graph = monitoring.graph
+    return [
+        graph("Mails", counts, "mail-unsent"),
+        graph("Bounces and complaints, share", rates, "mail-bounces"),
+        graph("Latest mail, s after its event", [delay], "mail-late"),
+    ]
 
 
 def _api(api: Api, name: str, statistic: str) -> cloudwatch.Metric:

@@ -84,6 +84,8 @@ class Settings:
     backup_region: str | None = None
     # In all seed runs together; a single run may create as many.
     seed_max_unfinished_rows: int = 50_000_000
+    # Whom mails to customers are from; without it none are sent.
+    mail_from: str | None = None
 
     @property
     def qualifier(self) -> str:
@@ -189,6 +191,7 @@ def from_context(context: dict[str, Any]) -> Settings:
         restored=restored,
         backup_region=_backup_region(STAGES[stage], context.get("backup_region")),
         seed_max_unfinished_rows=int(unfinished_rows),
+        mail_from=_mail_from(context.get("mail_from")),
     )
 
 
@@ -202,6 +205,12 @@ def _public_name(domain: str | None, hosted_zone: str | None) -> PublicName | No
     if not re.fullmatch(r"Z[A-Z0-9]+", hosted_zone):
         raise ValueError(f"{hosted_zone!r} is not the id of a hosted zone: -c hosted_zone=Z0123456789ABC")
     return PublicName(domain, hosted_zone)
+
+
+def _mail_from(value: str | None) -> str | None:
+    if value and not re.fullmatch(r"([\w .'-]+ <)?[\w.+-]+@([a-z0-9-]+\.)+[a-z]{2,}(?(1)>)", value, re.ASCII):
+        raise ValueError(f"{value!r} is not a sender: -c mail_from='Shop <orders@example.com>', or only the address")
+    return value or None
 
 
 def _restored(value: str | None) -> Restored | None:

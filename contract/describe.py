@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi.models import OAuth2, OAuthFlows
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
-from orders import event_models, export_models, models, parameters, requests, responses, webhook_models
+from orders import event_models, export_models, mail_models, models, parameters, requests, responses, webhook_models
 from orders.api import Endpoint
 from orders.errors import KINDS
 from orders.requests import JSON
@@ -23,7 +23,7 @@ DESCRIPTIONS = {
 }
 ALWAYS = {400, 422, 503}
 WITH_BODY = {413, 415}
-MODELS = {**vars(models), **vars(event_models), **vars(export_models), **vars(webhook_models)}
+MODELS = {**vars(models), **vars(event_models), **vars(export_models), **vars(mail_models), **vars(webhook_models)}
 # The names that handlers' annotations may use; at run time they have no meaning.
 NAMES = {**vars(requests), **vars(responses), **vars(parameters), **MODELS}
 # Powertools requires the scheme that routes name; its flows are filled in once all scopes are known.

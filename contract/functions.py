@@ -88,6 +88,7 @@ class Function:
     sends_to: names of the queues that it sends messages to; * means all of them.
     area: the functions of an area have a nested stack of their own in the cloud, as no stack has room for all functions.
     bucket: what it does with the files of exports.
+    layers: further folders of layers/, with the packages that only this function needs.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Function:
     environment: tuple[str, ...] = ()
     sends_to: tuple[str, ...] = ()
     bucket: Literal["", "read", "write"] = ""
+    layers: tuple[str, ...] = ()
     stages: tuple[str, ...] = ("dev", "prod")
     area: str = ""
     queue: Queue | None = field(default=None)
@@ -153,7 +155,7 @@ def _load(folder: Path, routes: tuple[Route, ...]) -> Function:
     settings: dict[str, Any] = {}
     if (folder / "function.toml").exists():
         settings = tomllib.loads((folder / "function.toml").read_text(encoding="utf-8"))
-    for name in ("environment", "sends_to", "stages"):
+    for name in ("environment", "sends_to", "layers", "stages"):
         if name in settings:
             settings[name] = tuple(settings[name])
     if "queue" in settings:

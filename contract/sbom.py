@@ -1,6 +1,6 @@
 """The software bill of materials of what is deployed, as CycloneDX: `make sbom` writes sbom.cdx.json.
 
-The layer's Python packages, as their requirements pin them, and the console's, which are committed. Lambda brings its runtime
+The layers' Python packages, as their requirements pin them, and the console's, which are committed. Lambda brings its runtime
 and boto3.
 """
 
@@ -14,10 +14,15 @@ from typing import Any
 from contract.functions import ROOT
 from contract.vendor import COMMITTED, Package
 
-REQUIREMENTS = ROOT / "layers" / "dependencies" / "requirements.txt"
+LAYERS = ROOT / "layers"
 BOM = ROOT / "sbom.cdx.json"
 # Installed for this run only.
 CYCLONEDX = ("uv", "tool", "run", "--system-certs", "--from", "cyclonedx-bom@7.5.0", "cyclonedx-py")
+
+
+def requirements() -> str:
+    """Of all layers."""
+    return "".join(file.read_text(encoding="utf-8") for file in sorted(LAYERS.glob("*/requirements.txt")))
 
 
 def of_npm(package: Package) -> dict[str, Any]:
@@ -48,13 +53,14 @@ def complete(document: dict[str, Any], requirements: str) -> dict[str, Any]:
 
 def main() -> None:
     made = subprocess.run(  # noqa: S603 - no input
-        [*CYCLONEDX, "requirements", str(REQUIREMENTS), "--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible"],
+        [*CYCLONEDX, "requirements", "-", "--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible"],
         check=True,
+        input=requirements().encode(),
         stdout=subprocess.PIPE,
         # It wants to know what depends on what, which requirements do not say.
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )
-    document = complete(json.loads(made.stdout), REQUIREMENTS.read_text(encoding="utf-8"))
+    document = complete(json.loads(made.stdout), requirements())
     BOM.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     print(f"{BOM.name}: {len(document['components'])} components")
 

@@ -17,6 +17,7 @@ def walk(call: Recorder) -> None:
     walk_exports(call, alice)
     walk_webhooks(call)
     walk_seeding(call)
+    walk_mails(call, alice)
     for name in ("get_health", "get_index", "get_openapi", "get_docs", "get_console"):
         call(name)
     call("get_console", accept="text/html")
@@ -125,6 +126,13 @@ def walk_exports(call: Recorder, alice: int) -> None:
     call("list_exports", limit=1, cursor=following)
     for one in (unfinished, export):
         call("delete_export", export_id=one)
+
+
+def walk_mails(call: Recorder, alice: int) -> None:
+    """After everything else, so that they have been sent."""
+    order = call("list_orders", customer_id=alice)["results"][-1]["id"]
+    following = call("list_order_mails", order_id=order, limit=1)["next_cursor"]
+    call("list_order_mails", order_id=order, limit=1, cursor=following)
 
 
 def walk_webhooks(call: Recorder) -> None:

@@ -19,11 +19,15 @@ from drill.servers import wait_until
 
 START_SECONDS = 60
 STOP_SECONDS = 15
+OWN = {"PYTHONPATH": "layers/orders/python", "PORT": "0", "MAIL_FROM": ""}
 READY = re.compile(r"ready:\s+(http://\S+)")
 
 
 class Laptop:
-    """`python -m local` with its own data folder and port. root: the checkout to run, by default this one."""
+    """`python -m local` with its own data folder and port. root: the checkout to run, by default this one.
+
+    Unless the test asks for them it sends no mails, whose functions would take the processors from the others.
+    """
 
     def __init__(self, folder: Path, root: Path = ROOT, module: tuple[str, ...] = ("local",), **environment: str) -> None:
         self.folder = folder
@@ -36,7 +40,7 @@ class Laptop:
         self.process = subprocess.Popen(
             [sys.executable, "-m", *module],
             cwd=root,
-            env={**inherited, "PYTHONPATH": "layers/orders/python", "PORT": "0", "LOCAL_FOLDER": str(folder), **environment},
+            env={**inherited, **OWN, "LOCAL_FOLDER": str(folder), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,

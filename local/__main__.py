@@ -11,6 +11,7 @@ Settings, all optional, as environment variables:
   QUEUE_CHAOS=…        what the queue does to messages: duplicate, delay, reorder, separated by commas
   LOG_LEVEL=INFO       DEBUG also shows metrics
   SEED_MAX_UNFINISHED_ROWS=50000000  how many rows all seed runs together may still have to create
+  MAIL_FROM=…          whom mails are from, which lie in LOCAL_FOLDER/mail; empty: none are sent
   LOCAL_FOLDER=.local  where data, keys and logs are stored
 """
 
@@ -64,6 +65,7 @@ def settings() -> Settings:
         chaos=chaos,
         log_level=environment.get("LOG_LEVEL", defaults.log_level),
         seed_max_unfinished_rows=int(unfinished),
+        mail_from=environment.get("MAIL_FROM", defaults.mail_from),
     )
 
 

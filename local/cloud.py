@@ -22,6 +22,7 @@ from local.auth import AUDIENCE, AUTHORIZE_PATH, TOKEN_PATH, Authorizer, Issuer,
 from local.console import Console
 from local.gateway import Gateway
 from local.guard import LOOPBACK_ORIGINS, Guard
+from local.mail import Mailbox
 from local.postgres import EmbeddedPostgres, PostgresFailed, Server
 from local.runtime import FunctionPool, Launch, lambda_environment
 from local.sign_in import CLIENT
@@ -56,6 +57,8 @@ class Settings:
     chaos: Chaos = field(default_factory=Chaos)
     log_level: str = "INFO"
     seed_max_unfinished_rows: int = 50_000_000
+    # Whom mails are from; none are sent if it is empty.
+    mail_from: str = "Orders <orders@laptop.example.com>"
     # Set by the tests of the deployment artefact, which run what CDK packaged instead of the sources in functions/.
     launch: Callable[[Function, dict[str, str]], Launch] | None = None
 
@@ -92,11 +95,13 @@ class Cloud:
         self.port: int = listening.getsockname()[1]
         guard = Guard.of_port(self.port, self.settings.allowed_hosts, self.settings.cors_origins)
         authorizer = self._authorizer()
-        self.gateway = Gateway(self.console, authorizer, guard, self.issuer)
+        mailbox = Mailbox(self.settings.folder / "mail", self.settings.mail_from, self._tell_of_mail)
+        self.gateway = Gateway(self.console, authorizer, guard, self.issuer, mailbox)
         self.database = await asyncio.to_thread(self._start_database)
         self._load_functions()
         workers = [function for function in self.functions.values() if function.definition.queue is not None]
-        self.queue = await asyncio.to_thread(QueueServer, [worker.definition for worker in workers])
+        definitions = [worker.definition for worker in workers]
+        self.queue = await asyncio.to_thread(QueueServer, definitions, mailbox.around)
         known = {"endpoint": self.queue.endpoint, "dead_letters": self.queue.dead_letter_urls}
         (self.settings.folder / LAPTOP_FILE).write_text(json.dumps(known), encoding="utf-8")
         await self._migrate()
@@ -162,6 +167,8 @@ class Cloud:
             "EXPORTS_BUCKET": BUCKET,
             # Receivers on a laptop are on that laptop.
             "WEBHOOKS_TO_ANYWHERE": "1",
+            "MAIL_FROM": self.settings.mail_from,
+            "MAIL_CONFIGURATION_SET": "orders-local",
             # Not of a worker that was added since the start, and has no queue yet.
             "QUEUE_LEASES": leases(each for each in known if each.queue is not None and each.queue.name in queues),
         }
@@ -171,10 +178,15 @@ class Cloud:
         if function.trigger == "deploy":
             return {**found, "DATABASE_ROLE_PASSWORD": self.role_password}
         if function.sends_to and self.queue is not None:
-            found["AWS_ENDPOINT_URL_SQS"] = self.queue.endpoint
+            found |= {"AWS_ENDPOINT_URL_SQS": self.queue.endpoint, "AWS_ENDPOINT_URL_SESV2": self.queue.endpoint}
         if function.bucket and self.queue is not None:
             found["AWS_ENDPOINT_URL_S3"] = self.queue.endpoint
         return {**found, "DATABASE_USER": function.database_user, "DATABASE_PASSWORD": self.role_password}
+
+    def _tell_of_mail(self, event: str) -> None:
+        """As SNS does."""
+        assert self.queue is not None
+        self.queue.client.send_message(QueueUrl=self.queue.urls["mail_feedback"], MessageBody=event)
 
     def _sign_in(self) -> dict[str, str]:
         """Where people get tokens; nowhere if none are required. Relative addresses hold under every name of the gateway."""

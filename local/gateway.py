@@ -11,6 +11,7 @@ from local.auth import Authorizer, Issuer
 from local.console import Console
 from local.events import HttpRequest, HttpResponse, http_event, http_response, message
 from local.guard import Guard
+from local.mail import Mailbox
 from local.routing import Router
 from local.runtime import EventTooLarge, FunctionPool
 
@@ -33,12 +34,20 @@ class ClientGone(Exception):
 class Gateway:
     """An ASGI application. Functions and routes can be replaced while it runs."""
 
-    def __init__(self, console: Console, authorizer: Authorizer | None, guard: Guard, issuer: Issuer | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        authorizer: Authorizer | None,
+        guard: Guard,
+        issuer: Issuer | None = None,
+        mailbox: Mailbox | None = None,
+    ) -> None:
         self.console = console
         self.authorizer = authorizer
         self.guard = guard
         self.set_functions([])
         self.issuer = issuer
+        self.mailbox = mailbox
 
     def set_functions(self, pools: Iterable[FunctionPool]) -> None:
         self.pools = {pool.definition.name: pool for pool in pools}
@@ -66,10 +75,10 @@ class Gateway:
     async def answer(self, request: HttpRequest, request_id: str) -> HttpResponse:
         if refusal := self._refusal(request):
             return refusal
-        if self.issuer is not None and (answer := self.issuer.answer(request)):
-            return answer
         if self._is_preflight(request):
             return self._preflight(request)
+        if answer := self._own_answer(request):
+            return answer
         match = self.router.match(request.method, request.raw_path)
         if match is None:
             return message(404, "Not Found")
@@ -81,6 +90,16 @@ class Gateway:
             authorizer = verdict
         event = http_event(request, match.route_key, match.path_parameters, request_id, authorizer)
         return await self._invoke(self.pools[match.function], request, event)
+
+    def _own_answer(self, request: HttpRequest) -> HttpResponse | None:
+        """Of what the laptop has beside the API: its issuer, and its mails for whoever may read orders."""
+        if self.issuer is not None and (answer := self.issuer.answer(request)):
+            return answer
+        answer = None if self.mailbox is None else self.mailbox.answer(request)
+        if answer is not None and self.authorizer is not None:
+            verdict = self.authorizer.authorize(request.header("authorization"), ("orders/read",))
+            return verdict if isinstance(verdict, HttpResponse) else answer
+        return answer
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         """For a request that is not looked at any further: its head is too long, or a foreign page in a browser sent it."""

@@ -21,6 +21,7 @@ from werkzeug.serving import make_server
 from contract.functions import Function
 from local.console import Console
 from local.guard import Guard
+from local.mail import Application
 from local.runtime import ACCOUNT, REGION, FunctionPool, Result
 
 # How many batches the worker handles at once: one per core of a small laptop.
@@ -35,7 +36,6 @@ BUCKET = "orders-exports"
 ONCE = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
 DUPLICATES = 2
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 @dataclass(frozen=True)
 class Chaos:
@@ -55,14 +55,17 @@ class Chaos:
 
 
 class QueueServer:
-    """SQS with each worker's queue and its dead-letter queue; their URLs by the queue's name. And S3 with the bucket."""
+    """SQS with each worker's queue and its dead-letter queue; their URLs by the queue's name. And S3 with the bucket.
 
-    def __init__(self, workers: Iterable[Function]) -> None:
+    around: what to put around moto's application, if anything.
+    """
+
+    def __init__(self, workers: Iterable[Function], around: Callable[[Application], Application] = lambda moto: moto) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         # moto's own server would answer any page, since it reflects every origin.
         moto = DomainDispatcherApplication(create_backend_app)
         self.server = make_server("127.0.0.1", 0, moto, threaded=True, request_handler=MotoRequestHandler)
-        self.server.app = guarded(moto, Guard.of_port(self.server.port))
+        self.server.app = guarded(around(moto), Guard.of_port(self.server.port))
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
         self.endpoint = f"http://127.0.0.1:{self.server.port}"

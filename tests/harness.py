@@ -99,6 +99,7 @@ class Database:
     def empty(self) -> None:
         tables = "customers, orders, order_items, customer_totals, customer_total_deltas, events"
         tables += ", idempotency_keys, seed_runs, seed_chunks, outbox, exports, webhooks, webhook_deliveries"
+        tables += ", mails, mail_suppressions, mail_switch"
         self.sql(f"TRUNCATE {tables}; UPDATE audit_progress SET part = DEFAULT, last_id = DEFAULT")
 
 

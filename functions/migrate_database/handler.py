@@ -8,6 +8,7 @@ its present form. Numbered files that only a newer release knows are left alone,
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,8 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 ROLES = "roles.sql"
 # In this order, because one builds on the other. Everything in them replaces itself, and works with the schema of one release
 # before and after: a rollback runs the former release's files again.
-CURRENT = tuple(
-    f"current/{name}.sql" for name in ("documents", "events", "totals", "seeding", "exports", "audit", "webhooks", "rights")
-)
+IN_ORDER = ("documents", "events", "totals", "seeding", "exports", "audit", "webhooks", "mails", "rights")
+CURRENT = tuple(f"current/{name}.sql" for name in IN_ORDER)
 LOGIN_ROLES = ("orders_app", "orders_seeder", "orders_auditor", "orders_relay", "orders_exporter")
 CONNECT_TIMEOUT_SECONDS = 10.0
 DONE = "SELECT name, checksum FROM schema_migrations"
@@ -40,11 +40,8 @@ class MigrationEdited(Exception):
 
 def handler(event: dict[str, Any], context: "LambdaContext | None") -> dict[str, Any]:
     """{"applied": names of the files that were run, "current": name of the newest numbered file}."""
-    connection = connect(CONNECT_TIMEOUT_SECONDS)
-    try:
+    with closing(connect(CONNECT_TIMEOUT_SECONDS)) as connection:
         applied = migrate(connection, MIGRATIONS)
-    finally:
-        connection.close()
     return {"applied": applied, "current": numbered_files(MIGRATIONS)[-1].name}
 
 
@@ -68,6 +65,8 @@ def migrate(connection: Connection, folder: Path) -> list[str]:
     for name in applied:
         connection.run(RECORD, name=name, checksum=_checksum(folder / name))
     _begin_etag_generation(connection)
+    if "MAIL_FROM" in os.environ:
+        connection.run(load_sql(__file__, "switch_mail.sql"), wanted=os.environ["MAIL_FROM"] != "")
     connection.run("RESET ROLE")
     _set_passwords(connection)
     connection.run("COMMIT")

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cdk.layers import Target, build_dependencies, build_orders
+from cdk.layers import SHARED_LAYERS, Target, packages_of
 
 # This machine instead of arm64: the same code builds the layers for another platform.
 HERE = Target(platform=None, python="{}.{}".format(*sys.version_info))
 # What CDK appends to a logical id.
 HASH_LENGTH = 8
-BUILDERS = {"orders": build_orders, "dependencies": build_dependencies}
+BUILDERS = {**SHARED_LAYERS, "mail": packages_of("mail")}
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,13 @@ needs_namespaces = pytest.mark.skipif(
 )
 
 
+SENDER = "orders@shop.example.com"
+
+
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("assembly")
-    build({"stage": "dev", "aws:cdk:bundling-stacks": []}, str(folder)).synth()
+    build({"stage": "dev", "mail_from": SENDER, "aws:cdk:bundling-stacks": []}, str(folder)).synth()
     return folder
 
 
@@ -38,7 +41,7 @@ def serve(folder: Path, assembly: Path, mutation: str, rds: RdsServer) -> Laptop
     """A deployment to a database that may have seen others before."""
     server = rds.server
     url = f"postgresql://{server.user}:{quote(server.password)}@{server.host}:{server.port}/{server.database}"
-    return Laptop(folder, module=("tests.artefact.serve", str(assembly), mutation), DATABASE_URL=url)
+    return Laptop(folder, module=("tests.artefact.serve", str(assembly), mutation), DATABASE_URL=url, MAIL_FROM=SENDER)
 
 
 def spoken(laptop: Laptop) -> set[str]:

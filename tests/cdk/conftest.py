@@ -100,10 +100,10 @@ def prod() -> Synthesized:
 
 @pytest.fixture(scope="session")
 def dev_in_areas() -> Synthesized:
-    """With two areas of functions that have none in truth: what clients call, and what a queue does."""
+    """With mail, and with two areas of functions that have none in truth: what clients call, and what a queue does."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cdk.app.load_functions", in_areas)
-        return synthesize("dev")
+        return synthesize("dev", mail_from="Shop <orders@shop.example.com>")
 
 
 def in_areas() -> list[Function]:

@@ -6,13 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cdk.app import build
-from cdk.layers import PYTHON, Target, build_dependencies, build_orders, interpreter
+from cdk.layers import PYTHON, Build, Target, build_orders, interpreter, packages_of
 from contract.functions import ROOT
 
 AARCH64 = 183  # e_machine in an ELF header
@@ -23,8 +22,11 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-@pytest.mark.parametrize("builder", [build_orders, build_dependencies])
-def test_two_builds_of_a_layer_are_identical(tmp_path: Path, builder: Callable[[Path, Target], None]) -> None:
+PACKAGES = ["dependencies", "mail"]
+
+
+@pytest.mark.parametrize("builder", [build_orders, *map(packages_of, PACKAGES)])
+def test_two_builds_of_a_layer_are_identical(tmp_path: Path, builder: Build) -> None:
     builds = [tmp_path / "first", tmp_path / "a-longer-name" / "second"]
     for folder in builds:
         folder.mkdir(parents=True)
@@ -36,8 +38,9 @@ def test_two_builds_of_a_layer_are_identical(tmp_path: Path, builder: Callable[[
         assert [name for name in first if name.endswith(".pyc")]
 
 
-def test_the_dependencies_are_for_the_functions_processor(tmp_path: Path) -> None:
-    build_dependencies(tmp_path, Target())
+@pytest.mark.parametrize("packages", PACKAGES)
+def test_packages_are_for_the_functions_processor(tmp_path: Path, packages: str) -> None:
+    packages_of(packages)(tmp_path, Target())
     native = list(tmp_path.rglob("*.so"))
     assert native
     for library in native:
@@ -47,7 +50,7 @@ def test_the_dependencies_are_for_the_functions_processor(tmp_path: Path) -> Non
 
 
 def test_the_dependencies_do_not_replace_lambdas_own_packages(tmp_path: Path) -> None:
-    build_dependencies(tmp_path, Target())
+    packages_of("dependencies")(tmp_path, Target())
     assert not list(tmp_path.rglob("boto*"))
     [dateutil] = tmp_path.rglob("python_dateutil-*.dist-info")
     assert dateutil.name < "python_dateutil-3"

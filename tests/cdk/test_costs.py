@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from cdk.costs import COSTS, PRICES, TABLE, Line, Prices, backups, health_check, idle, request
+from cdk.costs import COSTS, PRICES, TABLE, Line, Prices, backups, health_check, idle, mail, request
 from cdk.settings import STAGES
 from tests.cdk.conftest import Synthesized
 
@@ -24,7 +24,9 @@ FREE_WHEN_IDLE = {
     "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function",
     "AWS::Lambda::LayerVersion", "AWS::Lambda::Permission", "AWS::Lambda::Version", "AWS::Logs::LogGroup",
     "AWS::RDS::DBClusterParameterGroup", "AWS::RDS::DBParameterGroup", "AWS::RDS::DBProxyEndpoint",
-    "AWS::RDS::DBProxyTargetGroup", "AWS::RDS::DBSubnetGroup", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SNS::Topic",
+    "AWS::RDS::DBProxyTargetGroup", "AWS::RDS::DBSubnetGroup", "AWS::S3::Bucket", "AWS::S3::BucketPolicy",
+    "AWS::SES::ConfigurationSet", "AWS::SES::ConfigurationSetEventDestination", "AWS::SES::EmailIdentity",
+    "AWS::SNS::Subscription", "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Custom::Trigger",
     "Custom::VpcRestrictDefaultSG",
 }  # fmt: skip
@@ -44,7 +46,7 @@ def test_every_price_has_its_date_and_its_source_and_is_used(
         assert re.match(r"20\d\d", price["as_of"]), name
         assert price["source"], name
     stages = (dev, prod, dev_on_aurora, prod_on_aurora)
-    lines = [*request(table), *(line for stage in stages for line in idle(stage.resources(), table))]
+    lines = [*request(table), *mail(table), *(line for stage in stages for line in idle(stage.resources(), table))]
     assert {line.price for line in lines} == table.dollars.keys()
 
 

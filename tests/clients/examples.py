@@ -6,9 +6,10 @@ from pathlib import Path
 from contract.record import Recorder, save
 from contract.walk import walk
 from drill.laptop import Laptop
+from local.cloud import Settings
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder, Laptop(Path(folder)) as laptop:
+    with tempfile.TemporaryDirectory() as folder, Laptop(Path(folder), MAIL_FROM=Settings.mail_from) as laptop:
         call = Recorder(laptop.url)
         walk(call)
     save(call)

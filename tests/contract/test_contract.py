@@ -15,6 +15,7 @@ from contract.record import Recorder
 from contract.texts import GATEWAY, TAGS
 from contract.walk import walk
 from drill.laptop import Laptop
+from local.cloud import Settings
 from orders.limits import MAX_INTEGER
 
 CONTRACT: dict[str, Any] = json.loads(OPENAPI.read_text())
@@ -154,7 +155,7 @@ def shape(value: Any) -> Any:
 
 def test_the_examples_are_what_the_service_answers(tmp_path: Path) -> None:
     """If this fails, `make examples` records them anew."""
-    with Laptop(tmp_path) as laptop:
+    with Laptop(tmp_path, MAIL_FROM=Settings.mail_from) as laptop:
         call = Recorder(laptop.url)
         walk(call)
     recorded = json.loads(EXAMPLES.read_text())

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, get_args
 import pytest
 from pydantic import BaseModel
 
-from orders import event_models, export_models, models, webhook_models
+from orders import event_models, export_models, mail_models, models, webhook_models
 from orders.driver import DatabaseError
 from tests.data.test_statements import REQUESTS
 from tests.harness import Database, Service
@@ -33,6 +33,7 @@ DOCUMENTS = {
     # Its secret is null where the same request is answered again.
     "webhook_with_secret_document": Documented(webhook_models.WebhookWithSecret, ("webhooks",), ("secret",)),
     "webhook_delivery_document": Documented(webhook_models.WebhookDelivery, ("webhook_deliveries",)),
+    "mail_document": Documented(mail_models.Mail, ("mails",)),
     "seed_run_document": Documented(models.SeedRun, ("seed_runs",)),
 }
 # What the release before makes documents of, if it is rolled back to.
@@ -101,6 +102,7 @@ def test_no_answer_contains_insignificant_bytes(service: Service, db: Database, 
     [
         ("orders_status_known", get_args(models.OrderStatus)),
         ("events_type_known", tuple(event_models.EVENTS)),
+        ("mails_status_known", get_args(mail_models.MailStatus)),
     ],
 )
 def test_a_column_accepts_the_values_that_the_contract_lists(db: Database, constraint: str, values: tuple[str, ...]) -> None:

@@ -31,6 +31,7 @@ REQUESTS: dict[str, tuple[int, Call]] = {
     "get an order": (1, lambda s, o: s.http("GET", f"/api/orders/{o['id']}/")),
     "summary": (1, lambda s, o: s.http("GET", "/api/orders/summary/")),
     "history": (1, lambda s, o: s.http("GET", f"/api/orders/{o['id']}/events/")),
+    "mails": (1, lambda s, o: s.http("GET", f"/api/orders/{o['id']}/mails/")),
     "create an order": (
         1,
         lambda s, o: s.http("POST", "/api/orders/", {"customer_id": o["customer"]["id"], "items": [ITEM] * 100}),
@@ -120,6 +121,7 @@ READS = [
     ("/api/orders/", {"email": "alice.nguyen.1@", "status": "paid", "customer_id": 5}),
     ("/api/orders/5/", {}),
     ("/api/orders/5/events/", {}),
+    ("/api/orders/5/mails/", {}),
     ("/api/events/", {}),
     ("/api/events/", {"type": "order.paid"}),
     ("/api/events/", {"order_id": 5}),

@@ -6,7 +6,7 @@ import pytest
 
 from contract import sbom, vendor
 
-REQUIREMENTS = sbom.REQUIREMENTS.read_text(encoding="utf-8")
+REQUIREMENTS = sbom.requirements()
 
 
 def made(*purls: str) -> dict[str, Any]:

@@ -60,6 +60,8 @@ BEGIN
            WHEN '/api/customers' THEN body::jsonb ->> 'id'
            ELSE body::jsonb -> 'customer' ->> 'id'
        END;
+
+    DELETE FROM mail_suppressions WHERE customer_id = forgotten_id;
 END
 $$;
 

@@ -24,11 +24,16 @@ GRANT EXECUTE ON FUNCTION
     allowed_actions, customer_json, customer_summary_json, event_json, export_key, metadata_json, order_item_json, order_json, rfc3339,
     spreadsheet_text
 TO orders_exporter;
+GRANT EXECUTE ON FUNCTION mail_json TO orders_app;
+GRANT EXECUTE ON FUNCTION
+    address_hash, allowed_actions, erased_email, etag_generation, metadata_json, order_etag, order_item_json, order_json,
+    suppress_address
+TO orders_relay;
 GRANT EXECUTE ON FUNCTION admit_seed_run, seed_chance, seed_run_json TO orders_seeder;
 -- The repairs for the release before, which calls them itself.
 GRANT EXECUTE ON FUNCTION audit_step, repair_order_totals, repair_customer_totals TO orders_auditor;
 
-GRANT SELECT ON order_documents TO orders_app;
+GRANT SELECT ON order_documents TO orders_app, orders_relay;
 -- For the release before.
 GRANT SELECT, INSERT ON order_events TO orders_app;
 GRANT SELECT ON seed_run_documents TO orders_seeder;

@@ -4,15 +4,18 @@ from collections.abc import Callable
 
 from aws_lambda_powertools import Logger
 
-from orders import compose_webhooks
+from orders import compose_mails, compose_webhooks
 from orders.batches import Messages
 from orders.driver import DatabaseError
 from orders.errors import DatabaseUnavailable
 
 # By queue: from its claimed rows of the outbox to what is sent, both by the rows' ids. They delete rows of no use.
-COMPOSERS: dict[str, Callable[[Messages], Messages]] = {"webhooks": compose_webhooks.compose}
+COMPOSERS: dict[str, Callable[[Messages], Messages]] = {
+    "webhooks": compose_webhooks.compose,
+    "mail": compose_mails.compose,
+}
 # Before each claim: they add rows for work that had to wait outside of the outbox.
-ADMISSIONS: dict[str, Callable[[], None]] = {"webhooks": compose_webhooks.admit}
+ADMISSIONS: dict[str, Callable[[], None]] = {"webhooks": compose_webhooks.admit, "mail": compose_mails.admit}
 
 logger = Logger()
 

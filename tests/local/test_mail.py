@@ -1,0 +1,79 @@
+"""Mail on the laptop: the functions send it as in the cloud, and it lies in a folder."""
+
+import re
+from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import default
+from typing import Any
+
+import pytest
+
+from drill.laptop import Laptop
+from drill.servers import wait_until
+from local.cloud import Settings
+
+ITEM = {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 1250}
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    """Whose queue repeats what it may repeat."""
+    sender, chaos = Settings.mail_from, "duplicate,delay,reorder"
+    with Laptop(tmp_path_factory.mktemp("laptop"), MAIL_FROM=sender, QUEUE_CHAOS=chaos) as laptop:
+        yield laptop
+
+
+def order(laptop: Laptop, email: str) -> int:
+    customer = laptop.post("/api/customers/", {"email": email, "name": "Zoë"}).json()
+    return int(laptop.post("/api/orders/", {"customer_id": customer["id"], "items": [ITEM]}).json()["id"])
+
+
+def mails(laptop: Laptop, number: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = laptop.get(f"/api/orders/{number}/mails/").json()["results"]
+    return found
+
+
+def statuses(laptop: Laptop, number: int) -> list[str]:
+    return [mail["status"] for mail in mails(laptop, number)]
+
+
+def test_every_mail_is_a_file_that_mail_programs_open_and_the_newest_are_a_list(laptop: Laptop) -> None:
+    number = order(laptop, "zoe@example.com")
+    laptop.post(f"/api/orders/{number}/pay/")
+    wait_until(lambda: statuses(laptop, number) == ["sent", "sent"], "Two mails")
+    files = sorted((laptop.folder / "mail").glob("*.eml"))
+    messages = [message_from_bytes(file.read_bytes(), policy=default) for file in files]
+    assert sorted(str(message["Subject"]) for message in messages) == [
+        f"We have received the payment for your order #{number}",
+        f"We have received your order #{number}",
+    ]
+    for message in messages:
+        assert (message["From"], message["To"]) == (Settings.mail_from, "zoe@example.com")
+        assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    listed = laptop.get("/laptop/mails").json()["results"]
+    assert [mail["file"] for mail in listed] == [str(file) for file in reversed(files)]
+    assert {mail["to"] for mail in listed} == {"zoe@example.com"}
+    assert all("Hello Zoë,\n" in mail["text"] and "         25.00  2 × MUG-11\n" in mail["text"] for mail in listed)
+    assert laptop.post("/laptop/mails").status_code == 404
+
+
+def test_an_address_of_sess_simulator_bounces_as_it_does_there(laptop: Laptop) -> None:
+    for what, status in (("bounce", "bounced"), ("complaint", "complained")):
+        number = order(laptop, f"{what}+{status}@simulator.amazonses.com")
+        wait_until(lambda number=number, status=status: statuses(laptop, number) == [status], f"The {what}")  # type: ignore[misc]
+        laptop.post(f"/api/orders/{number}/pay/")
+        wait_until(lambda number=number: statuses(laptop, number)[1:] == ["suppressed"], "The second mail")  # type: ignore[misc]
+
+
+def test_with_tokens_only_those_who_may_read_orders_see_mails(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Laptop(tmp_path_factory.mktemp("laptop"), AUTH="on") as laptop:
+        assert laptop.get("/laptop/mails").status_code == 401
+        [token] = re.findall(r"Read only: (\S+)", laptop.output)
+        answer = laptop.get("/laptop/mails", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()) == (200, {"results": []})
+
+
+def test_without_a_sender_there_is_no_mail(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Laptop(tmp_path_factory.mktemp("laptop"), MAIL_FROM="") as laptop:
+        number = order(laptop, "zoe@example.com")
+        assert mails(laptop, number) == []

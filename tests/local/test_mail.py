@@ -11,6 +11,7 @@ import pytest
 from drill.laptop import Laptop
 from drill.servers import wait_until
 from local.cloud import Settings
+from tests.browser import Browser, needs_browser
 
 ITEM = {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 1250}
 
@@ -63,6 +64,19 @@ def test_an_address_of_sess_simulator_bounces_as_it_does_there(laptop: Laptop) -
         wait_until(lambda number=number, status=status: statuses(laptop, number) == [status], f"The {what}")  # type: ignore[misc]
         laptop.post(f"/api/orders/{number}/pay/")
         wait_until(lambda number=number: statuses(laptop, number)[1:] == ["suppressed"], "The second mail")  # type: ignore[misc]
+
+
+@needs_browser
+def test_the_console_shows_each_mail_beside_its_event(browser: Browser, laptop: Laptop) -> None:
+    number = order(laptop, "bounce+seen@simulator.amazonses.com")
+    wait_until(lambda: statuses(laptop, number) == ["bounced"], "The bounce")
+    laptop.post(f"/api/orders/{number}/pay/")
+    wait_until(lambda: statuses(laptop, number)[1:] == ["suppressed"], "The second mail")
+    browser.get(f"{laptop.url}/#/orders/{number}")
+    browser.one(".timeline .event")
+    shown = browser.execute_script("return [...document.querySelectorAll('.timeline > li')].map(element => element.innerText)")
+    assert "The mail about it was not sent: Mail to this address has bounced." in shown[0]
+    assert "The mail about it bounced: It could not be delivered: Permanent, General." in shown[1]
 
 
 def test_with_tokens_only_those_who_may_read_orders_see_mails(tmp_path_factory: pytest.TempPathFactory) -> None:

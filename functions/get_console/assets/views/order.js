@@ -13,19 +13,22 @@ const ACTIONS = {
   deliver: { label: "Mark as delivered", primary: true },
   cancel: { label: "Cancel order", danger: true },
 };
-const EVENTS_PER_PAGE = 200;
-const MOST_EVENT_PAGES = 10;
+const ROWS_PER_PAGE = 200;
+const MOST_PAGES = 10;
+// What a mail's status says in the history, where it is not the status itself.
+const MAIL = { queued: "is being sent", sent: "was sent", complained: "was called spam", suppressed: "was not sent", failed: "was not sent" };
 
-async function history(id, signal) {
-  const events = [];
-  let path = `/api/orders/${id}/events/?limit=${EVENTS_PER_PAGE}`;
-  for (let page = 0; path && page < MOST_EVENT_PAGES; page++) {
+/** All that a list of the order has: its events, or its mails. */
+async function all(list, id, signal) {
+  const found = [];
+  let path = `/api/orders/${id}/${list}/?limit=${ROWS_PER_PAGE}`;
+  for (let page = 0; path && page < MOST_PAGES; page++) {
     const { document } = await call("GET", path, { signal });
-    events.push(...document.results);
+    found.push(...document.results);
     // Only its path and query: behind a proxy, the host may be another.
     path = document.next && new URL(document.next).pathname + new URL(document.next).search;
   }
-  return events;
+  return found;
 }
 
 export default function Order({ parameters }) {
@@ -39,8 +42,13 @@ export default function Order({ parameters }) {
 
   async function load() {
     const { signal } = controller.current;
-    const [{ document, etag }, events] = await Promise.all([call("GET", `/api/orders/${id}/`, { signal }), history(id, signal)]);
-    const found = { order: document, etag, events };
+    const [{ document, etag }, events, mails] = await Promise.all([
+      call("GET", `/api/orders/${id}/`, { signal }),
+      all("events", id, signal),
+      // The history is there without them.
+      all("mails", id, signal).catch(() => []),
+    ]);
+    const found = { order: document, etag, events, mails };
     setKnown(found);
     updateLists("/api/orders/", document);
     return found;
@@ -105,7 +113,7 @@ export default function Order({ parameters }) {
   if (refusal) return html`<${Heading} title=${`Order ${parameters.id}`} /><${Failure} refusal=${refusal} onRetry=${open} />`;
   if (!known) return html`<${Heading} title=${`Order ${parameters.id}`} /><${Loading} what="the order" />`;
 
-  const { order, events } = known;
+  const { order, events, mails } = known;
   const labelOf = (action) => ACTIONS[action]?.label ?? words(action);
   const act = (action) => change(labelOf(action), "POST", `/api/orders/${id}/${action}/`);
   const editable = order.status === "pending" && may("orders/write");
@@ -132,7 +140,7 @@ export default function Order({ parameters }) {
       </div>
       <section aria-labelledby="history" class="card">
         <h2 id="history">History</h2>
-        <${Timeline} events=${events} />
+        <${Timeline} events=${events} mails=${mails} />
       </section>
     </div>
   `;
@@ -254,12 +262,15 @@ function Facts({ order }) {
 // The types of orders' events say that they are about an order, which is plain here.
 const title = (event) => words(event.type.replace(/^order\./, ""));
 
-function Timeline({ events }) {
+function Timeline({ events, mails }) {
   if (events.length === 0) return html`<p class="soft">Nothing is recorded: rows that seeding or SQL wrote begin without a history.</p>`;
   return html`<ol class="timeline">
     ${events.toReversed().map((event) => html`<li key=${event.id}>
       <div class="event"><strong>${title(event)}</strong> <span class="soft small"><${Time} at=${event.at} /></span></div>
       <${Changes} changes=${event.changes ?? {}} />
+      ${mails.filter((mail) => mail.event_id === event.id).map((mail) => html`<div class="soft small break" key=${mail.id}>
+        The mail about it ${MAIL[mail.status] ?? mail.status}${mail.error ? `: ${mail.error}` : mail.finished_at && html`, <${Time} at=${mail.finished_at} />`}
+      </div>`)}
       <div class="soft small break">${event.actor ? `by ${event.actor} · ` : ""}Request ${event.request_id}</div>
     </li>`)}
   </ol>`;

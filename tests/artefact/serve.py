@@ -78,6 +78,8 @@ class World:
             **lambda_environment(function, Path("/var/task")),
             **unpacked.environment,
             "AWS_ENDPOINT_URL": self.aws,
+            # Links to files are made without boto3, which knows the one above.
+            "AWS_ENDPOINT_URL_S3": self.aws,
             "AWS_SESSION_TOKEN": CREDENTIALS["AWS_SESSION_TOKEN"],
             "PYTHONPATH": "/var/task:/opt/python:/var/runtime",
         }

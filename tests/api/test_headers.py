@@ -72,7 +72,7 @@ def test_the_page_only_runs_and_fetches_its_own_files(service: Service) -> None:
     assert policy["connect-src"] == "'self'"
     assert not [word for word in ("unsafe", "*", "http") if word in answer.headers["content-security-policy"]]
     scripts, styles = (
-        re.findall(r"<script>(.*?)</script>", answer.text, re.S),
+        re.findall(r"<script(?: type=\"module\")?>(.*?)</script>", answer.text, re.S),
         re.findall(r"<style>(.*?)</style>", answer.text, re.S),
     )
     assert [f"'sha256-{_hash(script)}'" for script in scripts] == policy["script-src"].split()

@@ -147,10 +147,13 @@ def test_a_union_is_nullable_or_has_a_discriminator() -> None:
         assert len(others) == 1 or "discriminator" in union, union
 
 
-def shape(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: shape(inner) for key, inner in value.items()}
-    return [shape(inner) for inner in value[:1]] if isinstance(value, list) else type(value).__name__
+def alike(value: Any, other: Any) -> bool:
+    """Names and types are the same; what is null depends on how far some work is."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(alike(value[key], other[key]) for key in value)
+    if isinstance(value, list) and isinstance(other, list):
+        return all(map(alike, value[:1], other[:1]))
+    return None in (value, other) or type(value) is type(other)
 
 
 def test_the_examples_are_what_the_service_answers(tmp_path: Path) -> None:
@@ -166,7 +169,5 @@ def test_the_examples_are_what_the_service_answers(tmp_path: Path) -> None:
         assert own.get("body") == kept.get("body"), name
         assert own["answers"].keys() == kept["answers"].keys(), name
         for status, answer in own["answers"].items():
-            assert (answer["headers"], shape(answer.get("body"))) == (
-                kept["answers"][status]["headers"],
-                shape(kept["answers"][status].get("body")),
-            ), (name, status)
+            assert answer["headers"] == kept["answers"][status]["headers"], (name, status)
+            assert alike(answer["bodies"], kept["answers"][status]["bodies"]), (name, status)

@@ -4,6 +4,7 @@ It knows tables and columns, which a customer's database administrator would kno
 """
 
 import json
+import re
 import time
 from collections import Counter, defaultdict
 from contextlib import suppress
@@ -26,6 +27,8 @@ MOST_TOLD = 5
 # Of those functions that clients call; they answer just before.
 DEADLINE_SECONDS = 9
 READ_SECONDS = 20
+# A chunk fails for good when its fifth try in a row finds no database, as the contract says: ten seconds on the laptop.
+GIVEN_UP = re.compile(r"failed 5 times\. (The database (cannot be reached|is busy or restarting)|Too little time was left)")
 # More often than anything is sent again: in the end the drill itself cuts leases short.
 LEASES_CUT_SHORT = 10**6
 
@@ -363,9 +366,9 @@ def seeds(evidence: Evidence) -> None:
     for run, cancelled, failed, error, unfinished, promised, rows, late in stored:
         if run not in runs and all_answered:
             wrong.append(f"seed run {run}: nobody asked for it")
-        if failed:
+        if failed and not GIVEN_UP.search(error):
             wrong.append(f"seed run {run} failed: {error}")
-        elif unfinished and not cancelled:
+        elif unfinished and not cancelled and not failed:
             wrong.append(f"seed run {run}: {unfinished} chunks were never made")
         if promised != rows:
             wrong.append(f"seed run {run}: has {rows} rows, its finished chunks {promised}")

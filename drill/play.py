@@ -22,6 +22,7 @@ RECOVERY_SECONDS = 30
 SNAPSHOT_PAUSE_SECONDS = 3
 CUSTOMERS = 3
 SEEDED_ROWS = "SELECT coalesce(sum(row_count), 0) FROM seed_chunks WHERE finished_at IS NOT NULL"
+GIVEN_UP_RUNS = "SELECT count(*) FROM seed_runs WHERE failed_at IS NOT NULL"
 # What Stage.counts counts, and the fault that adds to it.
 CAUSES = {
     "ends of PostgreSQL": "postgres_restarted_immediately",
@@ -231,6 +232,7 @@ def weigh(stage: Stage, outcome: Outcome, before: tuple[float, int]) -> None:
         "faults": str(len(outcome.strikes)),
         **{name: str(stage.counts[name]) for name in CAUSES},
         "rows seeded": str(stage.sql(SEEDED_ROWS)[0][0]),
+        "seed runs given up, as the database was away": str(stage.sql(GIVEN_UP_RUNS)[0][0]),
         "requests": str(len(attempts)),
         "acknowledged writes": str(sum(o.succeeded and o.method != "GET" for o in outcome.journal.operations)),
         "requests without a decision, asked again": str(len(attempts) - decided),

@@ -394,6 +394,36 @@ def test_what_is_wrong_with_an_export_stands_beside_the_field(browser: Browser, 
     assert browser.complaints("422") == []
 
 
+def test_a_webhook_is_made_tested_and_what_failed_is_delivered_again(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "webhooks")
+    browser.one("input[name=url]").send_keys("ftp://shop.example.com/")
+    browser.one("button", "Create").click()
+    browser.one(".field .wrong")
+    browser.one("input[name=url]").clear()
+    # Nobody listens there.
+    browser.one("input[name=url]").send_keys("http://127.0.0.1:9/hook")
+    browser.one("input[name=types]").clear()
+    browser.one("input[name=types]").send_keys("order.delivered")
+    browser.one("button", "Create").click()
+    browser.shows("whsec_")
+    browser.one(f"{ROWS} .row-link", "http://127.0.0.1:9/hook").click()
+    browser.one("button", "Send a test").click()
+
+    def looks_again(b: Browser) -> bool:
+        b.one("button", "Look again").click()
+        return "No answer" in "".join(texts(b, f"{ROWS} .wrong"))
+
+    browser.until(looks_again)
+    browser.one(f"{ROWS} button", "Redeliver").click()
+    browser.until(lambda b: "Pending" in "".join(texts(b, ROWS)))
+    browser.one("button", "Disable").click()
+    browser.shows("Somebody disabled it.")
+    browser.one("button", "Delete").click()
+    browser.one("dialog button", "Delete it").click()
+    browser.shows("No webhooks yet")
+    assert browser.complaints("422") == []
+
+
 # Everywhere ----------------------------------------------------------------------------------------------------------
 
 
@@ -441,6 +471,7 @@ def test_no_view_breaks_a_rule_of_accessibility(browser: Browser, laptop: Laptop
         "customers/new": "form",
         "summary": ROWS,
         "exports": ROWS,
+        "webhooks": "input[name=url]",
         "seed": "form",
         f"seed/{run.split('/')[-2]}": "progress",
         "nothing": "h1",

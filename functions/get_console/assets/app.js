@@ -16,6 +16,8 @@ const VIEWS = [
   { path: "customers/:id", title: "Customer", scopes: ["customers/read"], load: () => import("./views/customer.js") },
   { path: "summary", nav: "Summary", title: "Summary", scopes: ["orders/read"], load: () => import("./views/summary.js") },
   { path: "exports", nav: "Exports", title: "Exports", scopes: ["exports/write"], link: "exports", load: () => import("./views/exports.js") },
+  { path: "webhooks", nav: "Webhooks", title: "Webhooks", scopes: ["webhooks/read"], link: "webhooks", load: () => import("./views/webhooks.js") },
+  { path: "webhooks/:id", title: "Webhook", scopes: ["webhooks/read"], link: "webhooks", load: () => import("./views/webhooks.js") },
   { path: "seed", nav: "Seed", title: "Seed", scopes: ["dev/seed"], link: "seed", load: () => import("./views/seed.js") },
   { path: "seed/:id", title: "Seed", scopes: ["dev/seed"], link: "seed", load: () => import("./views/seed.js") },
 ];

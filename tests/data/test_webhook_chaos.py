@@ -75,6 +75,8 @@ def test_each_event_arrives_whatever_is_killed_and_whatever_the_queues_do(
 
     monkeypatch.setattr(relay, "sqs", Mortal)
     monkeypatch.setattr(sending, "sqs", Mortal)
+    verify = standardwebhooks.Webhook(webhook["secret"]).verify
+    told: set[int] = set()
     for _ in range(EVENTS * 20):
         if not db.value("SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'"):
             break
@@ -84,6 +86,9 @@ def test_each_event_arrives_whatever_is_killed_and_whatever_the_queues_do(
         for record in chance.queued("webhooks"):
             with suppress(Killed):
                 service.invoke("deliver_webhook", {"Records": [record]})
+        # At once: a signature is valid for five minutes.
+        told |= {verify(body, headers)["customer_id"] for headers, body, _ in receiver.got}
+        receiver.got.clear()
         for record in chance.queued("webhook_reports"):
             if chance.strikes("settling killed before its commit", 0.15):
                 connection = db.connect("orders_relay")
@@ -99,7 +104,6 @@ def test_each_event_arrives_whatever_is_killed_and_whatever_the_queues_do(
         pass_time(db, "5 minutes")
     assert db.sql("SELECT DISTINCT status FROM webhook_deliveries") == [["succeeded"]]
     assert db.value("SELECT count(*) FROM outbox") == 0
-    verify = standardwebhooks.Webhook(webhook["secret"]).verify
-    assert {verify(body, headers)["customer_id"] for headers, body, _ in receiver.got} == customers
+    assert told == customers
     assert min(chance.fates.values()) > 0
     assert len(chance.fates) == 7

@@ -45,7 +45,7 @@ KINDS = {
     "integer": {"integer"},
     "text": {"string"},
     "text[]": {"array"},
-    "json": {"array", "object"},
+    "json": {"array", "object", "ExportFilters"},
     "timestamp with time zone": {"date-time"},
     "uuid": {"uuid"},
     "order_customer": {"CustomerReference"},

@@ -2,6 +2,7 @@
 
 `worker.py NAME=FOLDER…`, each folder with a handler.py. Reads one JSON message per line and writes one per line:
     {"function": NAME, "event": {…}}                    → {"seconds": s, "answer": {…}}
+        "timeout": t besides is the time that an invocation has; 30 s otherwise, whenever it is asked.
     {"events": [{"function": NAME, "event": {…}}, …]}   → {"seconds": s, "cpu_seconds": c, "failed": n}, without the answers
 The first message for a function imports it, and that message's seconds include the import: a cold start.
 """
@@ -24,10 +25,12 @@ class Context:
     invoked_function_arn = "arn:aws:lambda:eu-central-1:000000000000:function:bench"
     aws_request_id = "00000000-0000-0000-0000-000000000000"
 
-    @staticmethod
-    def get_remaining_time_in_millis() -> int:
+    def __init__(self, timeout: float | None = None) -> None:
+        self.end = timeout and time.monotonic() + timeout
+
+    def get_remaining_time_in_millis(self) -> int:
         # Enough for any of them, and too little for the relay to wait for further messages.
-        return 30_000
+        return 30_000 if self.end is None else int((self.end - time.monotonic()) * 1000)
 
 
 folders = dict(argument.split("=", 1) for argument in sys.argv[1:])
@@ -38,7 +41,7 @@ def call(message: dict[str, Any]) -> Any:
     name = message["function"]
     if name not in handlers:
         handlers[name] = load(name)
-    return handlers[name](message["event"], Context)
+    return handlers[name](message["event"], Context(message.get("timeout")))
 
 
 def load(name: str) -> Any:

@@ -57,6 +57,10 @@ REQUESTS: dict[str, tuple[int, Call]] = {
     "change a customer": (1, lambda s, o: s.http("PATCH", f"/api/customers/{o['customer']['id']}/", {"name": "N"})),
     "start a seed run": (1, lambda s, o: s.http("POST", "/api/dev/seed/", {})),
     "start a seed run under a key": (1, lambda s, o: s.http("POST", "/api/dev/seed/", {}, headers={"Idempotency-Key": "k"})),
+    "start an export": (1, lambda s, o: s.http("POST", "/api/exports/", {"kind": "orders", "format": "csv"})),
+    "list exports": (1, lambda s, o: s.http("GET", "/api/exports/")),
+    "get an export": (1, lambda s, o: s.http("GET", f"/api/exports/{UUID(int=0)}/")),
+    "remove an export": (1, lambda s, o: s.http("DELETE", f"/api/exports/{UUID(int=0)}/")),
     "cancel a seed run": (2, lambda s, o: s.http("POST", f"/api/dev/seed/{UUID(int=0)}/cancel/")),
 }
 

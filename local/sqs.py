@@ -9,6 +9,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +71,10 @@ class QueueServer:
         self.thread.start()
         self.endpoint = f"http://127.0.0.1:{self.server.port}"
         self.client = client("sqs", self.endpoint)
-        client("s3", self.endpoint).create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3 = client("s3", self.endpoint)
+        # All of moto's servers in one process share what they store.
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.urls: dict[str, str] = {}
         self.dead_letter_urls: dict[str, str] = {}
         for worker in workers:

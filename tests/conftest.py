@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 
 import boto3
 import pytest
@@ -76,7 +77,9 @@ def sqs() -> Iterator[str]:
     host, port = server.get_host_and_port()
     os.environ["AWS_ENDPOINT_URL_SQS"] = os.environ["AWS_ENDPOINT_URL_S3"] = f"http://{host}:{port}"
     region = {"LocationConstraint": os.environ["AWS_REGION"]}
-    boto3.client("s3").create_bucket(Bucket=os.environ["EXPORTS_BUCKET"], CreateBucketConfiguration=region)
+    s3 = boto3.client("s3")
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=os.environ["EXPORTS_BUCKET"], CreateBucketConfiguration=region)
     for worker in WORKERS:
         assert worker.queue is not None
         name, kind = f"{worker.queue.name}{worker.queue.suffix}", ONCE if worker.queue.once else {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orders import database
 from orders.api import Api
+from orders.errors import invalid
 from orders.webhooks import refusal
 from orders.writes import create
 
@@ -40,12 +42,20 @@ def replay_webhook(request: Request, webhook_id: Id, replay: Replay, idempotency
         idempotency_key,
         status=202,
         webhook_id=webhook_id,
-        since=replay["since"],
+        since=_in_utc(replay["since"]),
         most=MOST_AT_ONCE,
     )
     if replayed is None:
         raise refusal(webhook_id)
     return replayed
+
+
+def _in_utc(time: str) -> str:
+    """PostgreSQL takes no offsets of 16 hours and more, which RFC 3339 allows, and no leap seconds but at midnight."""
+    try:
+        return datetime.fromisoformat(time.upper()).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        raise invalid("since", "must be a time between the years 1 and 9999") from None
 
 
 handler = app.handler

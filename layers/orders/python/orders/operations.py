@@ -23,6 +23,7 @@ MAX_PARTS = 4_000
 MAX_KEYS = 80
 DIGITS = "must be a whole number in decimal digits, without leading zeros"
 TYPES = {"array": "a list", "integer": "a whole number", "object": "a JSON object", "string": "a text"}
+TYPES |= {"boolean": "true or false"}
 # By the JSON Schema keyword that was violated, with what it requires.
 MESSAGES = {
     "format": "must be a {format}",

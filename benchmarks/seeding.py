@@ -26,7 +26,7 @@ def queue() -> Iterator[None]:
     host, port = server.get_host_and_port()
     os.environ.update(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "bench"))
     os.environ.update(AWS_DEFAULT_REGION="eu-central-1", AWS_ENDPOINT_URL_SQS=f"http://{host}:{port}", QUEUE_MAX_RECEIVES="3")
-    os.environ["QUEUE_LEASES"] = leases(load_functions())
+    os.environ["QUEUE_LEASES"] = leases([function for function in load_functions() if function.name == "run_seed_chunk"])
     os.environ["SEEDING_QUEUE_URL"] = boto3.client("sqs").create_queue(QueueName="bench")["QueueUrl"]
     os.environ["SEED_MAX_UNFINISHED_ROWS"] = "1000000000"
     yield

@@ -1,11 +1,9 @@
 """What a load takes, computed from the mixed load of the committed runs: the tables of docs/scaling.md."""
 
-import re
-
+from benchmarks.prose import replace_table
 from benchmarks.results import Results
 from cdk.settings import STAGES
 
-TABLE = re.compile(r"(<!-- capacity: made by `make bench` -->\n).*?(<!-- /capacity -->)", re.DOTALL)
 NO_RUN = "*No run is committed yet. `make bench` computes this table from the mixed load of its own run.*"
 # What remains is for peaks, vacuum and the audit.
 BUSY = 0.6
@@ -16,8 +14,7 @@ STEPS = (1, 10, 100, 1000)
 
 def fill(text: str, runs: list[Results]) -> str:
     """The document with its table computed from the run with most orders."""
-    table = _table(runs[-1]) if runs else NO_RUN
-    return TABLE.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
+    return replace_table(text, "capacity", _table(runs[-1]) if runs else NO_RUN)
 
 
 def _table(run: Results) -> str:

@@ -4,8 +4,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from string import Template
+from textwrap import fill
 
-from benchmarks.capacity import fill
+from benchmarks import capacity, comparison, targets
 from benchmarks.mixed import PROCESSES, SHARES
 from benchmarks.plots import dots, growth, stacks
 from benchmarks.results import Results
@@ -13,7 +14,8 @@ from benchmarks.workers import ROOT
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "benchmarks"
-SCALING = ROOT / "docs" / "scaling.md"
+# Documents that are written by hand but for a table.
+FILLED = {ROOT / "docs" / "scaling.md": capacity.fill, ROOT / "README.md": comparison.fill}
 # The last run of each size, from which the document is built.
 RUNS = PLOTS / "runs.json"
 TEMPLATE = Path(__file__).with_name("document.md")
@@ -80,11 +82,12 @@ def committed() -> list[Results]:
 
 
 def write_document(results: Results) -> None:
-    """Rewrites the document and the table of docs/scaling.md, with this run replacing the previous one of its size."""
+    """Rewrites the document and the tables in others, with this run replacing the previous one of its size."""
     PLOTS.mkdir(exist_ok=True)
     every = sorted([results, *(run for run in committed() if run.size != results.size)], key=lambda run: run.size)
     RUNS.write_text(json.dumps({str(run.size): asdict(run) for run in every}, indent=1) + "\n")
-    SCALING.write_text(fill(SCALING.read_text(encoding="utf-8"), every), encoding="utf-8")
+    for document, filled in FILLED.items():
+        document.write_text(filled(document.read_text(encoding="utf-8"), every), encoding="utf-8")
     sections = [_section(run) for run in every]
     if len(every) > 1:
         sections.insert(0, _growth(every))
@@ -105,7 +108,8 @@ def _section(results: Results) -> str:
     parts = [
         f"## {results.size:,} orders\n",
         f"`{results.command}` on {', '.join(results.machine.values())}, with:",
-        ", ".join(f"{name} {number}" for name, number in results.versions.items()) + ".\n",
+        fill(", ".join(f"{name} {number}" for name, number in results.versions.items()) + ".\n", 119),
+        "",
         f"![Medians of a warm call](benchmarks/{warm.name})\n",
         _markdown(made["warm"]),
         "### Cold\n",
@@ -115,6 +119,9 @@ def _section(results: Results) -> str:
         _markdown(made["mixed load"]),
         "### Seeding\n",
         _markdown(made["seeding"]),
+        "### What it wants to reach\n",
+        "As shares of the other's figure. What is not reached is left to see here, and not tuned away.\n",
+        _markdown(targets.table(results)),
     ]
     return "\n".join(parts)
 

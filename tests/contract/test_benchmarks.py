@@ -8,9 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import report
+from benchmarks import capacity, comparison, report
 from benchmarks.answers import AnswersDiffer, compare
-from benchmarks.capacity import fill
 from benchmarks.events import cancel_order, create_order, get_order, list_orders
 from benchmarks.results import Results
 from benchmarks.seeding import queue
@@ -83,13 +82,17 @@ def results(size: int) -> Results:
 def test_the_document_keeps_the_last_run_of_each_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, path in (("DOCUMENT", "benchmarks.md"), ("PLOTS", "benchmarks"), ("RUNS", "benchmarks/runs.json")):
         monkeypatch.setattr(report, name, tmp_path / path)
-    monkeypatch.setattr(report, "SCALING", tmp_path / "scaling.md")
-    (tmp_path / "scaling.md").write_text("<!-- capacity: made by `make bench` -->\nold\n<!-- /capacity -->\n")
+    filled = {"scaling.md": ("capacity", capacity.fill), "README.md": ("comparison", comparison.fill)}
+    monkeypatch.setattr(report, "FILLED", {tmp_path / name: fill for name, (_, fill) in filled.items()})
+    for name, (table, _) in filled.items():
+        (tmp_path / name).write_text(f"<!-- {table}: made by `make bench` -->\nold\n<!-- /{table} -->\n")
     for size in (1_000_000, 10_000, 10_000):
         report.write_document(results(size))
     text = (tmp_path / "benchmarks.md").read_text()
     assert [line for line in text.splitlines() if line.endswith("orders")] == ["## 10,000 orders", "## 1,000,000 orders"]
     assert "| list 50 | 1.00 | 2.00 (0.50) | 0.50 (2.00) |" in text
+    assert "| a read ≤ 0.91 of Fastify | 3 of 3 | list 50: 0.5 |" in text
+    assert "| 0.1 ms + 110 % of PostgreSQL alone (1 is as much) | 0 of 3 | list 50: 1.5 |" in text
     plots = sorted((tmp_path / "benchmarks").glob("*.svg"))
     assert len(plots) == 7
     for plot in plots:
@@ -100,9 +103,18 @@ def test_the_document_keeps_the_last_run_of_each_size(tmp_path: Path, monkeypatc
     assert "1,000,000 orders" in scaling
     assert "carries 2,000 requests per second" in scaling
     assert "| 10× | 10,000 | 3.0 | 5.0 | 0.078 |" in scaling
-    assert "old" not in scaling
+    readme = (tmp_path / "README.md").read_text()
+    assert "| list, 50 orders | 1.00 ms | 2.0× |" in readme
+    assert "| processor time of 1,000 mixed requests | 0.60 s | 2.0× |" in readme
+    assert "old" not in scaling + readme
 
 
-def test_the_figures_of_scaling_are_those_of_the_committed_runs() -> None:
-    text = report.SCALING.read_text()
-    assert fill(text, report.committed()) == text
+@pytest.mark.parametrize("document", report.FILLED, ids=lambda document: document.name)
+def test_the_figures_of_a_document_are_those_of_the_committed_runs(document: Path) -> None:
+    text = document.read_text()
+    assert report.FILLED[document](text, report.committed()) == text
+
+
+def test_a_document_without_a_place_for_its_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 places"):
+        capacity.fill("no comment", [])

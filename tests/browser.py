@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
@@ -44,7 +45,27 @@ class Browser(webdriver.Chrome):
         ):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.visited: set[str] = set()
         super().__init__(options, webdriver.ChromeService(shutil.which("chromedriver")))
+
+    def get(self, url: str) -> None:
+        self.visited.add("://".join(urlsplit(url)[:2]))
+        super().get(url)
+
+    def forget(self) -> None:
+        """A new tab in which nothing is left of what was done before."""
+        former = self.window_handles
+        self.switch_to.new_window("tab")
+        [new] = set(self.window_handles) - set(former)
+        for handle in former:
+            self.switch_to.window(handle)
+            self.close()
+        self.switch_to.window(new)
+        self.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        self.execute_cdp_cmd("Network.clearBrowserCache", {})
+        for origin in self.visited:
+            self.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        self.complaints()
 
     def until(self, condition: Callable[[Any], Any]) -> Any:
         """Waits until the condition holds; an element that the page has replaced in the meantime is looked for again."""
@@ -90,15 +111,15 @@ class Browser(webdriver.Chrome):
         """Presses the tab key until an element with this text or label has the focus."""
         for _ in range(MOST_TABS):
             self.press(Keys.TAB)
-            element = self.switch_to.active_element
-            if name in (element.accessible_name, element.text):
-                return element
+            if name in self.until(lambda b: (b.switch_to.active_element.accessible_name, b.switch_to.active_element.text)):
+                return self.switch_to.active_element
         raise AssertionError(f"The tab key does not lead to {name!r}")
 
-    def violations(self) -> list[str]:
-        """What axe-core finds wrong with the page, by any of its rules."""
+    def violations(self, *rules: str) -> list[str]:
+        """What axe-core finds wrong with the page, by these of its rules or by any."""
         self.execute_script((fetch(AXE) / "axe.min.js").read_text("utf-8"))
-        found = self.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+        options = {"runOnly": rules} if rules else {}
+        found = self.execute_async_script("axe.run(arguments[0]).then(arguments[arguments.length - 1])", options)
         return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found["violations"] for node in v["nodes"]]
 
     def complaints(self, *expected: str) -> list[str]:

@@ -9,6 +9,8 @@ from contextlib import suppress
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from xdist.remote import Producer
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from contract.edge import leases
 from contract.functions import load_functions
@@ -21,6 +23,11 @@ from tests.oldest import OldestPostgres
 OWN_FOLDER = pytest.StashKey[str]()
 PASSED = pytest.StashKey[bool]()
 WORKERS = [function for function in load_functions() if function.queue is not None]
+
+# Whole folders that one process runs, because it makes once for all of them what takes longest.
+TOGETHER = ("tests/cdk/",)
+# Each takes a minute, so that they would be what the other processes wait for in the end.
+FIRST = ("tests/cdk/", "tests/tutorials/", "tests/local/test_console.py", "tests/budgets/", "tests/clients/", "tests/local/")
 
 # Settings only come from the fixtures, never from the developer's shell.
 os.environ.update(
@@ -48,6 +55,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="orders-tests-")
         config.stash[OWN_FOLDER] = config.option.basetemp
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((turn for turn, place in enumerate(FIRST) if item.nodeid.startswith(place)), len(FIRST)))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

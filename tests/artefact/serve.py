@@ -1,6 +1,6 @@
 """The laptop cloud with what CDK packaged instead of the sources in functions/, each function in a world like Lambda's.
 
-`python -m tests.artefact.serve ASSEMBLY [MUTATION]`. In the function's world /var/task, /opt and /var/runtime are what Lambda
+`python -m tests.artefact.serve ASSEMBLY [faulty]`. In the function's world /var/task, /opt and /var/runtime are what Lambda
 mounts there, and nothing else but the standard library can be imported. The database is reached as in the cloud: TLS that is
 verified, IAM tokens that are checked, and a transaction pooler (PgBouncer) in place of RDS Proxy. DATABASE_URL has to name
 an RdsServer (tests/rds.py).
@@ -40,25 +40,23 @@ PROXY_PORT, INSTANCE_PORT = "5432", "6432"
 # The functions sign their tokens with these, and the doors check them.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
 
-MUTATIONS: dict[str, Callable[[dict[str, dict[str, Any]]], Any]] = {
-    "nothing": lambda functions: None,
-    "missing dependency": lambda functions: functions["get_order"]["Layers"].pop(),
-    "misspelt handler": lambda functions: functions["get_order"].update(Handler="handler.handle"),
-    "missing variable": lambda functions: functions["get_order"]["Environment"]["Variables"].pop("DATABASE_HOST"),
-    "missing right": lambda functions: functions["create_order"]["Environment"]["Variables"].update(
-        DATABASE_USER="orders_seeder"
-    ),
-    "missing file": lambda functions: functions["get_order"].update(Code=functions["get_health"]["Code"]),
+# What can be wrong with a function's package, each with another function.
+FAULTS: dict[str, Callable[[dict[str, Any], dict[str, dict[str, Any]]], Any]] = {
+    "list_orders": lambda missing_dependency, _: missing_dependency["Layers"].pop(),
+    "list_customers": lambda misspelt_handler, _: misspelt_handler.update(Handler="handler.handle"),
+    "summarize_orders": lambda missing_variable, _: missing_variable["Environment"]["Variables"].pop("DATABASE_HOST"),
+    "create_customer": lambda missing_right, _: missing_right["Environment"]["Variables"].update(DATABASE_USER="orders_seeder"),
+    "list_events": lambda missing_file, functions: missing_file.update(Code=functions["get_health"]["Code"]),
 }
 
 
 class World:
     """The servers and folders around the unpacked functions."""
 
-    def __init__(self, folder: Path, assembly: Path, mutation: str) -> None:
+    def __init__(self, folder: Path, assembly: Path, *, faulty: bool) -> None:
         self.folder = folder
         self.assembly_folder = assembly
-        self.mutation = mutation
+        self.faulty = faulty
         self.unpacked: dict[str, Unpacked] = {}
         self.pooler: PgBouncer | None = None
         self.certificate = _certificate(folder)
@@ -121,7 +119,8 @@ class World:
         }
         assembly = Assembly(self.assembly_folder, "dev", values)
         functions = assembly.functions()
-        MUTATIONS[self.mutation](functions)
+        for name, fault in FAULTS.items() if self.faulty else ():
+            fault(functions[name], functions)
         for name, properties in functions.items():
             self.unpacked[name] = assembly.unpack(name, properties, self.folder / "functions", self.assembly_folder / "layers")
         # The servers' certificate is ours here; that the files exist where the variables say is still tested.
@@ -186,10 +185,10 @@ def _runtime(folder: Path) -> Path:
 
 
 def main() -> None:
-    assembly, mutation = Path(sys.argv[1]), sys.argv[2]
+    assembly, faulty = Path(sys.argv[1]), "faulty" in sys.argv[2:]
     os.environ.update(CREDENTIALS)
     chosen = settings()
-    world = World(chosen.folder / "world", assembly, mutation)
+    world = World(chosen.folder / "world", assembly, faulty=faulty)
     cloud = ArtefactCloud(replace(chosen, launch=world.launch), Console())
     world.cloud = cloud
     try:

@@ -1,28 +1,43 @@
-"""Each stage synthesized once per run, without bundling: the rules check the template."""
+"""Each combination of choices is synthesized once per run, without bundling: the rules check the templates."""
 
 import json
 import os
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
+import aws_cdk
 import pytest
-from aws_cdk.assertions import Template
 
-from cdk.app import build, stacks_of
+import cdk.app
 from contract.functions import Function, load_functions
 
 # The library's own validation runs in `make synth`; here it would only take time.
 os.environ["CDK_VALIDATION"] = "false"
 
+# An operator's, none of which has to do with another.
+CHOICES = {
+    "cors_origins": "https://shop.example.com",
+    "alarm_email": "a@example.com",
+    "all_at_once": "true",
+    "postgres": "17",
+    "seed_max_unfinished_rows": "1000",
+}
+DOMAIN, ZONE = "orders.example.com", "Z0123456789ABC"
 CLUSTER, INSTANCE = "AWS::RDS::DBCluster", "AWS::RDS::DBInstance"
 
 
 @dataclass(frozen=True)
 class Synthesized:
-    """A stage: the app, and the resources of its stacks by name and logical id."""
+    """A stage: the app, and the folder with what it would deploy.
 
-    app: cdk.App
+    templates: by the last part of the stack's name. stacks: their resources, as `joined` writes them.
+    """
+
+    app: aws_cdk.App
+    folder: Path
+    templates: dict[str, dict[str, Any]]
     stacks: dict[str, dict[str, Any]]
 
     @property
@@ -56,15 +71,22 @@ class Synthesized:
         }
 
 
-def synthesize(stage: str, **context: Any) -> Synthesized:
-    app = build({"stage": stage, "aws:cdk:bundling-stacks": [], **context})
-    stacks = stacks_of(app)
-    templates = {name: dict(Template.from_stack(stack).to_json()) for name, stack in stacks.items()}
-    areas = {name: stack for name, stack in stacks.items() if isinstance(stack, cdk.NestedStack)}
-    return Synthesized(app, joined(templates, {logical_id(area): name for name, area in areas.items()}))
+def synthesize(stage: str, **context: str) -> Synthesized:
+    return _synthesize(stage, tuple(sorted(context.items())), tuple(cdk.app.load_functions()))  # type: ignore[attr-defined]
 
 
-def logical_id(area: cdk.NestedStack) -> str:
+@cache
+def _synthesize(stage: str, context: tuple[tuple[str, str], ...], functions: tuple[Function, ...]) -> Synthesized:
+    """functions: those that the app finds, which a test may have replaced."""
+    app = cdk.app.build({"stage": stage, "aws:cdk:bundling-stacks": [], **dict(context)})
+    folder = Path(app.synth().directory)
+    stacks = cdk.app.stacks_of(app)
+    templates = {name: json.loads((folder / stack.template_file).read_text()) for name, stack in stacks.items()}
+    areas = {logical_id(stack): name for name, stack in stacks.items() if isinstance(stack, aws_cdk.NestedStack)}
+    return Synthesized(app, folder, templates, joined(templates, areas))
+
+
+def logical_id(area: aws_cdk.NestedStack) -> str:
     """Of the nested stack, in the one around it."""
     around, resource = area.nested_stack_parent, area.nested_stack_resource
     assert around is not None
@@ -122,6 +144,12 @@ def dev_on_aurora() -> Synthesized:
 @pytest.fixture(scope="session")
 def prod_on_aurora() -> Synthesized:
     return synthesize("prod", database="aurora")
+
+
+@pytest.fixture(scope="session")
+def named() -> Synthesized:
+    """Production under a name of its own."""
+    return synthesize("prod", domain=DOMAIN, hosted_zone=ZONE)
 
 
 @pytest.fixture(params=["prod", "prod_on_aurora"])

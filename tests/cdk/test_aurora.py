@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -17,7 +16,7 @@ from cdk.settings import from_context
 from contract.functions import ROOT, load_functions
 from tests.artefact.assembly import Assembly
 from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, in_areas, synthesize
-from tests.cdk.test_database import EGRESS, INGRESS, PROXY, RESTORED, TARGETS, exports, imports, migration, of_type, templates
+from tests.cdk.test_database import EGRESS, INGRESS, PROXY, RESTORED, TARGETS, exports, imports, migration, of_type
 
 ENDPOINT, FUNCTION = "AWS::RDS::DBProxyEndpoint", "AWS::Lambda::Function"
 CLUSTER_ENDPOINT = "orders-prod-2.cluster-abc.eu-central-1.rds.amazonaws.com"
@@ -32,18 +31,18 @@ def on_aurora(request: pytest.FixtureRequest) -> Synthesized:
 
 @pytest.fixture(scope="module")
 def on_rds() -> dict[str, dict[str, Any]]:
-    return templates("prod")
+    return synthesize("prod").templates
 
 
 @pytest.fixture(scope="module")
 def moved() -> dict[str, dict[str, Any]]:
     """Production, made on RDS, after a move to a cluster."""
-    return templates("prod", **RESTORED_CLUSTER)
+    return synthesize("prod", **RESTORED_CLUSTER).templates
 
 
 @pytest.fixture(scope="module")
 def made_on_aurora() -> dict[str, dict[str, Any]]:
-    return templates("prod", database="aurora")
+    return synthesize("prod", database="aurora").templates
 
 
 def hosts(stage: Synthesized) -> dict[str, str]:
@@ -122,11 +121,11 @@ def test_etags_begin_a_generation_per_cluster(on_aurora: Synthesized) -> None:
 
 @pytest.mark.parametrize("functions", [load_functions, in_areas])
 def test_every_variable_of_every_function_leads_to_a_resource_of_the_assembly(
-    functions: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    functions: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As CloudFormation resolves them, across the stacks; the same variables then start the same code as on RDS."""
     monkeypatch.setattr("cdk.app.load_functions", functions)
-    cdk.app.build({"stage": "dev", "database": "aurora", "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
+    stage = synthesize("dev", database="aurora")
     values = {
         (PROXY, "Endpoint"): "proxy.example",
         (ENDPOINT, "Endpoint"): "reader.example",
@@ -138,7 +137,7 @@ def test_every_variable_of_every_function_leads_to_a_resource_of_the_assembly(
         ("AWS::Cognito::UserPool", "ProviderURL"): "https://issuer.example",
         ("AWS::Cognito::UserPoolClient", "Ref"): "console",
     }
-    assembly = Assembly(tmp_path, "dev", values)
+    assembly = Assembly(stage.folder, "dev", values)
     resolved = {
         name: {key: assembly.resolve(value) for key, value in properties["Environment"]["Variables"].items()}
         for name, properties in assembly.functions().items()
@@ -153,7 +152,7 @@ def test_every_variable_of_every_function_leads_to_a_resource_of_the_assembly(
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_cloudformation_refuses_to_replace_a_live_database(stage: str) -> None:
     """The Data stack is deployed first, and may not remove what the live Api stack imports."""
-    rds, aurora = templates(stage), templates(stage, database="aurora")
+    rds, aurora = synthesize(stage).templates, synthesize(stage, database="aurora").templates
     for live, next_one in ((rds, aurora), (aurora, rds)):
         removed = set(imports(live["Api"])) - exports(next_one["Data"]).keys()
         assert [name for name in removed if "DatabaseInstance" in name or "DatabaseCluster" in name]
@@ -177,7 +176,7 @@ def test_a_live_stage_moves_without_losing_its_instance(
 @pytest.mark.parametrize("made", ["on_rds", "made_on_aurora"])
 def test_everything_follows_to_a_cluster_that_was_restored(made: str, request: pytest.FixtureRequest) -> None:
     database = "rds" if made == "on_rds" else "aurora"
-    after = templates("prod", database=database, **RESTORED_CLUSTER)
+    after = synthesize("prod", database=database, **RESTORED_CLUSTER).templates
     [targets] = of_type(after["Data"], TARGETS).values()
     assert targets["Properties"]["DBClusterIdentifiers"] == ["orders-prod-2"]
     assert "DBInstanceIdentifiers" not in targets["Properties"]

@@ -9,24 +9,16 @@ from typing import Any
 import botocore.session
 import jmespath
 import pytest
-from aws_cdk.assertions import Template
 from botocore import xform_name
 
-from cdk.app import build, stacks_of
 from cdk.compute import NETWORK_ACTIONS
 from contract.functions import ROOT
-from tests.cdk.conftest import INSTANCE, Synthesized
+from tests.cdk.conftest import CHOICES, INSTANCE, Synthesized, synthesize
 
 PROXY, TARGETS = "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup"
 INGRESS, EGRESS = "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"
 # What the first edition's Api stack imports from its Data stack, by stage.
 FIRST_EDITION = json.loads(Path(__file__).with_name("first_edition_exports.json").read_text())
-
-
-def templates(stage: str, **context: str) -> dict[str, dict[str, Any]]:
-    """Whole templates by the last part of the stack's name."""
-    app = build({"stage": stage, "aws:cdk:bundling-stacks": [], **context})
-    return {name: dict(Template.from_stack(stack).to_json()) for name, stack in stacks_of(app).items()}
 
 
 def exports(template: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +94,7 @@ def test_the_proxys_target_waits_for_the_rules_that_make_it_reachable(stage: Syn
 @pytest.mark.parametrize("stage_name", ["dev", "prod"])
 def test_a_stage_of_the_first_edition_can_be_deployed_over(stage_name: str) -> None:
     """CloudFormation refuses to remove an export that another stack imports, and the Data stack is deployed first."""
-    after = templates(stage_name, first_edition="true")
+    after = synthesize(stage_name, first_edition="true").templates
     kept = exports(after["Data"])
     for name, value in FIRST_EDITION[stage_name].items():
         assert kept.get(name) == value, name
@@ -117,13 +109,13 @@ RESTORED = {"restored": "orders-prod-2,db-ABCDEF0123,orders-prod-2.abc.eu-centra
 
 @pytest.fixture(scope="module")
 def before() -> dict[str, dict[str, Any]]:
-    return templates("prod")
+    return synthesize("prod").templates
 
 
 @pytest.fixture(scope="module")
 def after() -> dict[str, dict[str, Any]]:
     """Production after a restore, as the runbook deploys it."""
-    return templates("prod", **RESTORED)
+    return synthesize("prod", **RESTORED).templates
 
 
 def of_type(template: dict[str, Any], *types: str) -> dict[str, Any]:
@@ -209,7 +201,7 @@ def test_people_reach_the_database_through_the_migrations_group_with_a_token(bef
 
 
 def test_postgresql_has_the_version_that_was_chosen() -> None:
-    older = templates("dev", postgres="17")
+    older = synthesize("dev", **CHOICES).templates
     [instance] = of_type(older["Data"], INSTANCE).values()
     assert instance["Properties"]["EngineVersion"] == "17"
     [parameters] = of_type(older["Data"], "AWS::RDS::DBParameterGroup").values()

@@ -6,15 +6,9 @@ import pytest
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
 from cdk.settings import from_context
-from tests.cdk.conftest import Synthesized, synthesize
+from tests.cdk.conftest import DOMAIN, ZONE, Synthesized
 
 FUNCTION = "AWS::Lambda::Function"
-DOMAIN, ZONE = "orders.example.com", "Z0123456789ABC"
-
-
-@pytest.fixture(scope="module")
-def named() -> Synthesized:
-    return synthesize("prod", domain=DOMAIN, hosted_zone=ZONE)
 
 
 def test_the_certificate_proves_and_renews_itself_in_the_hosted_zone(named: Synthesized) -> None:

@@ -19,7 +19,8 @@ from cdk.nag import BY_BUCKET, BY_CLUSTER, BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
 from contract.edge import CLI_CALLBACK, LAPTOP_ONLY
 from contract.functions import FUNCTIONS, OPEN_ROUTES, ROOT, camel_case, load_functions
-from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, synthesize
+from tests.cdk.conftest import CHOICES, CLUSTER, INSTANCE, Synthesized, synthesize
+from tests.cdk.test_database import exports
 
 FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP, INVOKE, AREA = (
     "AWS::Lambda::Function",
@@ -201,7 +202,8 @@ def queues_of(document: Any) -> set[str]:
 def test_only_senders_may_send_and_only_to_their_queues(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In production with a worker as well: through an endpoint in its network, which lets nothing else pass."""
     everywhere = [replace(function, stages=("dev", "prod")) for function in load_functions()]
-    monkeypatch.setattr("cdk.app.load_functions", lambda: everywhere)
+    if label == "prod":
+        monkeypatch.setattr("cdk.app.load_functions", lambda: everywhere)
     stage = synthesize(label)
     queues = {f"{camel_case(f.queue.name)}Queue": f.queue.name for f in everywhere if f.queue is not None}
     [endpoint] = [e["Properties"] for e in stage.resources("AWS::EC2::VPCEndpoint").values() if "sqs" in json.dumps(e)]
@@ -659,7 +661,7 @@ def test_the_migration_runs_before_every_other_function(stage: Synthesized) -> N
 
 
 def test_a_deployment_can_ignore_alarms_to_fix_their_cause() -> None:
-    forced = synthesize("prod", all_at_once="true")
+    forced = synthesize("prod", **CHOICES)
     for group in forced.resources(GROUP).values():
         assert group["Properties"]["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
         assert "DEPLOYMENT_STOP_ON_ALARM" not in group["Properties"]["AutoRollbackConfiguration"]["Events"]
@@ -721,16 +723,10 @@ def test_people_can_sign_in_at_an_external_issuer() -> None:
 def test_no_choice_of_the_operator_changes_what_a_live_data_stack_exports(name: str) -> None:
     """It is deployed before the stack that uses its exports, and CloudFormation removes none that is in use."""
 
-    def exports(**context: str) -> dict[str, Any]:
-        app = build({"stage": name, "aws:cdk:bundling-stacks": [], **context})
-        outputs = Template.from_stack(app.node.find_child(f"Orders-{name}-Data")).to_json()["Outputs"]  # type: ignore[arg-type]
-        return {output["Export"]["Name"]: output["Value"] for output in outputs.values() if "Export" in output}
-
-    ordinary = exports()
+    ordinary = exports(synthesize(name).templates["Data"])
     assert [exported for exported in ordinary if "IdentityUsers" in exported]
-    choices = {"cors_origins": "https://shop.example.com", "alarm_email": "a@example.com", "all_at_once": "true"}
-    assert exports(**EXTERNAL) == exports(**EXTERNAL, **PEOPLE) == ordinary
-    assert exports(**choices) == ordinary
+    for choices in (EXTERNAL, EXTERNAL | PEOPLE, CHOICES):
+        assert exports(synthesize(name, **choices).templates["Data"]) == ordinary
 
 
 def test_stacks_stay_below_cloudformations_limits(stage: Synthesized) -> None:
@@ -798,7 +794,7 @@ def test_an_invalid_choice_is_refused(context: dict[str, str]) -> None:
 
 
 def test_an_operator_can_limit_unfinished_rows(dev: Synthesized) -> None:
-    for stage, rows in ((dev, "50000000"), (synthesize("dev", seed_max_unfinished_rows="1000"), "1000")):
+    for stage, rows in ((dev, "50000000"), (synthesize("dev", **CHOICES), "1000")):
         variables = [function["Environment"]["Variables"] for function in ours(stage).values()]
         assert [v["SEED_MAX_UNFINISHED_ROWS"] for v in variables if "SEED_MAX_UNFINISHED_ROWS" in v] == [rows]
 
@@ -843,11 +839,11 @@ def test_permission_to_deploy_one_stage_does_not_extend_to_the_other(ci: dict[st
 
 
 @pytest.mark.parametrize("name", ["dev", "prod"])
-def test_a_stages_stacks_are_deployed_by_its_own_bootstrap_stack(name: str, tmp_path: Path) -> None:
-    build({"stage": name, "aws:cdk:bundling-stacks": []}, str(tmp_path)).synth()
-    manifest = (tmp_path / "manifest.json").read_text()
+def test_a_stages_stacks_are_deployed_by_its_own_bootstrap_stack(name: str) -> None:
+    folder = synthesize(name).folder
+    manifest = (folder / "manifest.json").read_text()
     assert set(re.findall(r"cdk-(\w+)-(?:deploy|cfn-exec|lookup|file-publishing)-role", manifest)) == {f"orders{name}"}
-    assets = "".join(file.read_text() for file in tmp_path.glob("*.assets.json"))
+    assets = "".join(file.read_text() for file in folder.glob("*.assets.json"))
     assert set(re.findall(r"cdk-(\w+)-(?:assets|file-publishing-role)", assets)) == {f"orders{name}"}
     # CloudFormation's limit for a qualifier.
     assert len(f"orders{name}") <= 10

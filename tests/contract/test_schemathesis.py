@@ -13,7 +13,7 @@ from contract.functions import ROOT
 from drill.laptop import Laptop
 
 # Examples per operation; each results in about fifty test cases over all operations and phases.
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
 
 
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:

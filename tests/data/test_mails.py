@@ -23,7 +23,7 @@ from moto.ses.models import ses_backends
 from orders import compose_mails
 from orders.mail_message import clean, money
 from orders.mail_models import MailType
-from tests.harness import Database, LambdaContext, Service, delete, receive
+from tests.harness import Database, LambdaContext, Service, delete, queue_client, receive
 
 QUEUES = ("mail", "mail_reports", "mail_feedback")
 SENDER = "The Shop <shop@shop.example.com>"
@@ -106,7 +106,7 @@ def feedback(service: Service, mail: dict[str, Any], kind: str, **details: Any) 
     tags = {"mail": [str(mail["id"])], "address_hash": [sent_tags()[mail["id"]]]}
     event = {"eventType": kind, "mail": {"messageId": mail["message_id"] or "from-ses", "tags": tags}, name: details}
     url = os.environ["MAIL_FEEDBACK_QUEUE_URL"]
-    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event))
+    queue_client().send_message(QueueUrl=url, MessageBody=json.dumps(event))
     service.work_off_queue("record_mail_feedback")
 
 
@@ -254,7 +254,7 @@ class MortalReports:
         if fate == "failed":
             raise OSError
         for _ in range(2 if fate == "doubled" else 1):
-            boto3.client("sqs").send_message(**request)
+            queue_client().send_message(**request)
         if fate == "killed_after":
             # This one was reported.
             self.accepted.popitem()
@@ -271,7 +271,7 @@ class MortalMessages:
         fate = self.fates.fall("relay", sent=4, lost=1, killed=1)
         if fate == "killed":
             raise Killed
-        return {} if fate == "lost" else boto3.client("sqs").send_message_batch(**request)
+        return {} if fate == "lost" else queue_client().send_message_batch(**request)
 
 
 def send_or_die(service: Service, event: dict[str, Any], accepted: dict[Any, Any]) -> int:
@@ -701,7 +701,7 @@ def test_feedback_about_other_mails_of_the_account_is_left_alone(service: Servic
         "mail": {"messageId": "m"},
         "bounce": {"bounceType": "Permanent", "bounceSubType": "General"},
     }
-    boto3.client("sqs").send_message(QueueUrl=os.environ["MAIL_FEEDBACK_QUEUE_URL"], MessageBody=json.dumps(event))
+    queue_client().send_message(QueueUrl=os.environ["MAIL_FEEDBACK_QUEUE_URL"], MessageBody=json.dumps(event))
     service.work_off_queue("record_mail_feedback")
     assert db.value("SELECT count(*) FROM mail_suppressions") == 0
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -20,7 +19,7 @@ from contract.functions import FUNCTIONS, ROOT, load_functions
 from drill.servers import PgBouncer
 from orders import database
 from orders.driver import DatabaseError
-from tests.harness import ROLE_PASSWORD, Database, LambdaContext, Service, delete, receive
+from tests.harness import ROLE_PASSWORD, Database, LambdaContext, Service, delete, queue_client, receive
 from tests.tools import missing
 
 LEASE = json.loads(leases(load_functions()))["seeding"]
@@ -139,7 +138,7 @@ def test_no_transaction_is_open_while_messages_are_sent(
         def send_message_batch(self, **request: Any) -> Any:
             sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'orders_relay' AND xact_start IS NOT NULL"
             open_transactions.append(db.value(sql))
-            return boto3.client("sqs").send_message_batch(**request)
+            return queue_client().send_message_batch(**request)
 
     monkeypatch.setattr(module, "sqs", Watched)
     assert service.relay() == 1
@@ -156,7 +155,7 @@ class Refusing:
         if self.fails:
             raise ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "SendMessageBatch")
         taken = [entry for entry in Entries if json.loads(entry["MessageBody"])["n"] not in self.refused]
-        answer = boto3.client("sqs").send_message_batch(QueueUrl=QueueUrl, Entries=taken) if taken else {}
+        answer = queue_client().send_message_batch(QueueUrl=QueueUrl, Entries=taken) if taken else {}
         failed = [
             {"Id": entry["Id"], "Code": "RequestThrottled", "SenderFault": False} for entry in Entries if entry not in taken
         ]
@@ -293,7 +292,7 @@ def test_whatever_is_killed_and_whatever_the_queue_does_each_chunk_is_made_once(
             fates[fate] += 1
             if fate == "killed before":
                 raise Killed
-            answer = boto3.client("sqs").send_message_batch(**request)
+            answer = queue_client().send_message_batch(**request)
             if fate == "killed after":
                 raise Killed
             return answer

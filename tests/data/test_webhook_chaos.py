@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import boto3
 import pytest
 import standardwebhooks
 
 from orders.connection import parse
 from tests.data.test_outbox import Killed
 from tests.data.test_webhooks import Receiver, add, certificate, drain, pass_time, receiver
-from tests.harness import Database, LambdaContext, Service, delete, receive
+from tests.harness import Database, LambdaContext, Service, delete, queue_client, receive
 
 __all__ = ["certificate", "receiver"]
 
@@ -66,7 +65,7 @@ def test_each_event_arrives_whatever_is_killed_and_whatever_the_queues_do(
             def call(**request: Any) -> Any:
                 if chance.strikes(f"killed before {name}", 0.15):
                     raise Killed
-                answer = getattr(boto3.client("sqs"), name)(**request)
+                answer = getattr(queue_client(), name)(**request)
                 if chance.strikes(f"killed after {name}", 0.15):
                     raise Killed
                 return answer

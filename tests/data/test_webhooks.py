@@ -216,6 +216,24 @@ def test_an_event_goes_to_the_webhooks_that_want_it_as_the_feed_shows_it(
     assert db.value("SELECT count(*) FROM outbox") == 0
 
 
+# What SQS takes; it refuses anything else, or puts another character in its place. The stand-in of the tests does neither.
+TAKEN = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
+
+
+def test_a_character_that_sqs_does_not_take_arrives_all_the_same(service: Service, receiver: Receiver) -> None:
+    webhook = add(service, receiver.url, "customer.created")
+    name = "\ufffeA\uffff\U0001fffe"
+    service.customer(name=name)
+    service.relay()
+    event = receive("webhooks")
+    assert event is not None
+    assert TAKEN.fullmatch(event["Records"][0]["body"])
+    assert service.invoke("deliver_webhook", event) == {"batchItemFailures": []}
+    [(headers, body, _)] = receiver.got
+    assert signed(webhook["secret"], headers, body) == headers["webhook-signature"]
+    assert json.loads(body)["changes"]["name"] == [None, name]
+
+
 def test_the_secret_is_shown_once_and_never_travels(service: Service, db: Database, receiver: Receiver) -> None:
     body = {"url": receiver.url, "types": ["*"]}
     first = service.http("POST", "/api/webhooks/", body, headers={"Idempotency-Key": "k"})

@@ -20,6 +20,10 @@ FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 RIGHT_TO_LEFT = {"R", "AL", "AN"}
 # Several scripts, and emoji, need them between letters.
 JOINERS = "\u200c\u200d"
+# What resolves. The contract takes more, and a comma or a colon in it would make several recipients of one.
+DOMAIN = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+", re.IGNORECASE)
+# No server takes more (RFC 5321), and where a longer one is folded, Python leaves out the quotes around it.
+MOST_LOCAL = 64
 
 
 class Unmailable(ValueError):
@@ -62,7 +66,7 @@ def recipient(address: str) -> Address:
     """Quoted where it needs to be, so that no comma in it makes two addresses of one."""
     local, _, domain = address.rpartition("@")
     try:
-        if not address.isascii() or not address.isprintable():
+        if not (address.isascii() and address.isprintable() and len(local) <= MOST_LOCAL and DOMAIN.fullmatch(domain)):
             raise ValueError
         return Address("", local, domain)
     except ValueError:

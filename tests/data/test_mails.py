@@ -717,6 +717,12 @@ def test_feedback_about_other_mails_of_the_account_is_left_alone(service: Servic
     assert db.value("SELECT count(*) FROM mail_suppressions") == 0
 
 
+def test_what_ses_publishes_to_try_the_topic_is_no_dead_letter(service: Service, db: Database) -> None:
+    text = "Successfully validated SNS topic for Amazon SES event publishing."
+    boto3.client("sqs").send_message(QueueUrl=os.environ["MAIL_FEEDBACK_QUEUE_URL"], MessageBody=text)
+    service.work_off_queue("record_mail_feedback")
+
+
 def test_a_mail_knows_the_types_that_the_database_announces(service: Service, db: Database) -> None:
     announced = set(re.findall(r"'(order\.\w+)'", db.value("SELECT prosrc FROM pg_proc WHERE proname = 'announce_by_mail'")))
     assert announced == set(get_args(MailType)) == set(service.module("send_mail").mails().texts)

@@ -11,6 +11,8 @@ CSV_COLUMNS = {
     "summary": "customer_id,email,name,order_count,item_count,total_spent_cents",
     "events": "id,type,at,actor,request_id,order_id,customer_id,sequence,changes",
 }
+# Of a view's columns that filters compare: what stands in CSV.
+SHOWN = {"reference": "spreadsheet_text(reference)"}
 TABLES = {"orders": "orders", "items": "orders", "customers": "customers", "summary": "customers", "events": "events"}
 OLDEST_FIRST = ("events",)
 CONDITIONS = {
@@ -37,10 +39,14 @@ def copy_statement(kind: str, form: str, filters: Mapping[str, str], ids: tuple[
     for name, value in filters.items():
         # As the lists do it, whose notion of lower case is Python's.
         conditions.append(CONDITIONS[name].format(value.lower() if name == "email" else value))
-    columns, options = ("document", JSON_OPTIONS) if form == "jsonl" else (CSV_COLUMNS[kind], "FORMAT csv")
+    columns, options = ("document", JSON_OPTIONS) if form == "jsonl" else (_shown(kind), "FORMAT csv")
     order = f"position{'' if kind in OLDEST_FIRST else ' DESC'}{', id' if kind == 'items' else ''}"
     rows = f"SELECT {columns} FROM exported_{kind} WHERE {' AND '.join(conditions)} ORDER BY {order}"  # noqa: S608 - quoted
     return f"COPY ({rows}) TO STDOUT ({options})"
+
+
+def _shown(kind: str) -> str:
+    return ",".join(SHOWN.get(column, column) for column in CSV_COLUMNS[kind].split(","))
 
 
 def heading(kind: str, form: str) -> bytes:

@@ -23,7 +23,18 @@ from botocore.config import Config
 from drill.servers import wait_until
 from orders import database
 from orders.exports import KINDS, presigned_link
-from tests.harness import ROLE_PASSWORD, Answer, Clients, Database, LambdaContext, Service, assert_problem, delete, receive
+from tests.harness import (
+    ROLE_PASSWORD,
+    Answer,
+    Clients,
+    Database,
+    LambdaContext,
+    Service,
+    assert_problem,
+    created,
+    delete,
+    receive,
+)
 
 # Ranges of ids are as many as ids.
 FROM_ONE = "ALTER TABLE orders ALTER id RESTART"
@@ -91,8 +102,8 @@ def varied(service: Service, db: Database) -> None:
     service.seed(customers=40, orders_per_customer=3, items_per_order=2)
     buyer = service.customer("100%@example.com", 'Zoë "Ö" \\ , Ng')["id"]
     service.order(buyer, (2, 150), status="paid")
-    about = {"reference": "=PO'1", "metadata": {"note": 'a "quoted"\n=1+1'}}
-    service.http("POST", "/api/orders/", {"customer_id": buyer, "items": [ITEM, ITEM], **about})
+    about = {"reference": "=PO'1", "metadata": {"note": 'a "quoted", =1+1'}}
+    created(service.http("POST", "/api/orders/", {"customer_id": buyer, "items": [ITEM, ITEM], **about}))
     service.customer("no_orders@example.com", "O'Hara 🙂")
 
 

@@ -456,6 +456,12 @@ def test_an_answer_that_never_ends_is_cut_off(receiver: Receiver) -> None:
     assert len(outcome.answer or "") < posting.ANSWER_BYTES
 
 
+def test_a_success_is_one_whatever_is_wrong_with_the_rest_of_the_answer(receiver: Receiver) -> None:
+    receiver.answers = [(200, {"Transfer-Encoding": "chunked"}, b"no chunk\r\n"), (204, {}, b"")]
+    outcome = posting.post(receiver.url, {}, b"{}")
+    assert (outcome.status_code, outcome.error) == (200, None)
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_receiver_that_says_nothing_is_not_waited_for(receiver: Receiver, scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import NamedTuple
 from urllib.parse import SplitResult
 
@@ -61,7 +61,7 @@ def _post(url: str, headers: dict[str, str], body: bytes, deadline: float) -> tu
         given = {"Content-Type": "application/json", "User-Agent": USER_AGENT, "Connection": "close", **headers}
         connection.request("POST", path, body, given)
         response = connection.getresponse()
-        answer = response.read(ANSWER_BYTES)
+        answer = _read(response)
         retry_after = response.getheader("Retry-After", "")
         # NUL cannot be stored.
         text = answer.decode("utf-8", "replace").replace("\x00", "�")
@@ -69,6 +69,14 @@ def _post(url: str, headers: dict[str, str], body: bytes, deadline: float) -> tu
     finally:
         watchdog.cancel()
         connection.close()
+
+
+def _read(response: HTTPResponse) -> bytes:
+    """Whatever becomes of the rest: its status came in time, and delivering again would change nothing."""
+    try:
+        return response.read(ANSWER_BYTES)
+    except (OSError, HTTPException):
+        return b""
 
 
 def _connect(target: SplitResult, deadline: float) -> socket.socket:

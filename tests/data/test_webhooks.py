@@ -462,6 +462,15 @@ def test_a_success_is_one_whatever_is_wrong_with_the_rest_of_the_answer(receiver
     assert (outcome.status_code, outcome.error) == (200, None)
 
 
+def test_the_host_is_named_as_in_the_url(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receivers behind a gateway are found by it; hardly any knows itself with `:443`."""
+    posting.post(receiver.url, {}, b"{}")
+    connect = socket.create_connection
+    monkeypatch.setattr(socket, "create_connection", lambda to, **kw: connect((to[0], receiver.server_port), **kw))
+    posting.post("https://localhost/hook", {}, b"{}")
+    assert [headers["host"] for headers, _, _ in receiver.got] == [f"localhost:{receiver.server_port}", "localhost"]
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_receiver_that_says_nothing_is_not_waited_for(receiver: Receiver, scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -49,6 +49,8 @@ def post(url: str, headers: dict[str, str], body: bytes, seconds: float = SECOND
 def _post(url: str, headers: dict[str, str], body: bytes, deadline: float) -> tuple[int, str, int | None]:
     target = targets.parse(url)
     connection = HTTPConnection(target.hostname or "", target.port or _port(target))
+    # Named in the header Host only where it is another one.
+    connection.default_port = _port(target)
     connection.sock = _connect(target, deadline)
     # A socket's own timeout begins anew with each byte, so this ends a receiver that sends them one by one.
     watchdog = threading.Timer(max(0, deadline - time.monotonic()), _shut, [connection.sock])

@@ -4,12 +4,7 @@ WITH settled AS (
     SET attempts = d.attempts + 1,
         round_attempts = d.round_attempts + 1,
         status_code = :status_code, error = :error, duration_ms = :duration_ms,
-        -- Receivers may answer with what they got. It could have been on its way when the customer was erased.
-        answer = CASE WHEN NOT EXISTS (
-            SELECT FROM events AS e
-            JOIN events AS erasure ON erasure.customer_id = e.customer_id AND erasure.type = 'customer.erased'
-            WHERE e.id = before.event_id
-        ) THEN :answer END,
+        answer = kept_answer(before.event_id, :answer),
         attempted_at = now(),
         leased_until = NULL,
         status = becomes,

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 import standardwebhooks
 
 from contract.functions import ROOT
+from drill.servers import wait_until
 from orders import posting, targets
 from orders.driver import DatabaseError
 from tests.harness import Database, Service, assert_problem, created, delete, receive
@@ -584,6 +586,28 @@ def test_no_delivery_keeps_an_erased_customers_address(service: Service, db: Dat
     assert len(receiver.got) == 3
     assert not [body for _, body, _ in receiver.got if b"me.example" in body]
     assert db.value("SELECT count(*) FROM webhook_deliveries AS d WHERE d::text LIKE '%me.example%'") == 0
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+def test_an_answer_that_is_reported_during_an_erasure_is_not_kept(service: Service, db: Database, receiver: Receiver) -> None:
+    webhook = add(service, receiver.url, "customer.created")
+    receiver.answers = [(200, {}, b"erase@me.example, welcome")]
+    customer = service.customer(email="erase@me.example")["id"]
+    service.work_off_queue("deliver_webhook")
+    report = receive("webhook_reports")
+    assert report is not None
+    erasing = db.connect("orders_app")
+    erasing.run("BEGIN")
+    erasing.run(service.module("erase_customer").ERASE_CUSTOMER, customer_id=customer, actor=None, request_id="r")
+    with ThreadPoolExecutor(1) as pool:
+        settling = pool.submit(service.invoke, "settle_webhook", report)
+        wait_until(lambda: settling.done() or db.value(WAITING), "a wait for the erasure, or the end of the report")
+        erasing.run("COMMIT")
+        erasing.close()
+        assert settling.result() == {"batchItemFailures": []}
+    assert [(delivery["status"], delivery["answer"]) for delivery in deliveries(service, webhook)] == [("succeeded", None)]
 
 
 @pytest.mark.parametrize(

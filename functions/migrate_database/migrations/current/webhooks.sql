@@ -34,6 +34,27 @@ RETURN CASE
     ELSE (SELECT event_json(e) FROM events AS e WHERE e.id = d.event_id)
 END;
 
+-- What is kept of a receiver's answer, who may answer with what it got: nothing of a customer who was erased meanwhile.
+CREATE OR REPLACE FUNCTION kept_answer(about bigint, answer text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF answer <> '' THEN
+        -- An erasure waits for this, or is waited for: see forget_customer.
+        PERFORM FROM events AS e JOIN customers AS c ON c.id = e.customer_id WHERE e.id = about FOR KEY SHARE OF c;
+    END IF;
+    RETURN CASE WHEN NOT EXISTS (
+        SELECT FROM events AS e
+        JOIN events AS erasure ON erasure.customer_id = e.customer_id AND erasure.type = 'customer.erased'
+        WHERE e.id = about
+    ) THEN answer END;
+END
+$$;
+
+-- Whether a webhook still gets deliveries. While it is disabled they are cancelled at once, for a replay when it is enabled
+-- again; one that nobody has enabled for long costs no more than none.
+CREATE OR REPLACE FUNCTION is_announced_to(disabled_at timestamptz) RETURNS boolean STABLE PARALLEL SAFE
+RETURN disabled_at IS NULL OR disabled_at > now() - interval '30 days';
+
 -- Once per statement that makes events. Where nobody wants them it costs a look at a small table.
 CREATE OR REPLACE FUNCTION announce_to_webhooks() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -30,7 +30,8 @@ UPDATE_WEBHOOK = database.load_sql(__file__, "update_webhook.sql")
 def update_webhook(request: Request, webhook_id: Id, change: WebhookChange, if_match: IfMatch = None) -> Response:
     """Change a webhook, also to disable or enable it.
 
-    Deliveries that come due while it is disabled are cancelled; a replay sends them. Enabling it forgets its failures.
+    Deliveries of a disabled webhook are cancelled, those of new events for up to 30 days; a replay sends them. Enabling it
+    forgets its failures.
     """
     if "url" in change:
         check_url(change["url"])

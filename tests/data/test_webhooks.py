@@ -349,6 +349,24 @@ def test_410_disables_a_webhook_at_once_and_enabling_it_makes_replays_possible(
     assert len(receiver.got) == 2
 
 
+def test_a_replay_brings_what_a_webhook_has_missed_while_it_was_disabled(
+    service: Service, db: Database, receiver: Receiver
+) -> None:
+    webhook, since = add(service, receiver.url, "customer.created"), "2020-01-01T00:00:00Z"
+    path = f"/api/webhooks/{webhook['id']}/"
+    service.http("PATCH", path, {"enabled": False})
+    service.customer("missed@example.com")
+    work(service)
+    assert ([delivery["status"] for delivery in deliveries(service, webhook)], receiver.got) == (["cancelled"], [])
+    # A webhook that nobody enables again shall not collect them for ever.
+    db.sql("UPDATE webhooks SET disabled_at = now() - interval '31 days'")
+    service.customer("later@example.com")
+    service.http("PATCH", path, {"enabled": True})
+    assert service.http("POST", f"{path}replay/", {"since": since}).json == {"deliveries": 1, "remaining": False}
+    work(service)
+    assert [b"missed@example.com" in body for _, body, _ in receiver.got] == [True]
+
+
 def test_a_webhook_that_fails_for_three_days_is_disabled_with_a_reason(
     service: Service, db: Database, receiver: Receiver
 ) -> None:

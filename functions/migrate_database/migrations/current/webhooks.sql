@@ -59,17 +59,22 @@ RETURN disabled_at IS NULL OR disabled_at > now() - interval '30 days';
 CREATE OR REPLACE FUNCTION announce_to_webhooks() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM webhooks WHERE disabled_at IS NULL) THEN
+    IF EXISTS (SELECT FROM webhooks WHERE is_announced_to(disabled_at)) THEN
         WITH new_delivery AS (
-            INSERT INTO webhook_deliveries AS d (webhook_id, event_id, type, waiting)
-            SELECT w.id, e.id, e.type, w.failing_since IS NOT NULL
+            INSERT INTO webhook_deliveries AS d (webhook_id, event_id, type, waiting, status, next_attempt_at, finished_at)
+            SELECT
+                w.id, e.id, e.type, is_on AND w.failing_since IS NOT NULL, CASE WHEN is_on THEN 'pending' ELSE 'cancelled' END,
+                CASE WHEN is_on THEN now() END, CASE WHEN NOT is_on THEN now() END
             FROM new_events AS e
-            JOIN webhooks AS w ON w.disabled_at IS NULL AND w.types && ARRAY['*', e.type]
+            JOIN webhooks AS w ON is_announced_to(w.disabled_at) AND w.types && ARRAY['*', e.type]
+            CROSS JOIN LATERAL (SELECT w.disabled_at IS NULL AS is_on) AS now_is
             ORDER BY e.id, w.id
-            RETURNING d.id, d.round, d.waiting
+            RETURNING d.id, d.round, d.waiting, d.status
         )
         INSERT INTO outbox (queue, body)
-        SELECT 'webhooks', jsonb_build_object('delivery', id, 'round', round) FROM new_delivery WHERE NOT waiting;
+        SELECT 'webhooks', jsonb_build_object('delivery', id, 'round', round)
+        FROM new_delivery
+        WHERE status = 'pending' AND NOT waiting;
     END IF;
     RETURN NULL;
 END

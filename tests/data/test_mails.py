@@ -706,6 +706,18 @@ def test_an_erasure_forgets_that_mail_was_suppressed_and_none_is_remembered_afte
     assert mails(service, order)[1]["status"] == "bounced"
 
 
+def test_an_erasure_forgets_an_address_that_another_customer_had_when_it_bounced(service: Service, db: Database) -> None:
+    former = service.customer("private@example.com")
+    order = service.order(former["id"])
+    work(service)
+    feedback(service, mails(service, order)[0], "Bounce", bounceType="Permanent", bounceSubType="General")
+    service.http("PATCH", f"/api/customers/{former['id']}/", {"email": "other@example.com"})
+    customer = service.customer("Private@example.com")
+    assert db.value("SELECT count(*) FROM mail_suppressions") == 1
+    service.http("POST", f"/api/customers/{customer['id']}/erase/")
+    assert db.value("SELECT count(*) FROM mail_suppressions") == 0
+
+
 def test_feedback_about_other_mails_of_the_account_is_left_alone(service: Service, db: Database) -> None:
     event = {
         "eventType": "Bounce",

@@ -36,6 +36,15 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM forget_exports(forgotten_id);
 
+    -- Of each address that the customer had, also where another customer had it when its mail came back.
+    DELETE FROM mail_suppressions
+    WHERE customer_id = forgotten_id
+       OR address_hash = ANY (ARRAY(
+           SELECT address_hash(former.email)
+           FROM events AS e, json_array_elements_text(e.changes -> 'email') AS former (email)
+           WHERE e.customer_id = forgotten_id AND e.order_id IS NULL
+       ));
+
     UPDATE events
     SET changes = json_strip_nulls((changes::jsonb || to_jsonb(ROW(
         erased_pair(changes -> 'email', erased_email(forgotten_id)), erased_pair(changes -> 'name', 'erased'), NULL
@@ -61,7 +70,6 @@ BEGIN
            ELSE body::jsonb -> 'customer' ->> 'id'
        END;
 
-    DELETE FROM mail_suppressions WHERE customer_id = forgotten_id;
 END
 $$;
 

@@ -30,10 +30,14 @@ KINDS = {
 }
 
 
-def refuse_unless_readable(request: Request, kind: str) -> None:
-    """The gateway lets any one scope of a route suffice, so the second one is checked here."""
+def readable_kinds(request: Request) -> list[str]:
+    """Of what the token may read the list. The gateway lets any one scope of a route suffice; this is the second."""
     scopes = request.token_scopes
-    if scopes is not None and KINDS[kind].scope not in scopes:
+    return [name for name, kind in KINDS.items() if scopes is None or kind.scope in scopes]
+
+
+def refuse_unless_readable(request: Request, kind: str) -> None:
+    if kind not in readable_kinds(request):
         raise Problem(403, f"Exports of {kind} also need the scope {KINDS[kind].scope}.")
 
 

@@ -53,7 +53,8 @@ class Mail(Construct):
 
 def may_send(settings: Settings) -> iam.PolicyStatement:
     """From the one sender, by the one configuration set."""
-    names = [f"identity/{sender_domain(settings)}", f"configuration-set/{configuration_set_name(settings)}"]
+    # Of any identity: while an account is in its sandbox, SES asks for that of the recipient as well.
+    names = ["identity/*", f"configuration-set/{configuration_set_name(settings)}"]
     place = f"arn:{cdk.Aws.PARTITION}:ses:{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}"
     return iam.PolicyStatement(
         # SES asks for the second where a mail is given whole.

@@ -18,6 +18,9 @@ REASONS = {
     "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup]": (
         "AWS Backup's own policy; the permissions that copying a snapshot takes are up to the service and change with it."
     ),
+    "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ses:<AWS::Region>:<AWS::AccountId>:identity/*]": (
+        "In its sandbox SES asks for the recipient's identity, too. The policy's condition allows the one sender's address."
+    ),
     "AwsSolutions-S1": "Every export is logged by the functions, and links that were given out work for ten minutes.",
     "AwsSolutions-L1": "The tests run on Python 3.13, and bytecode is compiled for it; it is supported into 2029.",
     "AwsSolutions-SQS3": (

@@ -764,7 +764,7 @@ def test_every_finding_of_cdk_nag_has_a_reason(production: Synthesized, pack: Ca
 def test_every_reason_is_for_a_finding_of_cdk_nag(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdk.app.acknowledge", lambda app, *parts: None)
     for database, also in (("rds", {}), ("aurora", BY_CLUSTER)):
-        app = build({"stage": "prod", "database": database, "aws:cdk:bundling-stacks": []})
+        app = build({"stage": "prod", "database": database, "mail_from": "a@shop.example.com", "aws:cdk:bundling-stacks": []})
         # References between stacks have the names that findings have only then.
         app.synth()
         packs = (AwsSolutionsChecks, NIST80053R5Checks)

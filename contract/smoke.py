@@ -131,6 +131,7 @@ def walk_orders(client: Client, customer: int) -> None:
         raise Surprise("A cancelled order is not cancelled")
     client.both_slashes("GET", f"{paths[0]}/events")
     client.both_slashes("GET", f"{paths[0]}/mails")
+    client.both_slashes("GET", f"{paths[0]}/webhook-deliveries")
     if len(client.ask(200, "GET", f"/api/orders/?customer_id={customer}&status=cancelled")["results"]) != 1:
         raise Surprise("The list does not find the cancelled order")
     client.ask(409, "DELETE", f"/api/customers/{customer}/")

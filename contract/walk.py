@@ -15,7 +15,7 @@ def walk(call: Recorder) -> None:
     walk_orders(call, alice)
     walk_events(call, alice)
     walk_exports(call, alice)
-    walk_webhooks(call)
+    walk_webhooks(call, alice)
     walk_seeding(call)
     walk_mails(call, alice)
     for name in ("get_health", "get_index", "get_openapi", "get_docs", "get_console"):
@@ -135,7 +135,7 @@ def walk_mails(call: Recorder, alice: int) -> None:
     call("list_order_mails", order_id=order, limit=1, cursor=following)
 
 
-def walk_webhooks(call: Recorder) -> None:
+def walk_webhooks(call: Recorder, alice: int) -> None:
     new = {"url": "https://shop.example.com/hook", "types": ["order.paid", "order.cancelled"], "description": "The shop"}
     for _ in range(2):
         hook = call("create_webhook", new, idempotency_key="webhook-1")["id"]
@@ -151,6 +151,11 @@ def walk_webhooks(call: Recorder) -> None:
     call("retry_webhook_delivery", webhook_id=hook, delivery_id=delivery)
     following = call("list_webhook_deliveries", webhook_id=hook, limit=1)["next_cursor"]
     call("list_webhook_deliveries", webhook_id=hook, limit=1, cursor=following)
+    mug = {"sku": "MUG-11", "quantity": 1, "unit_price_cents": 1250}
+    order = call("create_order", {"customer_id": alice, "items": [mug]})["id"]
+    call("pay_order", order_id=order)
+    following = call("list_order_deliveries", order_id=order, limit=1)["next_cursor"]
+    call("list_order_deliveries", order_id=order, limit=1, cursor=following)
     for _ in range(2):
         call("replay_webhook", {"since": "2026-11-26T00:00:00Z"}, webhook_id=hook, idempotency_key="replay-1")
     call("update_webhook", {"types": ["*"]}, webhook_id=hook, if_match=STALE)

@@ -32,6 +32,7 @@ REQUESTS: dict[str, tuple[int, Call]] = {
     "summary": (1, lambda s, o: s.http("GET", "/api/orders/summary/")),
     "history": (1, lambda s, o: s.http("GET", f"/api/orders/{o['id']}/events/")),
     "mails": (1, lambda s, o: s.http("GET", f"/api/orders/{o['id']}/mails/")),
+    "deliveries": (1, lambda s, o: s.http("GET", f"/api/orders/{o['id']}/webhook-deliveries/")),
     "create an order": (
         1,
         lambda s, o: s.http("POST", "/api/orders/", {"customer_id": o["customer"]["id"], "items": [ITEM] * 100}),
@@ -126,6 +127,7 @@ READS = [
     ("/api/orders/5/", {}),
     ("/api/orders/5/events/", {}),
     ("/api/orders/5/mails/", {}),
+    ("/api/orders/5/webhook-deliveries/", {}),
     ("/api/events/", {}),
     ("/api/events/", {"type": "order.paid"}),
     ("/api/events/", {"order_id": 5}),

@@ -236,6 +236,59 @@ def test_a_character_that_sqs_does_not_take_arrives_all_the_same(service: Servic
     assert json.loads(body)["changes"]["name"] == [None, name]
 
 
+def test_the_deliveries_about_an_order_are_listed_as_its_history_goes(service: Service, db: Database) -> None:
+    every, paid = add(service, "https://shop.example.com/all"), add(service, "https://shop.example.com/paid", "order.paid")
+    customer = service.customer()["id"]
+    other = service.order(customer, status="paid")
+    order = service.order(customer, status="delivered")
+    told = [("order.created", every), ("order.paid", every), ("order.paid", paid), ("order.shipped", every)]
+    told = [(kind, webhook["id"]) for kind, webhook in [*told, ("order.delivered", every)]]
+    path = f"/api/orders/{order['id']}/webhook-deliveries/"
+    for limit in (1, 2, 50):
+        assert [(each["type"], each["webhook_id"]) for each in walked(service, path, limit)] == told
+    known = {each["id"]: each for webhook in (every, paid) for each in deliveries(service, webhook)}
+    assert [known[each["id"]] for each in walked(service, path, 50)] == walked(service, path, 50)
+    events = service.http("GET", f"/api/orders/{order['id']}/events/").json["results"]
+    assert {each["event_id"] for each in walked(service, path, 50)} == {event["id"] for event in events}
+    assert len(walked(service, f"/api/orders/{other['id']}/webhook-deliveries/", 50)) == 3
+    assert_problem(service.http("GET", "/api/orders/999/webhook-deliveries/"), 404)
+
+
+def test_a_page_of_an_orders_deliveries_costs_no_more_where_there_are_none(service: Service, db: Database) -> None:
+    """Of a history without end, most of which nobody was told."""
+    add(service, "https://shop.example.com/all", "order.paid")
+    order = service.order(service.customer()["id"], status="delivered")["id"]
+    path = f"/api/orders/{order}/webhook-deliveries/"
+    db.sql(
+        "INSERT INTO events (order_id, customer_id, sequence, type, request_id, changes)"
+        " SELECT :order, 1, 4 + n, 'order.updated', 'r', '{}' FROM generate_series(1, 2000) AS n",
+        order=order,
+    )
+    db.sql("ANALYZE events")
+    page = service.http("GET", path, query={"limit": 10}).json
+    assert ([each["type"] for each in page["results"]], page["next_cursor"] is not None) == (["order.paid"], True)
+    assert [each["type"] for each in walked(service, path, 200)] == ["order.paid"]
+    with closing(db.connect("orders_app")) as connection:
+        sql = service.module("list_order_deliveries").LIST
+        [[plan]] = connection.run(
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", order_id=order, sequence=0, after=0, rows=11
+        )
+    top = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
+    # An event and its place in the index on deliveries take three pages or so each.
+    assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] < 11 * 5 + 20, plan
+
+
+def walked(service: Service, path: str, limit: int) -> list[dict[str, Any]]:
+    found, cursor = [], None
+    while True:
+        query = {"limit": limit, **({} if cursor is None else {"cursor": cursor})}
+        page = service.http("GET", path, query=query).json
+        found += page["results"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found
+
+
 def test_the_secret_is_shown_once_and_never_travels(service: Service, db: Database, receiver: Receiver) -> None:
     body = {"url": receiver.url, "types": ["*"]}
     first = service.http("POST", "/api/webhooks/", body, headers={"Idempotency-Key": "k"})

@@ -416,6 +416,16 @@ def test_a_webhook_is_made_tested_and_what_failed_is_delivered_again(browser: Br
     browser.until(looks_again)
     browser.one(f"{ROWS} button", "Redeliver").click()
     browser.until(lambda b: "Pending" in "".join(texts(b, ROWS)))
+    webhook = browser.current_url
+    made = order(laptop)
+    for action in ("pay", "ship", "deliver"):
+        laptop.post(f"/api/orders/{made['id']}/{action}/")
+    show(browser, laptop, f"orders/{made['id']}")
+    told = browser.one(".timeline > li a", "Webhook #")
+    assert "Delivered" in browser.find_element(By.XPATH, "//ol[contains(@class, 'timeline')]/li[.//a]").text
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".timeline > li a")) == 1
+    told.click()
+    browser.until(lambda b: b.current_url == webhook)
     browser.one("button", "Disable").click()
     browser.shows("Somebody disabled it.")
     browser.one("button", "Delete").click()

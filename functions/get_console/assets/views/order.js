@@ -15,10 +15,11 @@ const ACTIONS = {
 };
 const ROWS_PER_PAGE = 200;
 const MOST_PAGES = 10;
-// What a mail's status says in the history, where it is not the status itself.
+// What the status of a mail, or of a delivery to a webhook, says in the history, where it is not the status itself.
 const MAIL = { queued: "is being sent", sent: "was sent", complained: "was called spam", suppressed: "was not sent", failed: "was not sent" };
+const DELIVERY = { pending: "is being told", succeeded: "was told", failed: "could not be told", cancelled: "was not told" };
 
-/** All that a list of the order has: its events, or its mails. */
+/** All that a list of the order has: its events, its mails, or what webhooks were told. */
 async function all(list, id, signal) {
   const found = [];
   let path = `/api/orders/${id}/${list}/?limit=${ROWS_PER_PAGE}`;
@@ -42,13 +43,14 @@ export default function Order({ parameters }) {
 
   async function load() {
     const { signal } = controller.current;
-    const [{ document, etag }, events, mails] = await Promise.all([
+    const [{ document, etag }, events, mails, deliveries] = await Promise.all([
       call("GET", `/api/orders/${id}/`, { signal }),
       all("events", id, signal),
       // The history is there without them.
       all("mails", id, signal).catch(() => []),
+      may("webhooks/read") ? all("webhook-deliveries", id, signal).catch(() => []) : [],
     ]);
-    const found = { order: document, etag, events, mails };
+    const found = { order: document, etag, events, mails, deliveries };
     setKnown(found);
     updateLists("/api/orders/", document);
     return found;
@@ -113,7 +115,7 @@ export default function Order({ parameters }) {
   if (refusal) return html`<${Heading} title=${`Order ${parameters.id}`} /><${Failure} refusal=${refusal} onRetry=${open} />`;
   if (!known) return html`<${Heading} title=${`Order ${parameters.id}`} /><${Loading} what="the order" />`;
 
-  const { order, events, mails } = known;
+  const { order, events, mails, deliveries } = known;
   const labelOf = (action) => ACTIONS[action]?.label ?? words(action);
   const act = (action) => change(labelOf(action), "POST", `/api/orders/${id}/${action}/`);
   const editable = order.status === "pending" && may("orders/write");
@@ -140,7 +142,7 @@ export default function Order({ parameters }) {
       </div>
       <section aria-labelledby="history" class="card">
         <h2 id="history">History</h2>
-        <${Timeline} events=${events} mails=${mails} />
+        <${Timeline} events=${events} mails=${mails} deliveries=${deliveries} />
       </section>
     </div>
   `;
@@ -262,7 +264,7 @@ function Facts({ order }) {
 // The types of orders' events say that they are about an order, which is plain here.
 const title = (event) => words(event.type.replace(/^order\./, ""));
 
-function Timeline({ events, mails }) {
+function Timeline({ events, mails, deliveries }) {
   if (events.length === 0) return html`<p class="soft">Nothing is recorded: rows that seeding or SQL wrote begin without a history.</p>`;
   return html`<ol class="timeline">
     ${events.toReversed().map((event) => html`<li key=${event.id}>
@@ -271,9 +273,18 @@ function Timeline({ events, mails }) {
       ${mails.filter((mail) => mail.event_id === event.id).map((mail) => html`<div class="soft small break" key=${mail.id}>
         The mail about it ${MAIL[mail.status] ?? mail.status}${mail.error ? `: ${mail.error}` : mail.finished_at && html`, <${Time} at=${mail.finished_at} />`}
       </div>`)}
+      ${deliveries.filter((delivery) => delivery.event_id === event.id).map((delivery) => html`<div class="soft small break" key=${delivery.id}>
+        <a href=${`#/webhooks/${delivery.webhook_id}`}>Webhook #${delivery.webhook_id}</a>${" "}${DELIVERY[delivery.status] ?? delivery.status}${outcome(delivery)}
+      </div>`)}
       <div class="soft small break">${event.actor ? `by ${event.actor} · ` : ""}Request ${event.request_id}</div>
     </li>`)}
   </ol>`;
+}
+
+/** What came of the last attempt, if there was one. */
+function outcome({ error, status_code, attempted_at }) {
+  if (error || status_code >= 300) return `: ${error ?? `answered ${status_code}`}`;
+  return attempted_at && html`, <${Time} at=${attempted_at} />`;
 }
 
 /** What an event says has changed, whatever it is: a pair is what it was and what it became. */

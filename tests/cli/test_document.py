@@ -36,7 +36,7 @@ def test_the_commands_work_one_after_the_other(orders: Shell, laptop: Laptop) ->
     for line in block.splitlines():
         words = shlex.split(line)[1:]
         words = [ids["customer"] if before == "--customer" else word for before, word in zip(["", *words], words, strict=False)]
-        if words[0] in ("set", "pay", "show"):
+        if words[0] in ("set", "pay", "show", "mails"):
             words[1] = ids["order"]
         out = orders.ok(*words).out
         for kind in ids:

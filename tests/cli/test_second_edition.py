@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from contract.complete import EXAMPLES
 from drill.laptop import Laptop
 from drill.servers import wait_until
 from orders_cli.deliveries import NotVerified, secret_key, verified
@@ -191,6 +192,30 @@ def test_webhooks_are_created_and_listed(shell: Shell) -> None:
         ]
         assert all("idempotency-key" in request.headers for request in server.requests)
         assert shell.ok("webhooks", "list").out == "w1\torder.paid\thttps://shop.example.com/hook\n"
+
+
+def test_an_orders_mails_are_listed_as_the_contract_shows_them(shell: Shell) -> None:
+    [page] = json.loads(EXAMPLES.read_text())["list_order_mails"]["answers"]["200"]["bodies"].values()
+    [mail] = page["results"]
+    with SmallServer() as server:
+        server.answer("GET", "/api/orders/7/mails/", (200, {**page, "next": None, "next_cursor": None}))
+        assert shell.ok("mails", 7, "--json", "--url", server.url).lines == [mail]
+        [line] = shell.ok("mails", 7, "--url", server.url).out.splitlines()
+    assert [line.split("\t")[place] for place in (0, 3, 4)] == [str(mail["id"]), mail["type"], mail["status"]]
+
+
+def test_deliveries_are_listed_by_webhook_and_by_order(orders: Shell, laptop: Laptop) -> None:
+    # Nobody listens there.
+    hook = orders.ok("webhooks", "create", "http://127.0.0.1:9/", "--type", "order.created", "--json").json["id"]
+    customer = orders.ok("customers", "create", "--email", "told@example.com", "--name", "A", "--json").json["id"]
+    first, second = (orders.ok("create", "--customer", customer, "--item", "A:1:1", "--json").json["id"] for _ in range(2))
+    mine = orders.ok("webhooks", "deliveries", "--order", second, "--json").lines
+    assert [(each["webhook_id"], each["type"]) for each in mine] == [(hook, "order.created")]
+    newest, _ = orders.ok("webhooks", "deliveries", hook, "--json").lines
+    assert newest["id"] == mine[0]["id"]
+    assert len(orders.ok("webhooks", "deliveries", hook).out.splitlines()) == 2
+    assert [orders("webhooks", "deliveries", *words).code for words in ((), (hook, "--order", first))] == [2, 2]
+    assert laptop.http.delete(f"/api/webhooks/{hook}/").status_code == 204
 
 
 def test_the_example_of_the_standard_is_verified() -> None:

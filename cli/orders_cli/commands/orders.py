@@ -1,4 +1,4 @@
-"""Orders: list, show, create, summary, and what happens to them."""
+"""Orders: list, show, create, summary, what happens to them, and the mails about it."""
 
 import json
 import sys
@@ -34,10 +34,20 @@ SUMMARY = [
     Column("E-MAIL", lambda row: row["email"], 24),
 ]
 
+MAILS = [
+    Column("MAIL", lambda mail: mail["id"], 8, number=True),
+    Column("CREATED", lambda mail: moment(mail["created_at"]), 19),
+    Column("EVENT", lambda mail: mail["event_id"], 8, number=True),
+    Column("TYPE", lambda mail: mail["type"], 15),
+    Column("STATUS", lambda mail: mail["status"], 10),
+    Column("ERROR", lambda mail: mail["error"], 24),
+]
+
 
 def add_to(app: typer.Typer) -> None:
     command(app, "list")(list_orders)
     command(app, "show")(show)
+    command(app, "mails")(mails)
     command(app, "create")(create)
     for action, text in ACTIONS.items():
         command(app, action)(transition(action, text))
@@ -70,6 +80,11 @@ def show(session: Session, order: OrderId) -> None:
     print_order(session, document)
     for event in events:
         session.out.line(f"  {moment(event['at'])}  {event['type']}  {event.get('actor') or ''}".rstrip())
+
+
+def mails(session: Session, order: OrderId) -> None:
+    """List the mails to the customer about an order, oldest first."""
+    session.out.rows(session.client.rows(f"/api/orders/{order}/mails/", None), MAILS)
 
 
 def print_order(session: Session, order: dict[str, Any]) -> None:

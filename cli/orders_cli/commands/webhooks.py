@@ -1,4 +1,4 @@
-"""Webhooks: list and create them, and listen to what they deliver."""
+"""Webhooks: list and create them, what was delivered, and listening to what they deliver."""
 
 import os
 from typing import Annotated
@@ -8,13 +8,23 @@ import typer
 from orders_cli.commands.events import TYPES
 from orders_cli.errors import WrongUse
 from orders_cli.options import DEFAULT_LIMIT, All, Key, Limit, suggested
-from orders_cli.output import Column
+from orders_cli.output import Column, moment
 from orders_cli.session import Session, command
 
 WEBHOOKS = [
     Column("WEBHOOK", lambda webhook: webhook["id"], 8),
     Column("TYPES", lambda webhook: ",".join(webhook["types"]), 20),
     Column("URL", lambda webhook: webhook["url"], 24),
+]
+DELIVERIES = [
+    Column("DELIVERY", lambda delivery: delivery["id"], 8, number=True),
+    Column("CREATED", lambda delivery: moment(delivery["created_at"]), 19),
+    Column("WEBHOOK", lambda delivery: delivery["webhook_id"], 8, number=True),
+    Column("EVENT", lambda delivery: delivery["event_id"], 8, number=True),
+    Column("TYPE", lambda delivery: delivery["type"], 18),
+    Column("STATUS", lambda delivery: delivery["status"], 9),
+    Column("CODE", lambda delivery: delivery["status_code"], 4, number=True),
+    Column("ERROR", lambda delivery: delivery["error"], 20),
 ]
 app = typer.Typer(help="List, create and listen to webhooks.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -44,6 +54,21 @@ def create(
     else:
         session.out.line(f"Webhook {webhook['id']} delivers {', '.join(webhook['types'])} to {webhook['url']}")
         session.out.line(f"Its secret, which is not shown again: {webhook['secret']}")
+
+
+@command(app, "deliveries")
+def deliveries(
+    session: Session,
+    webhook: Annotated[int | None, typer.Argument(metavar="WEBHOOK", min=1, help="The webhook's id.")] = None,
+    order: Annotated[int | None, typer.Option(min=1, help="Those about this order instead, of all webhooks.")] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    every: All = False,
+) -> None:
+    """List what was delivered to a webhook, newest first, or of an order to all of them, oldest first."""
+    if (webhook is None) == (order is None):
+        raise WrongUse("Give a webhook, or --order")
+    path = f"/api/orders/{order}/webhook-deliveries/" if webhook is None else f"/api/webhooks/{webhook}/deliveries/"
+    session.out.rows(session.client.rows(path, None if every else limit), DELIVERIES)
 
 
 @command(app, "listen")

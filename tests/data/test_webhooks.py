@@ -560,47 +560,6 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(receiver: Receiver, mo
     assert receiver.got == []
 
 
-PRIVATE = [
-    "127.0.0.1", "10.0.0.1", "172.16.5.4", "192.168.1.1", "169.254.169.254", "169.254.170.2", "100.64.0.1", "0.0.0.0",
-    "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "192.88.99.1", "::", "::1", "fe80::1",
-    "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-    "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "2002:7f00:1::",
-    "2002:a9fe:a9fe::1", "2001:0:7f00:1::", "2001:db8::1", "100::1", "3fff::1",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("address", PRIVATE)
-def test_a_name_that_leads_to_no_public_address_is_not_connected_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also if others of its addresses are public."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    found = [(socket.AF_INET, 1, 6, "", ("93.184.215.14", 443)), (family, 1, 6, "", (address, 443))]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    connected: list[Any] = []
-    monkeypatch.setattr(socket, "create_connection", lambda *given, **_: connected.append(given))
-    outcome = posting.post("https://hook.example.com/", {}, b"{}")
-    assert (outcome.status_code, "is no public address" in (outcome.error or "")) == (None, True)
-    assert connected == []
-
-
-@pytest.mark.parametrize("address", ["93.184.215.14", "8.8.8.8", "2606:4700:4700::1111"])
-def test_a_public_address_is_connected_to_as_it_was_checked(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    asked: list[str] = []
-
-    def resolve(host: str, *_: Any, **__: Any) -> list[Any]:
-        asked.append(host)
-        return [(family, 1, 6, "", (address, 443))]
-
-    def connect(target: tuple[str, int], **_: Any) -> None:
-        asked.append(target[0])
-        raise ConnectionRefusedError
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr(socket, "create_connection", connect)
-    assert posting.post("https://hook.example.com/", {}, b"{}").error == "No answer: ConnectionRefusedError"
-    assert asked == ["hook.example.com", address]
-
-
 @pytest.mark.parametrize(
     "url",
     [

@@ -70,6 +70,11 @@ class Watch:
     rolls_back: bool = False
 
 
+def at_once(name: str, sentence: str, metric: Metric, threshold: float, **options: Any) -> Watch:
+    """An alarm for which one period is enough."""
+    return Watch(name, sentence, metric, threshold, points=1, of=1, **options)
+
+
 class Monitoring(Construct):
     def __init__(self, scope: Construct, construct_id: str, settings: Settings) -> None:
         super().__init__(scope, construct_id)
@@ -236,13 +241,11 @@ def _aurora_watches(server: Server, settings: Settings) -> list[Watch]:
             server.metric("Deadlocks", "Average", MINUTE),
             0,
         ),
-        Watch(
+        at_once(
             "database-volume",
             f"The database holds more than {settings.most_storage_gb} GB.",
             _volume(server),
             settings.most_storage_gb * 2**30,
-            points=1,
-            of=1,
         ),
     ]
 
@@ -264,21 +267,17 @@ def queue_watches(queue: WorkQueue) -> list[Watch]:
             queue.queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Maximum"),
             BACKLOG_MESSAGES,
         ),
-        Watch(
+        at_once(
             f"{queue.name}-age",
             f"A message of {queue.name} has been waiting for over {MESSAGE_AGE_SECONDS // 60} minutes.",
             queue.queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum"),
             MESSAGE_AGE_SECONDS,
-            points=1,
-            of=1,
         ),
-        Watch(
+        at_once(
             f"{queue.name}-dead-letters",
             f"A message of {queue.name} failed repeatedly and is in the dead-letter queue.",
             queue.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
             0,
-            points=1,
-            of=1,
         ),
     ]
 
@@ -287,7 +286,7 @@ def worker_watches(worker: Deployed, settings: Settings) -> list[Watch]:
     """What the workers count themselves."""
     if worker.function.name == "run_export":
         failed = _ours(worker, "ExportFailed", FIVE_MINUTES, settings)
-        return [Watch("export-failed", "An export was given up; its document says so.", failed, 0, points=1, of=1)]
+        return [at_once("export-failed", "An export was given up; its document says so.", failed, 0)]
     if worker.function.name == "settle_mail" and settings.mail_from:
         return _mail_watches(worker, settings)
     return _webhook_watches(worker, settings) if worker.function.name == "settle_webhook" else []
@@ -296,21 +295,17 @@ def worker_watches(worker: Deployed, settings: Settings) -> list[Watch]:
 def _mail_watches(settle: Deployed, settings: Settings) -> list[Watch]:
     """settle: the function that records what came of each mail."""
     return [
-        Watch(
+        at_once(
             "mail-bounces",
             f"More than {BOUNCE_PERCENT} % of the mails bounce.",
             _reputation("BounceRate", settings),
             BOUNCE_PERCENT / 100,
-            points=1,
-            of=1,
         ),
-        Watch(
+        at_once(
             "mail-complaints",
             f"More than {COMPLAINT_PERCENT} % of the mails are called spam by their readers.",
             _reputation("ComplaintRate", settings),
             COMPLAINT_PERCENT / 100,
-            points=1,
-            of=1,
         ),
         Watch(
             "mail-unsent",
@@ -374,13 +369,11 @@ def release_watch(deployed: Deployed) -> Watch:
     errors = cloudwatch.Metric(
         namespace="AWS/Lambda", metric_name="Errors", dimensions_map=dimensions, statistic="Sum", period=MINUTE
     )
-    return Watch(
+    return at_once(
         f"{deployed.function.name.replace('_', '-')}-release",
         f"The newest version of {deployed.function.name} crashes or times out; its deployment is rolled back.",
         errors,
         0,
-        points=1,
-        of=1,
         mails=False,
         rolls_back=True,
     )
@@ -388,13 +381,11 @@ def release_watch(deployed: Deployed) -> Watch:
 
 def schedule_watches(schedules: Schedules, settings: Settings) -> list[Watch]:
     watches = [
-        Watch(
+        at_once(
             "schedule-dead-letters",
             "A scheduled run failed or never started; its event is in the dead-letter queue.",
             schedules.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
             0,
-            points=1,
-            of=1,
         )
     ]
     for deployed in schedules.functions:
@@ -459,13 +450,11 @@ def _webhook_watches(settling: Deployed, settings: Settings) -> list[Watch]:
             points=3,
             of=3,
         ),
-        Watch(
+        at_once(
             "webhooks-disabled",
             "A webhook was disabled, because its receiver refused or failed for three days.",
             _ours(settling, "WebhooksDisabled", FIVE_MINUTES, settings),
             0,
-            points=1,
-            of=1,
         ),
     ]
 
@@ -473,13 +462,11 @@ def _webhook_watches(settling: Deployed, settings: Settings) -> list[Watch]:
 def _audit_watches(audit: Deployed, settings: Settings) -> list[Watch]:
     period = schedule_period(audit)
     return [
-        Watch(
+        at_once(
             "totals-drift",
             "The audit found totals that were wrong; it repaired them.",
             _ours(audit, "TotalsDrift", period, settings),
             0,
-            points=1,
-            of=1,
         ),
         Watch(
             "audit-missing",
@@ -491,13 +478,11 @@ def _audit_watches(audit: Deployed, settings: Settings) -> list[Watch]:
             of=3,
             missing_data=MISSING_DATA_IS_AN_ALARM,
         ),
-        Watch(
+        at_once(
             "audit-lag",
             f"Not everything written over {AUDIT_LAG_HOURS} hours ago has been audited yet.",
             _ours(audit, "AuditLag", period, settings, "Maximum"),
             AUDIT_LAG_HOURS * 3600,
-            points=1,
-            of=1,
         ),
     ]
 

@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """The ids of the messages that failed, which SQS delivers again; the others are finished."""
     told = [message for message in event["Records"] if not message["body"].startswith(TRIAL)]
     try:
-        return work_off({"Records": told}, context, record, give_up)
+        return work_off({"Records": told}, context, record)
     finally:
         metrics.add_metric("MailsBounced", MetricUnit.Count, 0)
         metrics.flush_metrics()
@@ -69,7 +69,3 @@ def judge(message: Message) -> Verdict | None:
         case "Reject":
             return Verdict("failed", "SES refused it after accepting it.", None)
     return None
-
-
-def give_up(message: Message, reason: str) -> None:
-    """Nothing to do: the dead-letter queue keeps the message, and raises its alarm."""

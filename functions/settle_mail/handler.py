@@ -21,7 +21,7 @@ metrics = Metrics()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """The ids of the messages that failed, which SQS delivers again; the others are finished."""
     try:
-        return work_off(event, context, settle, give_up)
+        return work_off(event, context, settle)
     finally:
         metrics.add_metric("MailsUnsent", MetricUnit.Count, 0)
         metrics.flush_metrics()
@@ -34,7 +34,3 @@ def settle(report: Message) -> None:
         metrics.add_metric("MailsUnsent", MetricUnit.Count, int(status != "sent"))
         metrics.add_metric("MailDelay", MetricUnit.Seconds, seconds)
     logger.info("Settled" if rows else "Settled before", extra=report)
-
-
-def give_up(report: Message, reason: str) -> None:
-    """Nothing to do: the relay sends the mail again when its lease ends."""

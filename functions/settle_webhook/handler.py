@@ -23,7 +23,7 @@ metrics = Metrics()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """The ids of the messages that failed, which SQS delivers again; the others are finished."""
     try:
-        return work_off(event, context, settle, give_up)
+        return work_off(event, context, settle)
     finally:
         metrics.add_metric("WebhookAttempts", MetricUnit.Count, 0)
         metrics.flush_metrics()
@@ -44,7 +44,3 @@ def settle(report: Message) -> None:
         metrics.add_metric("WebhookAttemptsFailed", MetricUnit.Count, int(status != "succeeded"))
         metrics.add_metric("WebhooksDisabled", MetricUnit.Count, int(disabled))
     logger.info("Settled" if rows else "Settled before", extra={"delivery": report["delivery"], "attempt": report["attempt"]})
-
-
-def give_up(report: Message, reason: str) -> None:
-    """Nothing to do: the relay sends the delivery again when its lease ends."""

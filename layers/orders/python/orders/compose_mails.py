@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from orders import database
 
@@ -16,21 +18,14 @@ HOURS_TO_SEND = 24
 MOST_ITEMS = 100
 
 
-def compose(messages: dict[str, str]) -> dict[str, str]:
-    """The messages that may be sent now, by the ids of their rows in the outbox."""
-    rows = database.run(
-        COMPOSE,
-        repeatable=True,
-        ids=[int(identifier) for identifier in messages],
-        seconds=SECONDS_TO_SEND,
-        lease=LEASE_SECONDS,
-        hours=HOURS_TO_SEND,
-    )
+def compose(rows: list[int]) -> Iterator[dict[str, Any]]:
+    """What may be sent now for these rows of the outbox, each with its row as `outbox`."""
+    limits = {"seconds": SECONDS_TO_SEND, "lease": LEASE_SECONDS, "hours": HOURS_TO_SEND}
+    wanted = database.run(COMPOSE, repeatable=True, ids=rows, **limits)
     until = int(time.time()) + SECONDS_TO_SEND
-    composed = {}
-    for outbox, mail, attempt, kind, address_hash, document in rows:
+    for outbox, mail, attempt, kind, address_hash, document in wanted:
         order = json.loads(document)
-        message = {
+        yield {
             "outbox": outbox,
             "mail": mail,
             "attempt": attempt,
@@ -44,8 +39,6 @@ def compose(messages: dict[str, str]) -> dict[str, str]:
             "items": order["items"][:MOST_ITEMS],
             "more_items": max(0, len(order["items"]) - MOST_ITEMS),
         }
-        composed[str(outbox)] = json.dumps(message, ensure_ascii=False)
-    return composed
 
 
 def admit() -> None:

@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from orders import database
@@ -17,20 +18,13 @@ MOST = {"most_healthy": 50, "most_failing": 5}
 CANCELLED_AT_ONCE = 1000
 
 
-def compose(messages: dict[str, str]) -> dict[str, str]:
-    """The messages that may be sent now, by the ids of their rows in the outbox."""
-    rows = database.run(
-        COMPOSE,
-        repeatable=True,
-        ids=[int(identifier) for identifier in messages],
-        lease=LEASE_SECONDS,
-        **MOST,
-    )
+def compose(rows: list[int]) -> Iterator[dict[str, Any]]:
+    """What may be sent now for these rows of the outbox, each with its row as `outbox`."""
+    admitted = database.run(COMPOSE, repeatable=True, ids=rows, lease=LEASE_SECONDS, **MOST)
     now = int(time.time())
-    composed = {}
-    for outbox, delivery, turn, attempt, url, identifier, document, secrets in rows:
+    for outbox, delivery, turn, attempt, url, identifier, document, secrets in admitted:
         body = compact(document)
-        message = {
+        yield {
             "outbox": outbox,
             "delivery": delivery,
             "round": turn,
@@ -41,8 +35,6 @@ def compose(messages: dict[str, str]) -> dict[str, str]:
             "signature": sign(identifier, now, body, secrets),
             "body": body,
         }
-        composed[str(outbox)] = json.dumps(message, ensure_ascii=False)
-    return composed
 
 
 def admit() -> None:

@@ -1,6 +1,8 @@
 """What the relay does for queues whose workers have no database: it reads what they are told, and uses secrets for them."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from aws_lambda_powertools import Logger
 
@@ -9,8 +11,8 @@ from orders.batches import Messages
 from orders.driver import DatabaseError
 from orders.errors import DatabaseUnavailable
 
-# By queue: from its claimed rows of the outbox to what is sent, both by the rows' ids. They delete rows of no use.
-COMPOSERS: dict[str, Callable[[Messages], Messages]] = {
+# By queue: from its claimed rows of the outbox to what is sent. They delete rows of no use.
+COMPOSERS: dict[str, Callable[[list[int]], Iterator[dict[str, Any]]]] = {
     "webhooks": compose_webhooks.compose,
     "mail": compose_mails.compose,
 }
@@ -25,7 +27,8 @@ def compose(queue: str, claimed: Messages) -> Messages | None:
     if queue not in COMPOSERS:
         return claimed
     try:
-        return COMPOSERS[queue](claimed)
+        composed = COMPOSERS[queue]([int(row) for row in claimed])
+        return {str(message["outbox"]): json.dumps(message, ensure_ascii=False) for message in composed}
     except (DatabaseUnavailable, DatabaseError) as reason:
         logger.error("Messages were not composed", extra={"queue": queue, "cause": type(reason).__name__})
         return None

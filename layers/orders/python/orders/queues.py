@@ -28,11 +28,12 @@ def work_off(
     event: dict[str, Any],
     context: "LambdaContext",
     work: Callable[[Message], None],
-    give_up: Callable[[Message, str], None],
+    give_up: Callable[[Message, str], None] | None = None,
 ) -> dict[str, Any]:
     """The ids of the messages that failed, which SQS delivers again; the others are finished.
 
-    give_up gets a message that has failed for the last time, and the reason: it now goes to the dead-letter queue.
+    give_up gets a message that has failed for the last time, and the reason: it now goes to the dead-letter queue. None
+    where nobody has to be told of that.
     """
     failed = []
     for record in event["Records"]:
@@ -42,7 +43,8 @@ def work_off(
         except Exception as error:
             logger().exception("A message failed", extra={"message_id": record["messageId"]})
             failed.append({"itemIdentifier": record["messageId"]})
-            if int(record["attributes"]["ApproximateReceiveCount"]) >= int(os.environ["QUEUE_MAX_RECEIVES"]):
+            receives = int(record["attributes"]["ApproximateReceiveCount"])
+            if give_up is not None and receives >= int(os.environ["QUEUE_MAX_RECEIVES"]):
                 _give_up(record, error, give_up)
     return {"batchItemFailures": failed}
 

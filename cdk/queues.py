@@ -8,6 +8,9 @@ from constructs import Construct
 
 from contract.functions import Function
 
+# That a message waits for its worker. By then its row of the outbox has been sent again.
+MOST_DAYS = 4
+
 
 class WorkQueue(Construct):
     def __init__(self, scope: Construct, construct_id: str, worker: Function) -> None:
@@ -16,15 +19,21 @@ class WorkQueue(Construct):
         self.worker = worker
         self.name = worker.queue.name
         once: dict[str, Any] = {"fifo": True, "content_based_deduplication": True} if worker.queue.once else {}
-        kept = cdk.Duration.days(worker.queue.keep_days)
+        kept = worker.queue.keep_days
         self.dead_letters = sqs.Queue(
-            self, "DeadLetters", encryption=sqs.QueueEncryption.SQS_MANAGED, enforce_ssl=True, retention_period=kept, **once
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(kept),
+            **once,
         )
         self.queue = sqs.Queue(
             self,
             "Queue",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
+            retention_period=cdk.Duration.days(min(kept, MOST_DAYS)),
             visibility_timeout=cdk.Duration.seconds(worker.lease_seconds),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=worker.queue.max_receives),
             **once,

@@ -53,7 +53,7 @@ class Queue:
     """A worker's queue. name: what rows of the outbox call it. max_concurrency: of its batches, in the cloud.
 
     once: SQS delivers no message twice unless its worker was killed or too slow, for work that cannot be done once by itself.
-    keep_days: how long its dead letters lie there.
+    keep_days: how long its dead letters lie there, and at most how long its messages wait.
     """
 
     name: str

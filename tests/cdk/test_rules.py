@@ -137,6 +137,20 @@ def test_every_queue_is_encrypted_and_has_a_dead_letter_queue_with_an_alarm(stag
         assert "RedrivePolicy" in queue["Properties"] or name.partition("/")[2] in dead, name
 
 
+# What an erasure removes elsewhere: names, addresses, what a receiver answered. The others' messages have ids and counts.
+PERSONAL = ("Mail", "MailFeedback", "Webhooks", "WebhookReports")
+
+
+def test_messages_about_persons_last_a_day(stage: Synthesized) -> None:
+    kept = {
+        re.sub(r"^Data/|[0-9A-F]{8}$", "", name): queue["Properties"]["MessageRetentionPeriod"]
+        for name, queue in stage.resources(QUEUE).items()
+    }
+    personal = {f"{name}{kind}" for name in PERSONAL for kind in ("Queue", "DeadLetters")}
+    assert {name: kept[name] for name in personal} == dict.fromkeys(personal, 24 * 3600)
+    assert {kept[name] for name in kept if name.endswith("DeadLetters") and name not in personal} == {14 * 24 * 3600}
+
+
 def test_a_scheduled_run_is_not_retried_and_never_lost_silently(stage: Synthesized) -> None:
     """Lambda retries a failed function, whatever the rule says; the rule retries what could not be handed to Lambda."""
     scheduled = [f for f in load_functions() if f.schedule is not None]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Answer, Database, Service, assert_problem
+from tests.harness import Answer, Database, LambdaContext, Service, assert_problem
 
 ROWS = "SELECT (SELECT count(*) FROM customers) + (SELECT count(*) FROM orders) + (SELECT count(*) FROM order_items)"
 
@@ -270,6 +270,16 @@ def test_a_chunk_that_keeps_failing_ends_its_run_with_a_reason(
     # Nor does the dead letter, if it is sent again.
     service.invoke("run_seed_chunk", {"Records": [record(message)]})
     assert db.value(ROWS) == 0
+
+
+def test_a_chunk_that_found_no_database_is_not_given_up(service: Service, db: Database) -> None:
+    """However often, that says nothing of the chunk: it goes to the dead-letter queue, and its row is sent again."""
+    run = start(service)
+    event = {"Records": [record(chunk(db, run), receives=9)]}
+    assert service.invoke("run_seed_chunk", event, LambdaContext(0)) == {"batchItemFailures": [{"itemIdentifier": "m"}]}
+    assert status(service, run)["status"] == "queued"
+    service.work_off_queue()
+    assert status(service, run)["status"] == "succeeded"
 
 
 def test_other_chunks_of_a_failed_run_write_nothing_and_leave_no_row(service: Service, db: Database) -> None:

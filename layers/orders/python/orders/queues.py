@@ -10,13 +10,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from orders import database
-from orders.errors import Problem
+from orders.connection import ConnectionLost
+from orders.driver import DatabaseError
+from orders.errors import DatabaseUnavailable, Problem, from_database, sqlstate
 from orders.logs import logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 Message = dict[str, Any]
+QUERY_CANCELED = "57014"
 
 
 def url_variable(queue: str) -> str:
@@ -32,8 +35,9 @@ def work_off(
 ) -> dict[str, Any]:
     """The ids of the messages that failed, which SQS delivers again; the others are finished.
 
-    give_up gets a message that has failed for the last time, and the reason: it now goes to the dead-letter queue. None
-    where nobody has to be told of that.
+    give_up gets a message that has failed for the last time, and the reason: it now goes to the dead-letter queue. Not one that
+    failed for want of the database: that says nothing of the message, whose row in the outbox stays, and is sent again. None
+    where nobody has to be told.
     """
     failed = []
     for record in event["Records"]:
@@ -43,10 +47,17 @@ def work_off(
         except Exception as error:
             logger().exception("A message failed", extra={"message_id": record["messageId"]})
             failed.append({"itemIdentifier": record["messageId"]})
-            receives = int(record["attributes"]["ApproximateReceiveCount"])
-            if give_up is not None and receives >= int(os.environ["QUEUE_MAX_RECEIVES"]):
+            last = int(record["attributes"]["ApproximateReceiveCount"]) >= int(os.environ["QUEUE_MAX_RECEIVES"])
+            if give_up is not None and last and not _database_is_away(error):
                 _give_up(record, error, give_up)
     return {"batchItemFailures": failed}
+
+
+def _database_is_away(error: Exception) -> bool:
+    if isinstance(error, DatabaseError):
+        # A statement that takes too long is the message's own fault.
+        return sqlstate(error) != QUERY_CANCELED and isinstance(from_database(error), DatabaseUnavailable)
+    return isinstance(error, (DatabaseUnavailable, ConnectionLost))
 
 
 def _give_up(record: dict[str, Any], error: Exception, give_up: Callable[[Message, str], None]) -> None:

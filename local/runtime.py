@@ -77,6 +77,14 @@ class Invocation:
         self.timeout_seconds = timeout_seconds
         self.arn = arn
         self.result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._deadline: float | None = None
+
+    @property
+    def deadline(self) -> float:
+        """In seconds since 1970: the same for the function as for whoever waits, and counted from when the first one asks."""
+        if self._deadline is None:
+            self._deadline = time.time() + self.timeout_seconds
+        return self._deadline
 
     def headers(self) -> list[tuple[str, str]]:
         """The native client crashes without the trace id and the content type."""
@@ -84,7 +92,7 @@ class Invocation:
         return [
             ("Content-Type", "application/json"),
             ("Lambda-Runtime-Aws-Request-Id", self.id),
-            ("Lambda-Runtime-Deadline-Ms", str(int((time.time() + self.timeout_seconds) * 1000))),
+            ("Lambda-Runtime-Deadline-Ms", str(int(self.deadline * 1000))),
             ("Lambda-Runtime-Invoked-Function-Arn", self.arn),
             ("Lambda-Runtime-Trace-Id", f"Root={root};Parent={uuid.uuid4().hex[:16]};Sampled=0"),
         ]
@@ -141,7 +149,7 @@ class Environment:
         self.waiting.put_nowait(invocation)
         try:
             await asyncio.wait_for(asyncio.shield(self._begun(invocation)), INIT_SECONDS)
-            return await asyncio.wait_for(asyncio.shield(invocation.result), invocation.timeout_seconds)
+            return await asyncio.wait_for(asyncio.shield(invocation.result), invocation.deadline - time.time())
         except TimeoutError:
             message = f"{invocation.id} Task timed out after {invocation.timeout_seconds:.2f} seconds"
             self.console.problem(self.name, message)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # Work that begins with less than this left of the invocation could be killed between its commit and its answer.
-LEAST_SECONDS_FOR_WORK = 0.3
-# What remains for turning a database that stays silent into an answer.
-SECONDS_FOR_ANSWER = 0.2
+LEAST_SECONDS_FOR_WORK = 0.6
+# What remains for turning a database that stays silent into an answer, also where the processors are taken.
+SECONDS_FOR_ANSWER = 0.5
 ATTEMPTS = 4
 # Between attempts, multiplied by a random factor so that clients that collided do not collide again.
 RETRY_PAUSE_SECONDS = 0.02

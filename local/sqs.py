@@ -87,8 +87,9 @@ class QueueServer:
         dead = self.client.create_queue(QueueName=f"orders-{name}-dead-letters{suffix}", Attributes=kind)["QueueUrl"]
         arn = self.client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         redrive = f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{worker.queue.max_receives}}}'
-        # Six times the worker's timeout on AWS; just the timeout here, so that a killed worker's messages return soon.
-        attributes = {"VisibilityTimeout": str(worker.timeout_seconds), "RedrivePolicy": redrive, **kind}
+        # As on AWS where a message must not return while it could still be sent; otherwise sooner, for nobody wants to wait.
+        seconds = worker.lease_seconds if worker.queue.once else worker.timeout_seconds
+        attributes = {"VisibilityTimeout": str(seconds), "RedrivePolicy": redrive, **kind}
         self.urls[name] = self.client.create_queue(QueueName=f"orders-{name}{suffix}", Attributes=attributes)["QueueUrl"]
         self.dead_letter_urls[name] = dead
 
@@ -158,6 +159,9 @@ class Poller:
         event = {"Records": [_record(message, self.name) for message in messages]}
         deliveries = DUPLICATES if self.chaos.duplicate and not self.once else 1
         results = await asyncio.gather(*(self.worker.invoke(event) for _ in range(deliveries)))
+        if self.once and results[0].failed:
+            # What a worker did that was killed is unknown. Its batch returns in its own time.
+            return
         failed = failed_messages(results[0], [message["MessageId"] for message in messages])
         await asyncio.to_thread(self._settle, messages, failed)
 

@@ -211,3 +211,20 @@ def test_chaos_is_chosen_by_name() -> None:
     assert Chaos.parse("delay, reorder") == Chaos(delay=True, reorder=True)
     with pytest.raises(ValueError, match="explode"):
         Chaos.parse("duplicate,explode")
+
+
+def test_what_a_killed_worker_of_a_queue_that_delivers_once_had_does_not_return_at_once(once: QueueServer) -> None:
+    """It may have been done, and would be done twice. AWS waits for the lease as well, and then it is out of date."""
+    worker = RecordingWorker(lambda bodies: Result(b"{}", failed=True), ONCE)
+
+    async def scenario() -> None:
+        poller = Poller(once, worker, Console(io.StringIO()), CALM)
+        await poller._deliver([{"MessageId": "a", "Body": "a", "MD5OfBody": "", "ReceiptHandle": "none"}])
+
+    # The queue is not even told: it does not know this message.
+    asyncio.run(scenario())
+    assert len(worker.records) == 1
+    attributes = once.client.get_queue_attributes(QueueUrl=once.urls["work"], AttributeNames=["VisibilityTimeout"])[
+        "Attributes"
+    ]
+    assert attributes["VisibilityTimeout"] == str(ONCE.lease_seconds)

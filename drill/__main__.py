@@ -21,7 +21,7 @@ from drill.note import table, write_section
 from drill.parts import FAULTS
 from drill.play import Plan, play
 from drill.report import judged, write_report
-from drill.stage import CHAOS, Stage
+from drill.stage import CHAOS, SENDER, Stage
 
 SECONDS = {"short": 60, "usual": 420, "long": 3400, "hard": 900}
 REPORTS = ROOT / ".local" / "drills"
@@ -60,7 +60,10 @@ def main() -> None:
     print(f"The drill takes about {chosen.seconds / 60:.0f} minutes; repeat it with SEED={chosen.seed}")
     REPORTS.mkdir(parents=True, exist_ok=True)
     chaos = "duplicate,delay,reorder" if chosen.goals else CHAOS
-    with tempfile.TemporaryDirectory(prefix="orders-drill-") as folder, Stage(Path(folder), disk=True, chaos=chaos) as stage:
+    with (
+        tempfile.TemporaryDirectory(prefix="orders-drill-") as folder,
+        Stage(Path(folder), disk=True, chaos=chaos, sender=SENDER) as stage,
+    ):
         try:
             outcome = play(stage, chosen)
         finally:

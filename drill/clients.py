@@ -26,7 +26,7 @@ class World:
     """What the clients share.
 
     customers: whose orders are made. hot: a few orders that they all change at once. people: who will be erased, by id.
-    feed: the events, as somebody has read them so far, and feed_path where to go on.
+    feed: the events, as somebody has read them so far, and feed_path where to go on. webhooks: how many there shall be.
     """
 
     url: str
@@ -39,6 +39,7 @@ class World:
     feed: list[dict[str, Any]] = field(default_factory=list)
     feed_path: str = "/api/events/?limit=37"
     seed: dict[str, int] = field(default_factory=dict)
+    webhooks: int = 0
     exports: list["Exported"] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
 

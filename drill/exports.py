@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import random
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ import httpx
 from drill.checks import READ_SECONDS, Evidence
 from drill.clients import Client, World
 from drill.journal import Attempt, Operation
-from drill.parts import beside, check
+from drill.parts import beside, check, fault
 from drill.people import MARK, people_of
 from drill.stage import Stage
 
@@ -61,7 +63,7 @@ def export(stage: Stage, client: Client) -> None:
             return
         time.sleep(0.3)
         document = client.perform("get_export", "GET", f"/api/exports/{document['id']}/").attempts[-1].document or document
-    lines = download(document["url"]) if document["url"] else None
+    lines = download(world, document["url"]) if document["url"] else None
     world.exports.append(Exported(document, begun, lines, disturbed=stage.starts != starts))
     if kind == "orders":
         for line in client.chance.sample(lines or [], min(len(lines or []), JUDGED)):
@@ -71,13 +73,28 @@ def export(stage: Stage, client: Client) -> None:
             world.journal.add(Operation(client.name, "get_order", "GET", path, order_id=line["id"], attempts=[attempt]))
 
 
-def download(url: str) -> list[dict[str, Any]] | None:
-    try:
-        answer = httpx.get(url, timeout=READ_SECONDS)
-    except httpx.HTTPError:
-        return None
-    # Several gzip files one after the other.
-    return [json.loads(line) for line in gzip.decompress(answer.content).splitlines()] if answer.status_code == 200 else None
+def download(world: World, url: str) -> list[dict[str, Any]] | None:
+    """None if there is no such file."""
+    while True:
+        with suppress(httpx.HTTPError):
+            answer = httpx.get(url, timeout=READ_SECONDS)
+            if answer.status_code == 200:
+                # Several gzip files one after the other.
+                return [json.loads(line) for line in gzip.decompress(answer.content).splitlines()]
+            if answer.status_code != 503:
+                return None
+        if time.monotonic() > world.ends_at:
+            return None
+        time.sleep(0.3)
+
+
+@fault
+def s3_refusing(stage: Stage, chance: random.Random) -> str:
+    """Exports that have been begun wait for it, and so do downloads."""
+    seconds = chance.uniform(2, 5)
+    with stage.refusing("s3"):
+        time.sleep(seconds)
+    return f"S3 answered 503 for {seconds:.1f} s"
 
 
 @check

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 
 from drill.parts import fault
-from drill.stage import QUEUES, UNREACHABLE, WORKERS, Stage
+from drill.stage import ALL_QUEUES, QUEUES, UNREACHABLE, WORKERS, Stage
 
 
 @fault
@@ -200,15 +200,15 @@ def server_read_only(stage: Stage, chance: random.Random) -> str:
 def queue_lost_messages(stage: Stage, chance: random.Random) -> str:
     """Somebody takes messages and does nothing."""
     lost = 0
-    with stage.aws("sqs") as client:
-        urls = [client.get_queue_url(QueueName=name)["QueueUrl"] for name in QUEUES]
-        for _ in range(40):
+    with stage.losing_reports(), stage.aws("sqs") as client:
+        urls = [client.get_queue_url(QueueName=name)["QueueUrl"] for name in ALL_QUEUES]
+        for _ in range(60):
             url = chance.choice(urls)
             for message in client.receive_message(QueueUrl=url, MaxNumberOfMessages=3).get("Messages", []):
                 client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 lost += 1
                 stage.counts["messages lost"] += 1
-            time.sleep(chance.uniform(0.02, 0.06))
+            time.sleep(chance.uniform(0.02, 0.05))
     return f"{lost} messages lost"
 
 
@@ -229,7 +229,7 @@ def queue_refusing(stage: Stage, chance: random.Random) -> str:
     """The queues are gone with all of their messages, and come back empty."""
     seconds = chance.uniform(1, 4)
     wanted = ["VisibilityTimeout", "RedrivePolicy"]
-    with stage.aws("sqs") as client:
+    with stage.losing_reports(), stage.aws("sqs") as client:
         attributes = {}
         for name in QUEUES:
             url = client.get_queue_url(QueueName=name)["QueueUrl"]

@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from drill import exports, faults, feed, people, wants
+from contract import redrive
+from drill import exports, faults, feed, mails, people, wants, webhooks
 from drill.checks import Evidence, Verdict, check_all, try_snapshot
 from drill.clients import Client, World
 from drill.journal import Journal
@@ -16,13 +17,20 @@ from drill.parts import BESIDES, FAULTS, UNFINISHED, WEIGHTS, beside
 from drill.stage import UNREACHABLE, Stage
 
 # They register what a drill is made of.
-PARTS = (exports, faults, feed, people, wants)
+PARTS = (exports, faults, feed, mails, people, wants, webhooks)
 
 RECOVERY_SECONDS = 30
 SNAPSHOT_PAUSE_SECONDS = 3
 CUSTOMERS = 3
+# So long nothing may be finished before it is said that nothing goes on.
+STANDSTILL_SECONDS = 4
+LATER = (
+    "UPDATE webhook_deliveries SET leased_until = now() WHERE leased_until > now()",
+    "UPDATE mails SET leased_until = now() WHERE leased_until > now()",
+    "UPDATE outbox SET due_at = now() WHERE due_at > now() AND due_at - now() < interval '6 hours'",
+)
 SEEDED_ROWS = "SELECT coalesce(sum(row_count), 0) FROM seed_chunks WHERE finished_at IS NOT NULL"
-GIVEN_UP_RUNS = "SELECT count(*) FROM seed_runs WHERE failed_at IS NOT NULL"
+MAILS_SENT = "SELECT count(*) FROM mails WHERE status = 'sent'"
 # What Stage.counts counts, and the fault that adds to it.
 CAUSES = {
     "ends of PostgreSQL": "postgres_restarted_immediately",
@@ -52,6 +60,7 @@ class Plan:
     seeding: dict[str, int] = field(
         default_factory=lambda: {"customers": 1300, "orders_per_customer": 10, "items_per_order": 3}
     )
+    webhooks: int = 2
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ def schedule(plan: Plan) -> list[str]:
 def play(stage: Stage, plan: Plan, say: Any = print) -> Outcome:
     journal = Journal()
     outcome = Outcome(plan, journal, Verdict())
-    world = World(stage.url, journal, seed=plan.seeding)
+    world = World(stage.url, journal, seed=plan.seeding, webhooks=plan.webhooks)
     world.customers = [
         stage.sql("INSERT INTO customers (email, name) VALUES (:email, 'hot') RETURNING id", email=f"{n}@start.example.com")[0][
             0
@@ -110,7 +119,9 @@ def play(stage: Stage, plan: Plan, say: Any = print) -> Outcome:
         thread.start()
     strike_all(stage, plan, chance, outcome, say)
     world.end(plan.patience / 2)
+    begun = time.monotonic()
     settle(stage, [*clients, *others], plan.patience, say)
+    say(f"{time.monotonic() - journal.begun:6.1f} s  all work done, {time.monotonic() - begun:.0f} s after the load")
     outcome.lasted = time.monotonic() - journal.begun
     check_all(evidence)
     weigh(stage, outcome, before)
@@ -195,19 +206,40 @@ def hand(connection: Any, number: int, chance: random.Random) -> None:
 
 
 def settle(stage: Stage, threads: list[threading.Thread], patience: float, say: Any) -> None:
-    """Until clients have been told and all work is done. Leases are cut short, as the runbook allows."""
+    """Until clients have been told and all work is done. Where nothing goes on any more, time passes as it would in a day."""
     until = time.monotonic() + patience
     for thread in threads:
         thread.join(max(1, until - time.monotonic()))
     if any(thread.is_alive() for thread in threads):
         say("some clients have not come to an end")
-    until = time.monotonic() + patience
+    until, least, since, stood_still = time.monotonic() + patience, float("inf"), time.monotonic(), 0
     while time.monotonic() < until:
         with suppress(*UNREACHABLE):
-            if not any(stage.sql(statement) for statement in UNFINISHED.values()):
+            left = sum(
+                stage.sql(f"SELECT count(*) FROM ({statement}) AS unfinished")[0][0] for statement in UNFINISHED.values()
+            )
+            if not left:
                 return
-            stage.sql("UPDATE outbox SET due_at = now() WHERE due_at > now() AND due_at - now() < interval '6 hours'")
-        time.sleep(2)
+            if left < least:
+                least, since = left, time.monotonic()
+            elif time.monotonic() > since + STANDSTILL_SECONDS and not stage.waiting():
+                # As the runbook says, before anything else.
+                redrive_reports(stage) if not stood_still else let_time_pass(stage)
+                stood_still, since = stood_still + 1, time.monotonic()
+        time.sleep(0.5)
+
+
+def redrive_reports(stage: Stage) -> None:
+    with stage.aws("sqs") as client:
+        for name, url in stage.known()["dead_letters"].items():
+            if name.endswith("_reports"):
+                redrive.send_again(client, url)
+
+
+def let_time_pass(stage: Stage) -> None:
+    """All leases and pauses end."""
+    for statement in LATER:
+        stage.sql(statement)
 
 
 def connections(stage: Stage) -> int:
@@ -231,8 +263,10 @@ def weigh(stage: Stage, outcome: Outcome, before: tuple[float, int]) -> None:
     outcome.figures = {
         "faults": str(len(outcome.strikes)),
         **{name: str(stage.counts[name]) for name in CAUSES},
+        "events delivered to receivers": str(sum(len(hook.worked) for hook in stage.receiver.hooks.values())),
+        "mails": str(stage.sql(MAILS_SENT)[0][0]),
+        mails.TWICE: str(stage.counts[mails.TWICE]),
         "rows seeded": str(stage.sql(SEEDED_ROWS)[0][0]),
-        "seed runs given up, as the database was away": str(stage.sql(GIVEN_UP_RUNS)[0][0]),
         "requests": str(len(attempts)),
         "acknowledged writes": str(sum(o.succeeded and o.method != "GET" for o in outcome.journal.operations)),
         "requests without a decision, asked again": str(len(attempts) - decided),

@@ -22,6 +22,7 @@ import psutil
 from contract.functions import ROOT, load_functions
 from contract.redrive import LAPTOP_FILE
 from drill.laptop import Laptop
+from drill.receiver import Receiver
 from drill.servers import PgBouncer, Proxy, wait_until
 from local.cloud import role_password
 from local.postgres import EmbeddedPostgres, PostgresFailed, free_port
@@ -38,13 +39,23 @@ CHAOS = "duplicate,reorder"
 ROLES = frozenset(function.database_user for function in load_functions()) - {"owner"}
 # Functions that no client calls.
 WORKERS = tuple(function.name for function in load_functions() if function.trigger in ("queue", "schedule"))
-# Mail, whose queue delivers once, is off in a drill.
+# Those that deliver once, of mails, cannot be made anew while a worker looks at them.
 QUEUES = tuple(f"orders-{function.queue.name}" for function in load_functions() if function.queue and not function.queue.once)
+ALL_QUEUES = tuple(
+    f"orders-{function.queue.name}{function.queue.suffix}" for function in load_functions() if function.queue is not None
+)
+# Whom a drill's mails are from.
+SENDER = "Orders <orders@drill.example.com>"
+# Seconds within which a mail is reported that SES has taken.
+REPORT_SECONDS = 5
 UNREACHABLE = (DatabaseError, InterfaceError, ConnectionLost, OSError)
 
 
 class Stage:
-    """root: the checkout whose service is drilled. pooled: whether PgBouncer is between from the beginning."""
+    """root: the checkout whose service is drilled. pooled: whether PgBouncer is between from the beginning.
+
+    sender: whom mails are from; none are sent if it is empty.
+    """
 
     def __init__(
         self,
@@ -55,15 +66,20 @@ class Stage:
         pooled: bool = False,
         pool_size: int = 6,
         chaos: str = CHAOS,
+        sender: str = "",
     ) -> None:
-        self.folder, self.root = folder, root
+        self.folder, self.root, self.sender = folder, root, sender
         self.port = free_port()
         self.pooled, self.pool_size, self.chaos = pooled, pool_size, chaos
         self.mounted = disk and mount(folder / "disk")
         self.database_folder = folder / "disk" / "postgres" if self.mounted else folder / "postgres"
         self.killed: list[tuple[float, float]] = []
+        # When what came of a mail may have been lost, in seconds since 1970: on its way to the queue, and in it.
+        self.mails_killed: list[float] = []
+        self.reports_lost: list[tuple[float, float]] = []
         self.lines: list[str] = []
         self.pooler: PgBouncer | None = None
+        self.receiver = Receiver()
         self.starts = 0
         # What faults have done, for the report.
         self.counts: Counter[str] = Counter()
@@ -87,6 +103,7 @@ class Stage:
                     query_wait_timeout="5",
                 )
             self.between(self.pooled)
+            self.receiver.start()
             self.start_cloud()
         except BaseException:
             self.__exit__()
@@ -97,6 +114,7 @@ class Stage:
         for part in (getattr(self, "laptop", None), getattr(self, "proxy", None), self.pooler):
             if part is not None:
                 part.__exit__()
+        self.receiver.stop()
         if postgres := getattr(self, "postgres", None):
             postgres.stop()
         if self.mounted:
@@ -113,12 +131,14 @@ class Stage:
         self.starts += 1
         server = self.postgres.server
         url = f"postgresql://{server.user}:{server.password}@127.0.0.1:{self.proxy.port}/{server.database}"
-        self.laptop = Laptop(self.folder / "cloud", self.root, DATABASE_URL=url, PORT=str(self.port), QUEUE_CHAOS=self.chaos)
+        settings = {"DATABASE_URL": url, "PORT": str(self.port), "QUEUE_CHAOS": self.chaos, "MAIL_FROM": self.sender}
+        self.laptop = Laptop(self.folder / "cloud", self.root, ("local",), **settings)
         self.url = self.laptop.url
 
     def kill_cloud(self) -> None:
         started = self.laptop.processes()
-        self.laptop.stop(signal.SIGKILL)
+        with self.losing_reports():
+            self.laptop.stop(signal.SIGKILL)
         self.laptop.close()
         self.lines += self.laptop.lines
         psutil.wait_procs(started, timeout=20)
@@ -162,8 +182,35 @@ class Stage:
                 process.kill()
                 killed += 1
                 self.counts["relays and workers killed" if name in WORKERS else "functions killed"] += 1
+                if name == "send_mail":
+                    self.mails_killed.append(time.time())
         self.killed.append((begun, time.monotonic() + 1))
         return killed
+
+    @contextmanager
+    def refusing(self, service: str) -> Iterator[None]:
+        """A service of the laptop's AWS answers 503."""
+        file = self.folder / "cloud" / "refusing" / service
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        try:
+            yield
+        finally:
+            file.unlink()
+
+    @contextmanager
+    def losing_reports(self) -> Iterator[None]:
+        """Whatever is in the queues meanwhile may be lost, and with it what came of mails."""
+        begun = time.time()
+        try:
+            yield
+        finally:
+            self.reports_lost.append((begun, time.time()))
+
+    def lost_record_of_mail(self, sent: float, again: float) -> bool:
+        """Whether it may have been lost that a mail was sent, so that it had to be sent again."""
+        killed = any(sent - 1 < at < sent + REPORT_SECONDS for at in self.mails_killed)
+        return killed or any(begun < again and sent < ended for begun, ended in self.reports_lost)
 
     def terminate_backends(self) -> int:
         """Of everybody but the owner."""
@@ -178,13 +225,25 @@ class Stage:
                 return
         raise PostgresFailed("PostgreSQL did not start again")
 
+    def known(self) -> dict[str, Any]:
+        """What the laptop says of its queues."""
+        found: dict[str, Any] = json.loads((self.folder / "cloud" / LAPTOP_FILE).read_text())
+        return found
+
     @contextmanager
     def aws(self, service: str) -> Iterator[Any]:
         """A client of the cloud's queues or files."""
-        known = json.loads((self.folder / "cloud" / LAPTOP_FILE).read_text())
-        made = client(service, known["endpoint"])
+        made = client(service, self.known()["endpoint"])
         yield made
         made.close()
+
+    def waiting(self) -> int:
+        """How many messages could be delivered now."""
+        name = "ApproximateNumberOfMessages"
+        with self.aws("sqs") as client:
+            urls = [client.get_queue_url(QueueName=queue)["QueueUrl"] for queue in ALL_QUEUES]
+            found = [client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"] for url in urls]
+        return sum(int(attributes[name]) for attributes in found)
 
     def answers_a_write(self, chance: random.Random) -> bool:
         """A customer is made: gateway, function and database all work."""

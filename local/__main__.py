@@ -13,6 +13,8 @@ Settings, all optional, as environment variables:
   SEED_MAX_UNFINISHED_ROWS=50000000  how many rows all seed runs together may still have to create
   MAIL_FROM=…          whom mails are from, which lie in LOCAL_FOLDER/mail; empty: none are sent
   LOCAL_FOLDER=.local  where data, keys and logs are stored
+
+While there is a file refusing/s3, refusing/sqs or refusing/ses in LOCAL_FOLDER, the laptop's S3, SQS or SES answers 503.
 """
 
 import asyncio

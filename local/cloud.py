@@ -23,6 +23,7 @@ from local.console import Console
 from local.gateway import Gateway
 from local.guard import LOOPBACK_ORIGINS, Guard
 from local.mail import Mailbox
+from local.outage import Outage
 from local.postgres import EmbeddedPostgres, PostgresFailed, Server
 from local.runtime import FunctionPool, Launch, lambda_environment
 from local.sign_in import CLIENT
@@ -101,7 +102,8 @@ class Cloud:
         self._load_functions()
         workers = [function for function in self.functions.values() if function.definition.queue is not None]
         definitions = [worker.definition for worker in workers]
-        self.queue = await asyncio.to_thread(QueueServer, definitions, mailbox.around)
+        outage = Outage(self.settings.folder / "refusing")
+        self.queue = await asyncio.to_thread(QueueServer, definitions, lambda moto: outage.around(mailbox.around(moto)))
         known = {"endpoint": self.queue.endpoint, "dead_letters": self.queue.dead_letter_urls}
         (self.settings.folder / LAPTOP_FILE).write_text(json.dumps(known), encoding="utf-8")
         await self._migrate()

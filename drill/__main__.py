@@ -4,6 +4,7 @@ Settings, all optional, as environment variables:
 
   DRILL=long        how long: short (under 3 minutes), usual (under 10 minutes), long (an hour); or a number of seconds.
                     hard: eight writers, a million rows being seeded, and no end before so many faults of each kind
+                    events: until 10,000 orders have been written, while relays, workers and PostgreSQL are killed
   SEED=…            repeats the schedule of an earlier drill
   FAULTS=…          only these faults, separated by commas; `make drill FAULTS=list` names them
   DOCUMENT=1        writes the figures into docs/reliability.md
@@ -19,15 +20,18 @@ from pathlib import Path
 from contract.functions import ROOT
 from drill.note import table, write_section
 from drill.parts import FAULTS
-from drill.play import Plan, play
+from drill.play import ORDERS, Plan, play
 from drill.report import judged, write_report
 from drill.stage import CHAOS, SENDER, Stage
 
-SECONDS = {"short": 60, "usual": 420, "long": 3400, "hard": 900}
+SECONDS = {"short": 60, "usual": 420, "long": 3400, "hard": 900, "events": 2400}
 REPORTS = ROOT / ".local" / "drills"
 # A million rows: 25,000 customers with three orders each, of twelve items.
 MILLION = {"customers": 25_000, "orders_per_customer": 3, "items_per_order": 12}
-GOALS = {"ends of PostgreSQL": 20, "functions killed": 200, "relays and workers killed": 100, "messages lost": 10}
+HARD = {"ends of PostgreSQL": 20, "functions killed": 200, "relays and workers killed": 100, "messages lost": 10}
+EVENTS = {ORDERS: 10_000, "ends of PostgreSQL": 10, "relays and workers killed": 90}
+# Orders above all: each is an event, a delivery and a mail.
+ORDERING = {"create_order": 12, "create_order_without_key": 4, "advance": 2, "add_item": 1, "create_customer": 1}
 
 
 def plan() -> Plan:
@@ -46,9 +50,20 @@ def plan() -> Plan:
             clients=8,
             pause=(0.2, 1),
             patience=600,
-            goals=GOALS,
+            goals=HARD,
             seeder={"seed_once": 1},
             seeding=MILLION,
+        )
+    if length == "events":
+        return Plan(
+            seed,
+            SECONDS[length],
+            pause=(10, 40),
+            patience=1500,
+            goals=EVENTS,
+            wants=ORDERING,
+            seeding={"customers": 400, "orders_per_customer": 10, "items_per_order": 3},
+            webhooks=1,
         )
     return Plan(seed, SECONDS.get(length) or int(length), faults=faults)
 
@@ -69,11 +84,12 @@ def main() -> None:
         finally:
             (REPORTS / f"{chosen.seed}.log").write_text("".join(stage.output()))
     page = write_report(outcome, REPORTS)
+    length = os.environ.get("DRILL") or "usual"
     print(f"\nThe report: {page}")
     if outcome.verdict.clean:
         write_section(
-            "hard" if chosen.goals else "drill",
-            f"make drill DRILL={os.environ.get('DRILL') or 'usual'} SEED={chosen.seed}",
+            length if length in ("hard", "events", "long") else "drill",
+            f"make drill DRILL={length} SEED={chosen.seed}",
             [*table(outcome.figures), *judged(outcome)],
         )
     sys.exit(not outcome.verdict.clean)

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from drill.checks import Evidence, Verdict, check_all, try_snapshot
 from drill.clients import Client, World
 from drill.journal import Journal
 from drill.parts import BESIDES, FAULTS, UNFINISHED, WEIGHTS, beside
-from drill.stage import UNREACHABLE, Stage
+from drill.stage import ALL_QUEUES, QUEUES, UNREACHABLE, Stage
 
 # They register what a drill is made of.
 PARTS = (exports, faults, feed, mails, people, wants, webhooks)
@@ -31,6 +32,7 @@ LATER = (
 )
 SEEDED_ROWS = "SELECT coalesce(sum(row_count), 0) FROM seed_chunks WHERE finished_at IS NOT NULL"
 MAILS_SENT = "SELECT count(*) FROM mails WHERE status = 'sent'"
+ORDERS = "acknowledged orders"
 # What Stage.counts counts, and the fault that adds to it.
 CAUSES = {
     "ends of PostgreSQL": "postgres_restarted_immediately",
@@ -44,7 +46,8 @@ CAUSES = {
 class Plan:
     """seconds: how long faults strike, at most. faults: names, each at least once in a random order if there is time for it.
 
-    goals: instead of a schedule, how many of what faults have to reach, by what Stage.counts counts; the drill ends then.
+    goals: instead of a schedule, how many of what faults have to reach, by what Stage.counts counts, and how many ORDERS; the
+    drill ends then. webhooks: how many receivers there are.
     """
 
     seed: int
@@ -130,7 +133,7 @@ def play(stage: Stage, plan: Plan, say: Any = print) -> Outcome:
 
 def strike_all(stage: Stage, plan: Plan, chance: random.Random, outcome: Outcome, say: Any) -> None:
     started = outcome.journal.begun
-    for name in towards(stage, plan, chance) if plan.goals else schedule(plan):
+    for name in towards(stage, plan, chance, outcome.journal) if plan.goals else schedule(plan):
         time.sleep(chance.uniform(*plan.pause))
         if time.monotonic() > started + plan.seconds:
             break
@@ -145,17 +148,25 @@ def strike_all(stage: Stage, plan: Plan, chance: random.Random, outcome: Outcome
             [f"not within {RECOVERY_SECONDS} s: {what}"] if recovered > RECOVERY_SECONDS else [],
         )
         say(f"{strike.begun:6.1f} s  {what}; the next write {recovered:.1f} s later")
-    short = {name: count for name, count in plan.goals.items() if stage.counts[name] < count}
     if plan.goals:
-        found = [f"{stage.counts[name]} of {count}: {name}" for name, count in short.items()]
+        short = missing(stage, plan, outcome.journal)
+        found = [f"{plan.goals[name] - count} of {plan.goals[name]}: {name}" for name, count in short.items()]
         outcome.verdict.note("as many faults as were wanted", found, len(plan.goals))
 
 
-def towards(stage: Stage, plan: Plan, chance: random.Random) -> Iterator[str]:
+def missing(stage: Stage, plan: Plan, journal: Journal) -> dict[str, int]:
+    """What is left of the goals."""
+    made = Counter({ORDERS: sum(operation.succeeded for operation in journal.of("create_order"))}) + stage.counts
+    return {name: count - made[name] for name, count in plan.goals.items() if made[name] < count}
+
+
+def towards(stage: Stage, plan: Plan, chance: random.Random, journal: Journal) -> Iterator[str]:
     """One of the faults that still lead to a goal, until all are reached. Messages are lost first: later there may be none."""
-    yield from ["queue_lost_messages"] * 2
-    while missing := [CAUSES[name] for name, count in plan.goals.items() if stage.counts[name] < count]:
-        yield chance.choice(missing)
+    if "messages lost" in plan.goals:
+        yield from ["queue_lost_messages"] * 2
+    while left := missing(stage, plan, journal):
+        causes = [CAUSES[name] for name in left if name in CAUSES] or [CAUSES[name] for name in plan.goals if name in CAUSES]
+        yield chance.choice(causes)
 
 
 def wait_for_write(stage: Stage, chance: random.Random) -> float:
@@ -223,17 +234,19 @@ def settle(stage: Stage, threads: list[threading.Thread], patience: float, say: 
             if left < least:
                 least, since = left, time.monotonic()
             elif time.monotonic() > since + STANDSTILL_SECONDS and not stage.waiting():
-                # As the runbook says, before anything else.
-                redrive_reports(stage) if not stood_still else let_time_pass(stage)
+                empty_queues(stage) if not stood_still else let_time_pass(stage)
                 stood_still, since = stood_still + 1, time.monotonic()
         time.sleep(0.5)
 
 
-def redrive_reports(stage: Stage) -> None:
+def empty_queues(stage: Stage) -> None:
+    """Reports that are dead letters are sent again, as the runbook says. A killed worker's mails would return out of date."""
     with stage.aws("sqs") as client:
         for name, url in stage.known()["dead_letters"].items():
             if name.endswith("_reports"):
                 redrive.send_again(client, url)
+        for name in set(ALL_QUEUES) - set(QUEUES):
+            client.purge_queue(QueueUrl=client.get_queue_url(QueueName=name)["QueueUrl"])
 
 
 def let_time_pass(stage: Stage) -> None:
@@ -267,6 +280,7 @@ def weigh(stage: Stage, outcome: Outcome, before: tuple[float, int]) -> None:
         "mails": str(stage.sql(MAILS_SENT)[0][0]),
         mails.TWICE: str(stage.counts[mails.TWICE]),
         "rows seeded": str(stage.sql(SEEDED_ROWS)[0][0]),
+        ORDERS: str(sum(operation.succeeded for operation in outcome.journal.of("create_order"))),
         "requests": str(len(attempts)),
         "acknowledged writes": str(sum(o.succeeded and o.method != "GET" for o in outcome.journal.operations)),
         "requests without a decision, asked again": str(len(attempts) - decided),

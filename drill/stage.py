@@ -238,10 +238,10 @@ class Stage:
         made.close()
 
     def waiting(self) -> int:
-        """How many messages could be delivered now."""
+        """How many messages could be delivered now. Of those that are delivered once, some may have to wait for others."""
         name = "ApproximateNumberOfMessages"
         with self.aws("sqs") as client:
-            urls = [client.get_queue_url(QueueName=queue)["QueueUrl"] for queue in ALL_QUEUES]
+            urls = [client.get_queue_url(QueueName=queue)["QueueUrl"] for queue in QUEUES]
             found = [client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"] for url in urls]
         return sum(int(attributes[name]) for attributes in found)
 

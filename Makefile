@@ -124,7 +124,7 @@ audit: .venv/run ## Look up known vulnerabilities of what is deployed, where PyP
 drill: .venv/test ## Strike the service with faults under load and judge what it did (DRILL=short, long; MUTATE=all)
 	@$(BIN)/python -m drill$(if $(MUTATE),.mutations $(MUTATE))
 
-load: .venv/test ## Measure 1,000 clients over ten connections, and lists while a million rows are made
+load: .venv/test ## Measure 1,000 clients over ten connections, and lists while a million rows are made and exported
 	@$(BIN)/python -m drill.load
 
 lock: .venv/run ## Lock the requirements of pyproject.toml with hashes

@@ -1,7 +1,7 @@
 """How the service fares under load, without faults: `make load`. DOCUMENT=1 writes the figures into docs/reliability.md.
 
 many clients    1,000 over ten connections to PostgreSQL, compared with ten clients: which answers come, and how many
-a large seed    how long a list takes while a million rows are being made, compared with nothing else going on
+a large seed    how long a list takes while a million rows are made and exported, compared with nothing else going on
 """
 
 import asyncio
@@ -157,17 +157,31 @@ async def lists(stage: Stage, over: asyncio.Event) -> Tally:
     return tally
 
 
-async def listing_while_seeding(stage: Stage) -> tuple[Tally, Tally, float]:
-    """Idle, and while a million rows are made; and how many seconds that took."""
+async def listing_while_seeding(stage: Stage) -> tuple[Tally, Tally, float, int]:
+    """Idle, and while a million rows are made and exported; how many seconds that took, and how many rows were exported."""
     await seeded(stage, {**MILLION, "customers": MILLION["customers"] // 10})
     over = asyncio.Event()
     asyncio.get_running_loop().call_later(IDLE_SECONDS, over.set)
     idle = await lists(stage, over)
     over = asyncio.Event()
-    listing = asyncio.create_task(lists(stage, over))
+    listing, exporting = asyncio.create_task(lists(stage, over)), asyncio.create_task(exported(stage, over))
     took = await seeded(stage, MILLION)
     over.set()
-    return idle, await listing, took
+    return idle, await listing, took, await exporting
+
+
+async def exported(stage: Stage, over: asyncio.Event) -> int:
+    """All items, again and again; returns how many rows that were."""
+    caller, rows = Caller(stage.port), 0
+    while not over.is_set():
+        export: Any = (await caller.ask("POST", "/api/exports/", {"kind": "items", "format": "jsonl"}))[1]
+        while not export["finished_at"] and not over.is_set():
+            await asyncio.sleep(1)
+            export = (await caller.ask("GET", f"/api/exports/{export['id']}/"))[1] or export
+        assert export["status"] in ("queued", "running", "succeeded"), export
+        rows += export["rows"]
+    caller.close()
+    return rows
 
 
 async def seeded(stage: Stage, numbers: dict[str, int]) -> float:
@@ -183,13 +197,16 @@ async def seeded(stage: Stage, numbers: dict[str, int]) -> float:
 
 
 def large_seed(stage: Stage) -> tuple[dict[str, str], list[str]]:
-    idle, busy, took = asyncio.run(listing_while_seeding(stage))
+    idle, busy, took, rows = asyncio.run(listing_while_seeding(stage))
     ratio = busy.percentile(0.99) / idle.percentile(0.99)
     figures = {
         "p99 of a list of 50 orders, idle": f"{idle.percentile(0.99) * 1000:.1f} ms of {len(idle.seconds):,}",
-        "p99 while a million rows are made": f"{busy.percentile(0.99) * 1000:.1f} ms of {len(busy.seconds):,} ({ratio:.1f} ×)",
+        "p99 while a million rows are made and items are exported": (
+            f"{busy.percentile(0.99) * 1000:.1f} ms of {len(busy.seconds):,} ({ratio:.1f} ×)"
+        ),
         "median, idle and meanwhile": f"{idle.percentile(0.5) * 1000:.1f} and {busy.percentile(0.5) * 1000:.1f} ms",
         "the million rows took": f"{took:.0f} s",
+        "rows exported meanwhile": f"{rows:,}",
     }
     wrong = [f"other answers than 200: {busy.statuses}"] if set(busy.statuses) != {200} else []
     return figures, wrong + ([f"p99 grew {ratio:.1f} ×"] if ratio > 2 else [])

@@ -1,6 +1,7 @@
 """A drill: the load runs, faults strike by a seeded schedule, snapshots are judged, and in the end everything is."""
 
 import random
+import statistics
 import threading
 import time
 from collections import Counter
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+import psutil
 
 from contract import redrive
 from drill import exports, faults, feed, mails, people, wants, webhooks
@@ -85,6 +88,8 @@ class Outcome:
     strikes: list[Strike] = field(default_factory=list)
     lasted: float = 0
     figures: dict[str, str] = field(default_factory=dict)
+    # Of the cloud, every few seconds of the load.
+    megabytes: list[float] = field(default_factory=list)
 
 
 def schedule(plan: Plan) -> list[str]:
@@ -116,7 +121,7 @@ def play(stage: Stage, plan: Plan, say: Any = print) -> Outcome:
     beside_them = [
         threading.Thread(target=go_on, args=(stage, world, f"{plan.seed} {go_on.__name__}"), daemon=True) for go_on in BESIDES
     ]
-    watching = threading.Thread(target=watch, args=(stage, world, outcome.verdict), daemon=True)
+    watching = threading.Thread(target=watch, args=(stage, world, outcome), daemon=True)
     others = [*beside_them, watching]
     for thread in (*clients, *others):
         thread.start()
@@ -176,9 +181,12 @@ def wait_for_write(stage: Stage, chance: random.Random) -> float:
     return time.monotonic() - begun
 
 
-def watch(stage: Stage, world: World, verdict: Verdict) -> None:
+def watch(stage: Stage, world: World, outcome: Outcome) -> None:
     while not world.over.wait(SNAPSHOT_PAUSE_SECONDS):
-        try_snapshot(stage, verdict)
+        try_snapshot(stage, outcome.verdict)
+        # A cloud that is just being started again has none.
+        with suppress(psutil.Error):
+            outcome.megabytes.append(stage.megabytes())
 
 
 @beside
@@ -267,9 +275,11 @@ def weigh(stage: Stage, outcome: Outcome, before: tuple[float, int]) -> None:
         "no connection is left behind",
         [f"{count} connections of {environments} functions"] if count > environments + (6 * 4 if stage.pooled else 0) else [],
     )
-    # What the queue remembers of messages, and the console of requests, is little.
+    # What the queue remembers of messages, and the console of requests, is little. A long drill needs no more than a short one.
     grown = megabytes - before[0]
     outcome.verdict.note("the cloud's memory stays flat", [f"grew by {grown:.0f} MB"] if grown > 60 else [])
+    quarter = len(outcome.megabytes) // 4
+    quarters = [outcome.megabytes[n * quarter : (n + 1) * quarter] for n in range(4) if quarter]
     recoveries = sorted(strike.recovered for strike in outcome.strikes)
     attempts = outcome.journal.attempts()
     decided = sum(attempt.decided for _, attempt in attempts)
@@ -287,5 +297,6 @@ def weigh(stage: Stage, outcome: Outcome, before: tuple[float, int]) -> None:
         "longest way back to the next write": f"{recoveries[-1]:.1f} s" if recoveries else "-",
         "median way back to the next write": f"{recoveries[len(recoveries) // 2]:.1f} s" if recoveries else "-",
         "memory of the gateway and queue": f"{before[0]:.0f} MB before, {megabytes:.0f} MB after",
+        "… meanwhile, in each quarter": f"{', '.join(f'{statistics.median(part):.0f}' for part in quarters) or '-'} MB",
         "connections of functions": f"{before[1]} before, {count} after",
     }

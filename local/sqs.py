@@ -175,12 +175,15 @@ class Poller:
         return [dict(message) for message in answer.get("Messages", [])]
 
     def _settle(self, messages: list[dict[str, Any]], failed: set[str]) -> None:
-        for message in messages:
+        done: list[dict[str, str]] = []
+        for number, message in enumerate(messages):
             handle = message["ReceiptHandle"]
             if message["MessageId"] in failed:
                 self.client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=handle, VisibilityTimeout=RETRY_SECONDS)
             else:
-                self.client.delete_message(QueueUrl=self.url, ReceiptHandle=handle)
+                done.append({"Id": str(number), "ReceiptHandle": handle})
+        if done:
+            self.client.delete_message_batch(QueueUrl=self.url, Entries=done)
 
 
 def failed_messages(result: Result, ids: list[str]) -> set[str]:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from drill.parts import WEIGHTS
-
 Edit = tuple[str, str, str]
 LOST, TWICE, ABOUT = "no acknowledged order is lost", "no order is there twice", "an answer is about what was made"
 ONE_EVENT, ITEM, CUSTOMER = "a request makes one event", "an item is added once", "each customer is there once"
@@ -39,14 +37,15 @@ MIXED = tuple(CHANGES.items())
 class Mutation:
     """safeguard: what is missing. breaks: how the promises begin that it breaks, of which one has to convict it.
 
-    edits: file, what stands there, what stands there instead. webhooks: how many receivers there are. mails: whether there are.
+    edits: file, what stands there, what stands there instead. wants: of clients, all if it is empty. webhooks: how many
+    receivers there are. mails: whether there are.
     """
 
     safeguard: str
     breaks: tuple[str, ...]
     edits: tuple[Edit, ...]
     faults: tuple[str, ...]
-    wants: tuple[tuple[str, int], ...] = tuple(WEIGHTS.items())
+    wants: tuple[tuple[str, int], ...] = ()
     customers: int = 0
     pooled: bool = False
     patience: float = 20

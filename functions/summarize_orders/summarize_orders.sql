@@ -17,12 +17,13 @@ WITH pending AS MATERIALIZED (
     LIMIT :rows
 ), summed AS (
     SELECT
-        customer_id,
+        pending.customer_id,
         t.order_count + pending.order_count AS order_count,
         t.item_count + pending.item_count AS item_count,
         t.spent_cents + pending.spent_cents AS spent_cents
     FROM pending
-    JOIN customer_totals AS t USING (customer_id)
+    -- One customer at a time: a join might read the totals of all.
+    CROSS JOIN LATERAL (SELECT * FROM customer_totals WHERE customer_id = pending.customer_id OFFSET 0) AS t
 ), page AS (
     SELECT * FROM indexed
     UNION ALL

@@ -1,12 +1,16 @@
 """What lists read of skewed data: rows that a filter throws away, and pages, where a wrong plan shows."""
 
+import itertools
 import json
+import runpy
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from benchmarks.skewed import skewed as skewed_data
+from contract.functions import FUNCTIONS
 from orders import database
 from orders.connection import parse
 from orders.needles import index_pattern
@@ -14,52 +18,40 @@ from orders.paging import encode_cursor
 from tests.harness import Database, Service
 
 CUSTOMERS, ORDERS = 30_000, 80_000
-# The first customer has every tenth order. The statuses follow age, as in life: the newest half is pending, then come paid and
-# delivered ones, a few early ones are cancelled, and nothing is shipped. Addresses are made of 475 pairs of names; 40 % are at
-# one domain and 2 % at one of their own, and the newest customers and orders have none of those at old.example.org.
-SKEWED = f"""
+PENDING, PAID = 0.5, 0.1
+# Of the rest one has most: the first webhook nine of ten deliveries, the first order every fourth mail and event.
+BESIDES = """
 SET session_replication_role = replica;
-INSERT INTO customers (email, name)
+INSERT INTO webhooks (url, types, description, secret)
+SELECT 'https://example.com/' || n, '{*}', '', 'secret' FROM generate_series(1, 2000) AS n;
+INSERT INTO webhook_deliveries (webhook_id, event_id, type)
+SELECT first + CASE WHEN n % 10 > 0 THEN 0 ELSE 1 + n % 999 END, n, 'order.created'
+FROM generate_series(1, 10000) AS n, (SELECT min(id) AS first FROM webhooks) AS w;
+INSERT INTO mails (event_id, order_id, customer_id, type)
+SELECT n, first + CASE WHEN n % 4 > 0 THEN n ELSE 0 END, 1, 'order.paid'
+FROM generate_series(1, 10000) AS n, (SELECT min(id) AS first FROM orders) AS o;
+INSERT INTO events (transaction_id, order_id, customer_id, sequence, type, request_id, changes)
 SELECT
-    first_names[1 + n * 7 % 25] || '.' || last_names[1 + n * 5 % 19] || '.' || n || '@' || CASE
-        WHEN n % 50 = 0 THEN 'firm' || n || '.de'
-        WHEN n % 5 < 2 THEN 'gmail.com'
-        WHEN n < {CUSTOMERS} / 8 THEN 'old.example.org'
-        ELSE 'yahoo.com'
-    END,
-    'A'
-FROM generate_series(1, {CUSTOMERS}) AS n,
-    string_to_array('alice bruno chloe daniel elena farid grace hiro ines jonas kavya liam mei noah olga pablo quinn rosa samir'
-        ' tara umut vera wanda yusuf zoe', ' ') AS first_names,
-    string_to_array('nguyen garcia okafor schmidt rossi tanaka kowalski silva haddad larsen novak dubois patel cohen murphy'
-        ' ivanova mensah kim svensson', ' ') AS last_names;
-INSERT INTO orders (reference, customer_id, status, total_cents, item_count)
-SELECT
-    CASE n % 4 WHEN 0 THEN 'PO-' || n END,
-    first + CASE
-        WHEN n % 10 = 0 THEN 0
-        WHEN n < {ORDERS} / 4 THEN n * 7919::bigint % ({CUSTOMERS} / 4)
-        ELSE {CUSTOMERS} / 4 + n * 7919::bigint % ({CUSTOMERS} * 3 / 4)
-    END,
-    CASE
-        WHEN n > {ORDERS} / 2 THEN 'pending'
-        WHEN n > {ORDERS} * 2 / 5 THEN 'paid'
-        WHEN n % 500 IN (0, 1) THEN 'cancelled'
-        ELSE 'delivered'
-    END,
-    1, 1
-FROM generate_series(1, {ORDERS}) AS n, (SELECT min(id) AS first FROM customers) AS c;
-INSERT INTO order_items (order_id, sku, quantity, unit_price_cents) SELECT id, 'A', 1, 1 FROM orders;
+    (3 + n / 100)::text::xid8,
+    o.first + CASE WHEN n % 4 > 0 THEN n ELSE 0 END,
+    c.first + CASE WHEN n % 3 > 0 THEN n ELSE 0 END,
+    n, CASE WHEN n % 1000 = 1 THEN 'order.cancelled' ELSE 'order.created' END, 'r', '{}'
+FROM generate_series(1, 20000) AS n,
+    (SELECT min(id) AS first FROM orders) AS o,
+    (SELECT min(id) AS first FROM customers) AS c;
+INSERT INTO customer_total_deltas SELECT min(id), 0, 0, 0 FROM customers;
+INSERT INTO exports (kind, format, filters) SELECT 'orders', 'csv', '{}' FROM generate_series(1, 2000);
 RESET session_replication_role
 """
+TABLES = "customers, orders, order_items, customer_totals, events, webhooks, webhook_deliveries, mails, exports"
 
 
 @pytest.fixture(scope="module")
 def skewed(migrated: Database) -> Iterator[Database]:
     migrated.empty()
-    migrated.sql(SKEWED)
-    for table in ("customers", "orders", "order_items"):
-        migrated.sql(f"VACUUM ANALYZE {table}")
+    migrated.sql(";".join(skewed_data(CUSTOMERS, ORDERS, pending=PENDING, paid=PAID)))
+    migrated.sql(BESIDES)
+    migrated.sql(f"VACUUM ANALYZE {TABLES}")
     yield migrated
     migrated.empty()
 
@@ -70,10 +62,10 @@ class Read:
     def __init__(self, db: Database, sql: str, options: dict[str, Any]) -> None:
         values = {name: value for name, value in options.items() if name != "repeatable"}
         _, numbered, names = parse(sql)
-        given = ", ".join(_literal(values[name]) for name in names)
+        given = f"({', '.join(_literal(values[name]) for name in names)})" if names else ""
         db.sql(f"SET plan_cache_mode = force_generic_plan; PREPARE explained AS {numbered.decode()}")
         try:
-            [[plan]] = db.sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE explained ({given})")
+            [[plan]] = db.sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE explained {given}")
         finally:
             db.sql("DEALLOCATE explained; RESET plan_cache_mode")
         self.plan = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
@@ -135,7 +127,7 @@ def test_a_list_reads_no_more_than_the_unfiltered_one(
     assert listed.pages <= allowed * unfiltered.pages, (listed.pages, unfiltered.pages, json.dumps(listed.plan))
 
 
-@pytest.mark.parametrize("others", [{}, {"status": "delivered"}, {"status": "paid"}, {"email": "a"}, {"email": "alice.nguyen"}])
+@pytest.mark.parametrize("others", [{}, {"status": "delivered"}, {"status": "paid"}, {"email": "a"}, {"customer_id": "5"}])
 @pytest.mark.parametrize("reference", ["PO-4", f"PO-{ORDERS}", "PO-5"])
 def test_a_reference_is_found_by_its_index(
     functions: Service, skewed: Database, monkeypatch: pytest.MonkeyPatch, reference: str, others: dict[str, str]
@@ -145,6 +137,94 @@ def test_a_reference_is_found_by_its_index(
     assert found.removed <= 1, found.plan
     # The three indexes on the way to one order, its customer and its items, and their rows.
     assert found.pages <= 20, (found.pages, json.dumps(found.plan))
+
+
+def scans(plan: dict[str, Any]) -> set[str]:
+    """The tables that a plan has read in full."""
+    nodes = [node for node in _nodes(plan) if node["Node Type"] == "Seq Scan" and node["Actual Loops"]]
+    return {node["Relation Name"] for node in nodes}
+
+
+# By list: its path, with the ids of the first rows, and a statement for the keys of a row far down.
+LISTS = {
+    "customers": ("/api/customers/", "SELECT max(id) - 20000 FROM customers"),
+    "summary": (
+        "/api/orders/summary/",
+        "SELECT -spent_cents, customer_id FROM customer_totals ORDER BY -spent_cents, customer_id OFFSET 20000 LIMIT 1",
+    ),
+    "deliveries, most": ("/api/webhooks/{webhook}/deliveries/", "SELECT max(id) - 5000 FROM webhook_deliveries"),
+    "deliveries, few": ("/api/webhooks/{few}/deliveries/", "SELECT max(id) FROM webhook_deliveries"),
+    "webhooks": ("/api/webhooks/", "SELECT max(id) - 1000 FROM webhooks"),
+    "mails, most": ("/api/orders/{order}/mails/", "SELECT max(id) - 5000 FROM mails"),
+    "mails, one": ("/api/orders/{next}/mails/", "SELECT min(id) FROM mails"),
+    "history, long": ("/api/orders/{order}/events/", "SELECT 10000"),
+    "history, short": ("/api/orders/{next}/events/", "SELECT 1"),
+    "exports": ("/api/exports/", "SELECT max(number) - 1000 FROM exports"),
+}
+FIRST_IDS = """
+SELECT json_build_object(
+    'webhook', min(w.id), 'few', min(w.id) + 11, 'order', (SELECT min(id) FROM orders), 'next', (SELECT min(id) + 1 FROM orders)
+)::text
+FROM webhooks AS w
+"""
+
+
+@pytest.mark.parametrize("depth", ["first", "deep"])
+@pytest.mark.parametrize("name", LISTS)
+def test_every_other_list_reads_its_page_and_no_more(
+    functions: Service, skewed: Database, monkeypatch: pytest.MonkeyPatch, name: str, depth: str
+) -> None:
+    path, deep = LISTS[name]
+    path = path.format(**json.loads(skewed.value(FIRST_IDS)))
+    query = {"cursor": encode_cursor(skewed.sql(deep)[0], f"{path.removesuffix('/')}?")} if depth == "deep" else {}
+    listed, _ = read(functions, skewed, monkeypatch, path, **query)
+    # Of those there are few.
+    assert not scans(listed.plan) - {"customer_total_deltas"}, listed.plan
+    assert listed.removed <= 1, listed.plan
+    # A row each, and of the summary its customer, three pages away; and the way down to the first.
+    assert listed.pages <= 51 * 4 + 20, (listed.pages, json.dumps(listed.plan))
+
+
+# What each kind of export is filtered by. A customer or an order is the one with most, or one with few.
+EXPORTED: dict[str, dict[str, list[Any]]] = {
+    "orders": {
+        "status": [None, "paid", "shipped"],
+        "email": [None, "alice.nguyen", "~"],
+        "customer_id": [None, 0, 500],
+        "reference": [None, "PO-40000"],
+    },
+    "items": {
+        "status": [None, "shipped"],
+        "email": [None, "alice.nguyen"],
+        "customer_id": [None, 0],
+        "reference": [None, "PO-40000"],
+    },
+    "customers": {"email": [None, "alice.nguyen", "gmail.com", "~"]},
+    "summary": {},
+    "events": {"type": [None, "order.cancelled", "order.paid"], "customer_id": [None, 0, 500], "order_id": [None, 0, 500]},
+}
+COPIES = runpy.run_path(str(FUNCTIONS / "run_export" / "copies.py"))
+RANGE = 500
+
+
+@pytest.mark.parametrize("kind", EXPORTED)
+def test_a_range_of_an_export_reads_no_more_than_the_unfiltered_one(skewed: Database, kind: str) -> None:
+    smallest = {name: skewed.value(f"SELECT min(id) FROM {name}s") for name in ("order", "customer", "event")}
+    table = COPIES["TABLES"][kind].removesuffix("s")
+    first = smallest[table] + 10_000
+    unfiltered = None
+    for chosen in itertools.product(*EXPORTED[kind].values()):
+        given = {name: value for name, value in zip(EXPORTED[kind], chosen, strict=True) if value is not None}
+        ids = {name: smallest[name.removesuffix("_id")] + given[name] for name in ("customer_id", "order_id") if name in given}
+        filters = {name: f"'{value}'" for name, value in (given | ids).items()}
+        copy = COPIES["copy_statement"](kind, "jsonl", filters, (first, first + RANGE))
+        copied = Read(skewed, copy.removeprefix("COPY (").rpartition(") TO STDOUT")[0], {})
+        unfiltered = unfiltered or copied
+        assert COPIES["TABLES"][kind] not in scans(copied.plan), (given, json.dumps(copied.plan))
+        assert copied.pages <= 1.2 * unfiltered.pages, (given, copied.pages, unfiltered.pages, json.dumps(copied.plan))
+    # An order, its customer and its items.
+    assert unfiltered is not None
+    assert unfiltered.pages <= 12 * RANGE, json.dumps(unfiltered.plan)
 
 
 # What a search may read in vain: what it walks before it turns to the index, or instead of it.
@@ -180,12 +260,6 @@ def matching(skewed: Database) -> dict[str, list[int]]:
     """By needle, the customers whose address contains it."""
     emails = skewed.sql("SELECT id, lower(email) FROM customers ORDER BY id DESC")
     return {needle: [row[0] for row in emails if needle.lower() in row[1]] for needle in NEEDLES}
-
-
-def scans(plan: dict[str, Any]) -> set[str]:
-    """The tables that a plan has read in full."""
-    nodes = [node for node in _nodes(plan) if node["Node Type"] == "Seq Scan" and node["Actual Loops"]]
-    return {node["Relation Name"] for node in nodes}
 
 
 @pytest.mark.parametrize("depth", ["first", "deep"])

@@ -34,8 +34,12 @@ def cancel_order(order_id: int) -> Call:
     return Call("cancel_order", _event("POST", "/api/orders/{order_id}/cancel", order_id=order_id))
 
 
-def summarize_orders() -> Call:
-    return Call("summarize_orders", _event("GET", "/api/orders/summary"))
+def summarize_orders(**query: Any) -> Call:
+    return Call("summarize_orders", _event("GET", "/api/orders/summary", query))
+
+
+def list_customers(**query: Any) -> Call:
+    return Call("list_customers", _event("GET", "/api/customers", query))
 
 
 def start_seed(customers: int, orders_per_customer: int, items_per_order: int) -> Call:

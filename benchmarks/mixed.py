@@ -53,11 +53,11 @@ def _round(data: Data, postmaster: int, each: Implementation, requests: int, cha
         worker.send({"events": [each.message(call) for call in _calls(data, WARM_UP, chance)]})
     for worker in workers:
         worker.receive()
-    before = _cpu_seconds(postmaster)
+    before = cpu_seconds(postmaster)
     for worker in workers:
         worker.send({"events": [each.message(call) for call in _calls(data, requests, chance)]})
     reports = [worker.receive() for worker in workers]
-    postgres = _cpu_seconds(postmaster) - before
+    postgres = cpu_seconds(postmaster) - before
     for worker in workers:
         worker.stop()
     if failed := sum(report["failed"] for report in reports):
@@ -81,7 +81,7 @@ def _calls(data: Data, count: int, chance: random.Random) -> list[Call]:
     return [make[kind]() for kind in kinds]
 
 
-def _cpu_seconds(postmaster: int) -> float:
+def cpu_seconds(postmaster: int) -> float:
     """The processor time of PostgreSQL: of its processes, including those that have ended."""
     parent = psutil.Process(postmaster)
     total = parent.cpu_times()

@@ -7,7 +7,7 @@ WITH near AS MATERIALIZED (
 ), far AS MATERIALIZED (
     SELECT id FROM (SELECT id, email FROM customers WHERE id < (SELECT :before::bigint) ORDER BY id DESC OFFSET 500 LIMIT 19500) AS c
     WHERE (SELECT count(*) FROM near) BETWEEN 2 AND :rows - 1 AND strpos(lower(email), :needle) > 0
-    LIMIT (SELECT :rows::bigint)
+    LIMIT (SELECT :rows - count(*) FROM near)
 ), anywhere AS MATERIALIZED (
     SELECT id
     FROM (

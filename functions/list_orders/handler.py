@@ -20,12 +20,12 @@ app = Api()
 # The inner limit tells the planner that few rows are wanted. Of an unknown number it expects a tenth of the table; a plan for
 # the number given then seems cheaper than the one that is kept, and planning anew each time is a third of what a list costs.
 LIST_ORDERS = """
-SELECT id, document::text FROM (SELECT id, document FROM order_documents WHERE {filters} LIMIT {most}) AS newest_first
+SELECT id, document::text FROM (SELECT id, document FROM order_documents WHERE {listed} ORDER BY {newest} LIMIT {most}) AS page
 LIMIT :rows"""
-NEWEST_FIRST = "id < (SELECT :before::bigint) ORDER BY id DESC"
+BEFORE, NEWEST = "id < (SELECT :before::bigint)", "id DESC"
 # The same order under another name, which only the indexes by status have: asked for id, the planner prefers to walk the
 # primary key, past every newer order of another status.
-NEWEST_OF_STATUS_FIRST = "status = (SELECT :status::text) AND -id > (SELECT -:before::bigint) ORDER BY -id"
+OF_STATUS_BEFORE, NEWEST_OF_STATUS = "status = (SELECT :status::text) AND -id > (SELECT -:before::bigint)", "-id"
 OF_CUSTOMER = "customer_id = :customer_id AND "
 IF_ADDRESS_CONTAINS = "(SELECT strpos(lower(email), :needle) > 0 FROM customers WHERE id = :customer_id) AND "
 # By a part of the customer's address.
@@ -54,15 +54,15 @@ def list_orders(
     if reference is not None:
         return page(request, database.run(FIND_ORDER, repeatable=True, before=before, reference=reference, **wanted), limit)
     values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-    newest_first = NEWEST_OF_STATUS_FIRST if status else NEWEST_FIRST
+    listed, newest = (OF_STATUS_BEFORE, NEWEST_OF_STATUS) if status else (BEFORE, NEWEST)
     if needle is None or customer_id is not None:
         customer = "" if customer_id is None else OF_CUSTOMER
         address = "" if needle is None else IF_ADDRESS_CONTAINS
-        sql = LIST_ORDERS.format(filters=customer + address + newest_first, most=MAX_PAGE_ROWS + 1)
+        sql = LIST_ORDERS.format(listed=customer + address + listed, newest=newest, most=MAX_PAGE_ROWS + 1)
     elif (pattern := index_pattern(needle)) is None:
-        sql = WALK_ORDERS.format(newest_first=newest_first)
+        sql = WALK_ORDERS.format(listed=listed, newest=newest)
     else:
-        sql = SEARCH_ORDERS.format(newest_first=newest_first)
+        sql = SEARCH_ORDERS.format(listed=listed, newest=newest)
         values["pattern"] = pattern
     return page(request, database.run(sql, repeatable=True, before=before, rows=limit + 1, **values), limit)
 

@@ -237,6 +237,8 @@ NEEDLES = {
     "nguyen.950@firm950.de": (200, 500, 1),
     "ALICE.NGUYEN.25175@": (200, 500, 1),
     "ce.nguyen.25175@gmail": (200, 500, 1),
+    # Every tenth order is this customer's, and no further walk finds another one.
+    "hiro.tanaka.1@": (200, 500, 63),
     "nobody-has-this": (200, 500, 0),
     "nguyen.2517_@gmail.com": (200, 500, 10),
     # The index does not tell one separator from another.

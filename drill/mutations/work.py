@@ -57,7 +57,7 @@ MUTATIONS: dict[str, Mutation] = {
         (CHUNKS,),
         (
             (f"{LAYER}/queues.py", '>= int(os.environ["QUEUE_MAX_RECEIVES"])', ">= 1"),
-            (f"{LAYER}/queues.py", "if last and not _database_is_away(error):", "if last:"),
+            (f"{LAYER}/queues.py", "last and not _database_is_away(error):", "last:"),
         ),
         ("postgres_restarted_immediately", "backends_terminated"),
         customers=8000,

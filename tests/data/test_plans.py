@@ -73,9 +73,11 @@ class Read:
         self.removed = sum(_removed(node) for node in _nodes(self.plan))
 
 
-def _literal(value: int | str | None) -> str:
+def _literal(value: int | str | list[str] | None) -> str:
     if value is None:
         return "NULL"
+    if isinstance(value, list):
+        return f"ARRAY[{', '.join(map(_literal, value))}]"
     return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
 
 

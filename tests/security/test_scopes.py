@@ -15,6 +15,8 @@ BEHIND = (
     ("customers/erase", WRITES, r"/api/customers/{customer_id}/erase"),
     ("customers/read", READS, r"/api/customers(/.*)?"),
     ("customers/write", WRITES, r"/api/customers(/.*)?"),
+    # What its receivers answered is not for everybody who sees the order.
+    ("webhooks/read", READS, r"/api/orders/{order_id}/webhook-deliveries"),
     ("orders/read", READS, r"/api/orders(/.*)?"),
     ("orders/write", WRITES, r"/api/orders(/.*)?"),
     ("events/read", READS, r"/api/events"),
@@ -23,7 +25,7 @@ BEHIND = (
     ("webhooks/write", WRITES, r"/api/webhooks(/.*)?"),
     ("exports/write", READS | WRITES, r"/api/exports(/.*)?"),
 )
-SCOPES = [scope for scope, _, _ in BEHIND]
+SCOPES = list(dict.fromkeys(scope for scope, _, _ in BEHIND))
 FUNCTIONS = load_functions()
 ROUTES = [route for function in FUNCTIONS for route in function.routes]
 

@@ -31,7 +31,9 @@ class Mail(Construct):
             # Both would tell people what the queue tells us.
             feedback_forwarding=False,
         )
-        self.identity.apply_removal_policy(cdk.RemovalPolicy.RETAIN if settings.protect else cdk.RemovalPolicy.DESTROY)
+        # CloudFormation creates none that exists: what a failed deployment has created must not be in the next one's way.
+        kept = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if settings.protect else cdk.RemovalPolicy.DESTROY
+        self.identity.apply_removal_policy(kept)
         configuration = ses.ConfigurationSet(
             self,
             "Configuration",

@@ -36,7 +36,7 @@ def test_a_sender_is_an_identity_that_signs_and_outlives_the_stack(mailing: Synt
     [identity] = mailing.resources("AWS::SES::EmailIdentity").values()
     assert identity["Properties"]["EmailIdentity"] == "shop.example.com"
     assert "DkimAttributes" not in identity["Properties"]
-    assert identity["DeletionPolicy"] == "Retain"
+    assert identity["DeletionPolicy"] == "RetainExceptOnCreate"
     assert variables(mailing, "send_mail")["MAIL_FROM"] == variables(mailing, "migrate_database")["MAIL_FROM"] == SENDER
 
 

@@ -101,7 +101,7 @@ MUTATIONS: dict[str, Mutation] = {
         "a delivery that nobody has reported about is sent again",
         (EACH_ARRIVES, DONE),
         ((f"{LAYER}/compose_webhooks.sql", LEASED_ROW, "UPDATE outbox SET due_at = 'infinity'"),),
-        ("queue_lost_messages", "queue_refusing"),
+        ("queue_refusing",),
         CREATE_ONLY,
         webhooks=1,
     ),

@@ -8,12 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from botocore.exceptions import ClientError
 
 from contract import redrive
 from contract.functions import Function, Queue
 from local import sqs
 from local.console import Console
+from local.mail import Application
+from local.outage import Outage
 from local.runtime import FunctionPool, Result
 from local.sqs import Chaos, Poller, QueueServer, failed_messages
 
@@ -64,8 +68,8 @@ def once(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueServer]:
     yield from serving(ONCE)
 
 
-def serving(worker: Function) -> Iterator[QueueServer]:
-    server = QueueServer([worker])
+def serving(worker: Function, around: Callable[[Application], Application] = lambda moto: moto) -> Iterator[QueueServer]:
+    server = QueueServer([worker], around)
     yield server
     # moto's queues and buckets belong to the process, not to the server.
     sqs.client("s3", server.endpoint).delete_bucket(Bucket=sqs.BUCKET)
@@ -228,3 +232,18 @@ def test_what_a_killed_worker_of_a_queue_that_delivers_once_had_does_not_return_
         "Attributes"
     ]
     assert attributes["VisibilityTimeout"] == str(ONCE.lease_seconds)
+
+
+def test_a_service_refuses_while_a_file_says_so(tmp_path: Path) -> None:
+    for server in serving(WORKER, Outage(tmp_path).around):
+        s3 = sqs.client("s3", server.endpoint)
+        s3.put_object(Bucket=sqs.BUCKET, Key="a", Body=b"a")
+        link = s3.generate_presigned_url("get_object", Params={"Bucket": sqs.BUCKET, "Key": "a"})
+        (tmp_path / "s3").touch()
+        with pytest.raises(ClientError) as refused:
+            s3.list_objects_v2(Bucket=sqs.BUCKET)
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == httpx.get(link).status_code == 503
+        assert waiting(server, server.urls["work"]) == 0
+        (tmp_path / "s3").unlink()
+        assert httpx.get(link).text == "a"
+        s3.delete_object(Bucket=sqs.BUCKET, Key="a")

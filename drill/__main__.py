@@ -7,6 +7,7 @@ Settings, all optional, as environment variables:
                     events: until 10,000 orders have been written, while relays, workers and PostgreSQL are killed
   SEED=…            repeats the schedule of an earlier drill
   FAULTS=…          only these faults, separated by commas; `make drill FAULTS=list` names them
+  ORDERS=10000      how many orders DRILL=events writes, on a machine that others need as well
   DOCUMENT=1        writes the figures into docs/reliability.md
 """
 
@@ -58,9 +59,9 @@ def plan() -> Plan:
         return Plan(
             seed,
             SECONDS[length],
-            pause=(10, 40),
+            pause=(5, 20),
             patience=1500,
-            goals=EVENTS,
+            goals={**EVENTS, ORDERS: int(environment.get("ORDERS") or EVENTS[ORDERS])},
             wants=ORDERING,
             seeding={"customers": 400, "orders_per_customer": 10, "items_per_order": 3},
             webhooks=1,
@@ -85,11 +86,12 @@ def main() -> None:
             (REPORTS / f"{chosen.seed}.log").write_text("".join(stage.output()))
     page = write_report(outcome, REPORTS)
     length = os.environ.get("DRILL") or "usual"
+    orders = [f"ORDERS={chosen.goals[ORDERS]}"] if ORDERS in chosen.goals else []
     print(f"\nThe report: {page}")
     if outcome.verdict.clean:
         write_section(
             length if length in ("hard", "events", "long") else "drill",
-            f"make drill DRILL={length} SEED={chosen.seed}",
+            " ".join(["make drill", f"DRILL={length}", *orders, f"SEED={chosen.seed}"]),
             [*table(outcome.figures), *judged(outcome)],
         )
     sys.exit(not outcome.verdict.clean)

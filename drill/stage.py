@@ -46,6 +46,8 @@ ALL_QUEUES = tuple(
 )
 # Whom a drill's mails are from.
 SENDER = "Orders <orders@drill.example.com>"
+# Of a server that is not only slow, but hangs.
+RECOVERY_SECONDS = 120
 # Seconds within which a mail is reported that SES has taken.
 REPORT_SECONDS = 5
 UNREACHABLE = (DatabaseError, InterfaceError, ConnectionLost, OSError)
@@ -223,7 +225,17 @@ class Stage:
             with suppress(PostgresFailed):
                 self.postgres.restart()
                 return
+            if not self.postgres.ended():
+                # It still recovers, and another one would not start beside it.
+                wait_until(self.reachable, "PostgreSQL's recovery", RECOVERY_SECONDS)
+                return
         raise PostgresFailed("PostgreSQL did not start again")
+
+    def reachable(self) -> bool:
+        with suppress(*UNREACHABLE):
+            self.connect().close()
+            return True
+        return False
 
     def known(self) -> dict[str, Any]:
         """What the laptop says of its queues."""

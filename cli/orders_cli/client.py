@@ -109,7 +109,6 @@ class Client:
             try:
                 answer = self._send_once(method, target, data, headers, token)
             except (OSError, HTTPException) as reason:
-                self.close()
                 if not attempts_left or isinstance(reason, ssl.SSLCertVerificationError):
                     raise unreachable(self.url, reason) from reason
             else:
@@ -131,8 +130,13 @@ class Client:
             sent["Authorization"] = f"Bearer {token}"
         if self.connection is None:
             self.connection = connect(self.url)
-        self.connection.request(method, target, data, sent)
-        return read(self.connection.getresponse())
+        try:
+            self.connection.request(method, target, data, sent)
+            return read(self.connection.getresponse())
+        except BaseException:
+            # Also when somebody presses ctrl-C: what comes next cannot be asked on a connection that still owes an answer.
+            self.close()
+            raise
 
 
 def retries() -> int:

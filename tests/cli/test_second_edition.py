@@ -18,6 +18,7 @@ import pytest
 from contract.complete import EXAMPLES
 from drill.laptop import Laptop
 from drill.servers import wait_until
+from orders_cli.client import Client
 from orders_cli.deliveries import NotVerified, secret_key, verified
 from tests.cli.conftest import Shell
 from tests.cli.server import Asked, Reply, SmallServer
@@ -175,6 +176,21 @@ def test_ctrl_c_cancels_the_export(shell: Shell, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, exports.requests[-1].method, "Export 5 is cancelled" in err) == (130, "DELETE", True)
+
+
+def test_what_follows_an_interrupted_request_is_asked_on_a_new_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(response: object) -> None:
+        raise KeyboardInterrupt
+
+    with Exports() as exports:
+        client = Client(exports.url, lambda renew: None)
+        with monkeypatch.context() as patched:
+            patched.setattr("orders_cli.client.read", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                client.get("/api/exports/5/")
+        client.ask("DELETE", "/api/exports/5/")
+        client.close()
+    assert [request.method for request in exports.requests] == ["GET", "DELETE"]
 
 
 def test_webhooks_are_created_and_listed(shell: Shell) -> None:

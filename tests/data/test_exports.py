@@ -233,6 +233,24 @@ def test_a_cancelled_export_is_not_made_and_a_removed_one_has_no_file(service: S
     assert not has_file(export)
 
 
+@pytest.mark.parametrize("end", ["cancel", "erase", "fail", "finish"])
+def test_an_export_that_has_ended_keeps_no_rows(service: Service, varied: None, db: Database, end: str) -> None:
+    """What was too small for a part lies in the table meanwhile, where no erasure looks for it later."""
+    path = start(service).headers["location"]
+    db.sql("UPDATE exports SET tail = 'rows'")
+    if end == "cancel":
+        service.http("DELETE", path)
+    elif end == "erase":
+        service.http("POST", f"/api/customers/{service.customer()['id']}/erase/")
+    elif end == "fail":
+        db.sql("UPDATE exports SET created_at = now() - interval '25 hours'")
+        service.invoke("audit_totals", {})
+    else:
+        service.work_off_queue("run_export")
+    ended = {"cancel": "cancelled", "erase": "failed", "fail": "failed", "finish": "succeeded"}[end]
+    assert db.sql("SELECT status, tail FROM exports") == [[ended, None]]
+
+
 def test_the_list_shows_exports_newest_first_without_links(service: Service, db: Database) -> None:
     ids = [start(service).json["id"] for _ in range(3)]
     assert [export["id"] for export in listed(service, "/api/exports/")] == ids[::-1]

@@ -147,6 +147,16 @@ SELECT
 FROM events AS e
 WHERE e.transaction_id < pg_snapshot_xmin(pg_current_snapshot());
 
+-- Whoever ends an export, nothing of its rows stays with it. A trigger, so that cancelling one takes no right to that column.
+CREATE OR REPLACE FUNCTION drop_tail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.tail := NULL;
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER exports_ended BEFORE UPDATE OF status ON exports
+FOR EACH ROW WHEN (NEW.status NOT IN ('queued', 'running')) EXECUTE FUNCTION drop_tail();
+
 -- What an erasure makes of exports: whatever may hold the customer ends, and its file is removed.
 CREATE OR REPLACE FUNCTION forget_exports(forgotten_id bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -158,7 +168,6 @@ BEGIN
         SET status = CASE e.status WHEN 'succeeded' THEN 'succeeded' ELSE 'failed' END,
             finished_at = coalesce(e.finished_at, now()),
             expires_at = CASE e.status WHEN 'succeeded' THEN now() END,
-            tail = NULL,
             error = 'A customer has been erased whose data could be in it. Start another one.'
         WHERE (e.status IN ('queued', 'running') OR e.status = 'succeeded' AND e.expires_at > now())
           AND (

@@ -63,7 +63,7 @@ class Seeder:
     def work_off(self, worker: Worker) -> Iterator[float]:
         sqs = boto3.session.Session().client("sqs")
         while event := _receive(sqs):
-            report = worker.call({"function": "run_seed_chunk", "event": event})
+            report = worker.call({"function": "run_seed_chunk", "event": event, "timeout": WORKER.timeout_seconds})
             assert report.answer["batchItemFailures"] == [], self.log.read_text()
             for record in event["Records"]:
                 sqs.delete_message(QueueUrl=os.environ["SEEDING_QUEUE_URL"], ReceiptHandle=record["receiptHandle"])

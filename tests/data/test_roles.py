@@ -68,6 +68,14 @@ def test_no_role_can_falsify_totals_through_the_triggers(
     assert db.sql("SELECT order_count, spent_cents FROM customer_totals") == [[1, 150]]
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_no_statement_is_compiled(service: Service, db: Database, role: str) -> None:
+    """A seed chunk seems dear enough to PostgreSQL, and would take more than twice the time."""
+    connection = db.connect(role)
+    assert connection.run("SHOW jit") == [["off"]]
+    connection.close()
+
+
 def test_the_runbook_can_find_slow_statements(db: Database) -> None:
     assert db.value("SELECT count(*) FROM pg_stat_statements") > 0
 

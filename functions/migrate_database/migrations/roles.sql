@@ -46,6 +46,12 @@ ALTER ROLE orders_exporter LOGIN;
 
 -- Settings live on the roles: a SET at run time would pin the client to one connection of RDS Proxy. Times are shown in the
 -- session's timezone, and the server's may be another than UTC.
+-- PostgreSQL would compile what it believes to be dear, and compiling the statement of a seed chunk takes longer than the chunk.
+ALTER ROLE orders_app SET jit = off;
+ALTER ROLE orders_seeder SET jit = off;
+ALTER ROLE orders_auditor SET jit = off;
+ALTER ROLE orders_relay SET jit = off;
+ALTER ROLE orders_exporter SET jit = off;
 -- Each stays below the timeout of the function that uses the role, so that the function can still answer.
 ALTER ROLE orders_app SET timezone = 'UTC';
 ALTER ROLE orders_seeder SET timezone = 'UTC';

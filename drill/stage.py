@@ -113,7 +113,10 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for part in (getattr(self, "laptop", None), getattr(self, "proxy", None), self.pooler):
+        if hasattr(self, "laptop") and self.laptop.process.poll() is None:
+            # All has been judged. A farewell takes half a minute where the processors are taken.
+            self.kill_cloud()
+        for part in (getattr(self, "proxy", None), self.pooler):
             if part is not None:
                 part.__exit__()
         self.receiver.stop()

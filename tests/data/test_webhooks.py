@@ -621,16 +621,22 @@ def test_no_delivery_keeps_an_erased_customers_address(service: Service, db: Dat
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
-def test_an_answer_that_is_reported_during_an_erasure_is_not_kept(service: Service, db: Database, receiver: Receiver) -> None:
+@pytest.mark.parametrize("statement", ["ERASE_CUSTOMER", "ERASE_DELETED_CUSTOMER"])
+def test_an_answer_that_is_reported_during_an_erasure_is_not_kept(
+    service: Service, db: Database, receiver: Receiver, statement: str
+) -> None:
     webhook = add(service, receiver.url, "customer.created")
     receiver.answers = [(200, {}, b"erase@me.example, welcome")]
     customer = service.customer(email="erase@me.example")["id"]
     service.work_off_queue("deliver_webhook")
     report = receive("webhook_reports")
     assert report is not None
+    if statement == "ERASE_DELETED_CUSTOMER":
+        service.http("DELETE", f"/api/customers/{customer}/")
     erasing = db.connect("orders_app")
     erasing.run("BEGIN")
-    erasing.run(service.module("erase_customer").ERASE_CUSTOMER, customer_id=customer, actor=None, request_id="r")
+    erase = getattr(service.module("erase_customer"), statement)
+    erasing.run(erase, customer_id=customer, actor=None, request_id="r")
     with ThreadPoolExecutor(1) as pool:
         settling = pool.submit(service.invoke, "settle_webhook", report)
         wait_until(lambda: settling.done() or db.value(WAITING), "a wait for the erasure, or the end of the report")

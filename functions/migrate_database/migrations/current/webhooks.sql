@@ -41,6 +41,11 @@ BEGIN
     IF answer <> '' THEN
         -- An erasure waits for this, or is waited for: see forget_customer.
         PERFORM FROM events AS e JOIN customers AS c ON c.id = e.customer_id WHERE e.id = about FOR KEY SHARE OF c;
+        -- Of a customer that was deleted before, this event is among what is rewritten, and that before the answers.
+        PERFORM FROM events AS e
+        JOIN events AS deletion ON deletion.customer_id = e.customer_id AND deletion.type = 'customer.deleted'
+        WHERE e.id = about
+        FOR SHARE OF deletion;
     END IF;
     RETURN CASE WHEN NOT EXISTS (
         SELECT FROM events AS e

@@ -38,6 +38,8 @@ REMEDIES = {
     "3D000": "Create the database, or name one that exists in DATABASE_URL.",
     "53300": "All connections are in use: end some, or raise max_connections.",
 }
+# SQLSTATE of "the database system is starting up".
+REPLAYING = "57P03"
 # PostgreSQL's message after a crash while some processes of the crashed server are still running.
 FORMER_BACKENDS = "pre-existing shared memory block"
 
@@ -169,8 +171,10 @@ class EmbeddedPostgres:
         """Starts the process on the same port again after it has ended."""
         deadline = time.monotonic() + START_SECONDS
         self._launch()
-        while not self._answers():
-            if self.ended() and FORMER_BACKENDS in self._last_words():
+        while not (answers := self._answers()):
+            if answers is None:
+                deadline = time.monotonic() + START_SECONDS
+            elif self.ended() and FORMER_BACKENDS in self._last_words():
                 # The remaining processes notice the crash within moments.
                 self._launch()
             elif self.ended() or time.monotonic() > deadline:
@@ -224,9 +228,12 @@ class EmbeddedPostgres:
                 preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
             )
 
-    def _answers(self) -> bool:
+    def _answers(self) -> bool | None:
+        """None while it replays what a crash has left in its log, which takes as long as it takes."""
         try:
             self.server.connect("postgres").close()
+        except DatabaseError as error:
+            return None if sqlstate(error) == REPLAYING else False
         except Exception:
             return False
         return True

@@ -1,4 +1,4 @@
-"""The embedded server restarts, even after a crash that not all of its processes have noticed yet."""
+"""The embedded server restarts after a crash, whatever it still has to do."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -28,5 +28,23 @@ def test_a_server_starts_again_while_a_process_of_the_crashed_one_is_still_there
             assert again.run("SELECT 1") == [[1]]
             again.close()
         connection.abandon()
+    finally:
+        postgres.stop()
+
+
+def test_a_server_that_replays_its_log_is_waited_for(tmp_path: Path) -> None:
+    """A standby replays for ever, until it is promoted."""
+    postgres = EmbeddedPostgres(tmp_path, fsync="off", hot_standby="off")
+    postgres.start()
+    postgres.stop()
+    data = tmp_path / "data"
+    (data / "standby.signal").touch()
+    try:
+        postgres._launch()
+        wait_until(lambda: postgres._answers() is None, "That it replays its log")
+        (data / "promote").touch()
+        assert postgres.process is not None
+        postgres.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: postgres._answers() is True, "The end of that")
     finally:
         postgres.stop()

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from contract.functions import ROOT
+from drill import play  # noqa: F401 - loads whatever has faults
 from drill.mutations import MUTATIONS
 from drill.mutations.kit import Mutation
 from drill.parts import FAULTS

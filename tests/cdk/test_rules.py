@@ -876,6 +876,16 @@ def test_a_session_outlasts_the_job_and_the_job_outlasts_its_canaries(prod: Synt
     assert minutes >= waves * 10 + 60
 
 
+def test_a_delivery_repeats_the_choices_that_a_stage_was_deployed_with() -> None:
+    """A deployment without them would undo them: a domain, the sender of mails, the engine."""
+    workflow = (ROOT / ".github" / "workflows" / "deliver.yml").read_text()
+    deployments = re.findall(r"- run: make deploy (.*?)\n      -|- run: make deploy (.*)", workflow, re.DOTALL)
+    assert len(deployments) == len(STAGES)
+    for step in ("".join(found) for found in deployments):
+        assert "$CHOICES" in step
+        assert "CHOICES: ${{ vars.CHOICES }}" in step
+
+
 def test_the_workflows_pin_actions_by_hash() -> None:
     for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
         for action in re.findall(r"uses: (\S+)", workflow.read_text()):

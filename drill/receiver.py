@@ -19,6 +19,8 @@ MOODS: dict[str, tuple[str, ...]] = {
     "lying": ("dropped", "failed afterwards", "redirected", "huge", "cut short", "cut off", "asked for patience", "well"),
 }
 LATE_SECONDS, TOO_LATE_SECONDS = (0.5, 3.0), 11.0
+# What is composed is read a moment before it is signed.
+SLACK_SECONDS = 5
 HUGE_BYTES = 8 * 1024 * 1024
 # Where nothing may ever arrive.
 ELSEWHERE = "/elsewhere"
@@ -28,9 +30,10 @@ ELSEWHERE = "/elsewhere"
 class Hook:
     """A webhook as its receiver knows it. types: what he wants, or *. since: when its creation was acknowledged, by the clock.
 
-    secrets: all that he has been given. unsure: while a secret that he does not know may be in use. got: by the ids of
-    deliveries, each body with the time at which it was signed, or last was. worked: for which he has done his work. dropped:
-    for which he has thanked, and forgotten them. tests: which he was promised. wrong: what did not verify.
+    secrets: all that he has been given. unsure: while a secret that he does not know may be in use, and so may be what
+    was signed before sure_since. got: by the ids of deliveries, each body with the time at which it was signed, or
+    last was. worked: for which he has done his work. dropped: for which he has thanked, and forgotten them. tests:
+    which he was promised. wrong: what did not verify.
     """
 
     path: str
@@ -40,17 +43,24 @@ class Hook:
     since: float = float("inf")
     secrets: list[str] = field(default_factory=list)
     unsure: bool = True
+    sure_since: float = 0
     got: dict[str, dict[str, int]] = field(default_factory=dict)
     worked: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
     tests: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
 
+    def know(self, secret: str) -> None:
+        """It is the one in use from now on. What is being signed just now may have another one."""
+        self.secrets.append(secret)
+        self.sure_since = time.time() + SLACK_SECONDS
+        self.unsure = False
+
     def wants(self, event_type: str) -> bool:
         return "*" in self.types or event_type in self.types
 
     def verifies(self, headers: dict[str, str], body: bytes) -> bool:
-        unsure = self.unsure
+        unsure = self.unsure or int(headers["webhook-timestamp"]) < self.sure_since
         for secret in reversed(self.secrets):
             with suppress(WebhookVerificationError):
                 Webhook(secret).verify(body, headers)

@@ -12,7 +12,7 @@ from drill.checks import Evidence
 from drill.clients import Client, World
 from drill.parts import UNFINISHED, beside, check, fault
 from drill.people import MARK, people_of
-from drill.receiver import Hook
+from drill.receiver import SLACK_SECONDS, Hook
 from drill.stage import UNREACHABLE, Stage
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 WANTED_TYPES = (("*",), ("order.created", "order.paid", "order.cancelled", "customer.erased"))
 # Between two of the things that a receiver's owner does.
 PAUSE_SECONDS = 2
-# What is composed reads the event a moment before it is signed.
-SLACK_SECONDS = 5
 # An event has the time at which its transaction began.
 LONGEST_TRANSACTION_SECONDS = 20
 OF_EVENT = "SELECT id FROM webhook_deliveries WHERE webhook_id = :webhook AND event_id = :event"
@@ -59,8 +57,7 @@ def register(stage: Stage, client: Client, types: tuple[str, ...]) -> Hook | Non
         # The answer that had it was lost.
         rotate(client, hook)
     else:
-        hook.secrets.append(made.answer.document["secret"])
-        hook.unsure = False
+        hook.know(made.answer.document["secret"])
     return hook
 
 
@@ -69,8 +66,7 @@ def rotate(client: Client, hook: Hook) -> None:
     hook.unsure = True
     path = f"/api/webhooks/{hook.number}/rotate-secret/"
     if rotated := until_told(client, "rotate_webhook_secret", path):
-        hook.secrets.append(rotated["secret"])
-        hook.unsure = False
+        hook.know(rotated["secret"])
 
 
 def send_test(client: Client, hook: Hook) -> None:

@@ -232,7 +232,7 @@ class Cloud:
                 self.console.problem("postgres", "The server has ended; restarting it")
                 with suppress(PostgresFailed):
                     await asyncio.to_thread(self.embedded.restart)
-            for function in self.functions.values():
+            for function in [each for each in self.functions.values() if each.environments]:
                 await function.retire_idle()
 
     async def _watch(self) -> None:

@@ -130,6 +130,8 @@ class Poller:
         self.console = console
         self.chaos = chaos
         self.tasks: list[asyncio.Task[None]] = []
+        # One looks for all of them.
+        self.looking = asyncio.Lock()
 
     def start(self) -> None:
         self.tasks = [asyncio.create_task(self._poll()) for _ in range(CONCURRENT_BATCHES)]
@@ -143,13 +145,19 @@ class Poller:
     async def _poll(self) -> None:
         while True:
             try:
-                if not self.server.waiting(self.name):
-                    await asyncio.sleep(LOOK_SECONDS)
-                elif messages := await asyncio.to_thread(self._receive):
+                async with self.looking:
+                    messages = await self._look()
+                if messages:
                     await self._deliver(messages)
             except Exception as reason:
                 self.console.problem("queue", f"{type(reason).__name__}: {reason}")
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def _look(self) -> list[dict[str, Any]]:
+        if self.server.waiting(self.name):
+            return await asyncio.to_thread(self._receive)
+        await asyncio.sleep(LOOK_SECONDS)
+        return []
 
     async def _deliver(self, messages: list[dict[str, Any]]) -> None:
         if self.chaos.delay:

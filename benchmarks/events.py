@@ -42,6 +42,10 @@ def list_customers(**query: Any) -> Call:
     return Call("list_customers", _event("GET", "/api/customers", query))
 
 
+def pay_order(order_id: int) -> Call:
+    return Call("pay_order", _event("POST", "/api/orders/{order_id}/pay", order_id=order_id))
+
+
 def start_seed(customers: int, orders_per_customer: int, items_per_order: int) -> Call:
     body = {"customers": customers, "orders_per_customer": orders_per_customer, "items_per_order": items_per_order}
     return Call("start_seed", _event("POST", "/api/dev/seed", body=body))

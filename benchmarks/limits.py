@@ -153,7 +153,7 @@ def script_of(
     lines = []
     body = json.loads(call.event.get("body") or "{}")
     identifier = str(call.event.get("pathParameters", {}).get("order_id") or body.get("customer_id") or "")
-    if scenario.name == "cancel":
+    if scenario.name in ("cancel", "pay"):
         orders = list(islice(data.cancellable, rounds))
         given["id"] = str(orders[0] - 1)
         lines = [r"\set id :id + 1"]

@@ -17,7 +17,7 @@ const KINDS = [
   { name: "summary", scope: "orders/read", filters: [] },
   { name: "events", scope: "events/read", filters: ["customer_id"] },
 ];
-const FORMATS = { csv: "CSV, for spreadsheets", jsonl: "JSON Lines, for programs" };
+const FORMATS = { csv: "CSV", jsonl: "JSON Lines" };
 const path = (id) => `/api/exports/${encodeURIComponent(id)}/`;
 
 export default function Exports({ query }) {
@@ -153,7 +153,7 @@ function Choice({ label, value, onChange, options }) {
 
 function Row({ one, onDownload, onRemove }) {
   const [asked, setAsked] = useState(false);
-  const title = `${words(one.kind)}, ${one.format === "csv" ? "CSV" : "JSON Lines"}`;
+  const title = `${words(one.kind)}, ${FORMATS[one.format] ?? one.format}`;
   const filters = Object.entries(one.filters).map(([name, value]) => `${words(name)} ${value}`).join(", ");
   const unfinished = UNFINISHED.includes(one.status);
   return html`<tr>

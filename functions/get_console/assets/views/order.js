@@ -17,7 +17,7 @@ const ROWS_PER_PAGE = 200;
 const MOST_PAGES = 10;
 // What the status of a mail, or of a delivery to a webhook, says in the history, where it is not the status itself.
 const MAIL = { queued: "is being sent", sent: "was sent", complained: "was called spam", suppressed: "was not sent", failed: "was not sent" };
-const DELIVERY = { pending: "is being told", succeeded: "was told", failed: "could not be told", cancelled: "was not told" };
+const DELIVERY = { pending: "has yet to be told", succeeded: "was told", failed: "could not be told", cancelled: "was not told" };
 
 /** All that a list of the order has: its events, its mails, or what webhooks were told. */
 async function all(list, id, signal) {

@@ -167,6 +167,7 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
   const first = pages.length > 0 && pages[0].rows.length === 0;
   if (first) return empty;
   const isBusy = state.loading !== null || (pages.length === 0 && !state.refusal);
+  const counted = `${number(end)} ${end === 1 ? what.replace(/ies$/, "y").replace(/s$/, "") : what}`;
   return html`
     <div class="endless">
       <div ref=${above} class="end">
@@ -188,9 +189,9 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
       ${state.refusal && html`<${Failure} refusal=${state.refusal} onRetry=${() => load(pages.length === 0 || hasOlder ? "older" : "newer")} />`}
       <div ref=${below} class="end">
         ${pages.length > 0 && hasOlder && !state.refusal && html`<button type="button" onClick=${() => load("older")}>Show more ${what}</button>`}
-        ${pages.length > 0 && !hasOlder && html`<p class="soft">${number(end)} ${end === 1 ? what.replace(/s$/, "") : what}, and no more</p>`}
+        ${pages.length > 0 && !hasOlder && html`<p class="soft">${counted}, and no more</p>`}
       </div>
-      <p class="visually-hidden" role="status">${isBusy ? `Loading ${what}` : `${number(end)} ${what} loaded`}</p>
+      <p class="visually-hidden" role="status">${isBusy ? `Loading ${what}` : `${counted} loaded`}</p>
     </div>
   `;
 }

@@ -17,6 +17,8 @@ TOOLS = {
     "valgrind": "valgrind",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
+    # For the network of a worker that is tried with names of an internet of its own.
+    "ip": "iproute2",
 }
 
 

@@ -47,7 +47,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """As tests/internet.py prints it."""
     folder = tmp_path_factory.mktemp("box")
     if os.environ.get("CI") != "true" and (not shutil.which("unshare") or in_a_box(folder, "true").returncode):
-        pytest.skip("This machine has no namespaces, or no ip (Debian package iproute2)")
+        pytest.skip("Namespaces of networks are not available here, or ip is not (Debian package iproute2)")
     names = {"public": [[PUBLIC]], "public-6": [[PUBLIC_6]], "rebinding": REBINDING, "nobody": [[]]}
     names |= {f"{alone}{place}": [answer] for place, address in enumerate(PRIVATE) for alone, answer in answers_of(address)}
     given = json.dumps({f"{name}.example.com": answers for name, answers in names.items()})

@@ -98,6 +98,11 @@ class Database:
     def value(self, statement: str, **params: Any) -> Any:
         return self.sql(statement, **params)[0][0]
 
+    def rows_scanned(self) -> dict[str, int]:
+        """By table, what sequential scans have read. It only grows within a transaction, and may begin above zero."""
+        read = "SELECT relname, seq_tup_read FROM pg_stat_xact_user_tables"
+        return dict(self.sql(read))
+
     @property
     def environment(self) -> dict[str, str]:
         return {**self.server.environment, "DATABASE_ROLE_PASSWORD": ROLE_PASSWORD}

@@ -551,6 +551,32 @@ def test_a_receiver_that_says_nothing_is_not_waited_for(receiver: Receiver, sche
     assert (outcome.status_code, outcome.error) == (None, "No answer within 0.3 seconds")
 
 
+@pytest.mark.parametrize(
+    ("scheme", "says", "error"),
+    [
+        ("http", None, "the connection was refused"),
+        ("http", b"", "the connection was closed"),
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "TLS could not be agreed on"),
+        ("http", b"SSH-2.0-OpenSSH_9.2\r\n", "what came is not HTTP"),
+    ],
+)
+def test_why_there_was_no_answer_is_said_in_words(scheme: str, says: bytes | None, error: str, receiver: Receiver) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/"
+
+        def answer() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(says or b"")
+
+        if says is None:
+            server.close()
+        else:
+            pool.submit(answer)
+        outcome = posting.post(url, {}, b"{}")
+    assert (outcome.status_code, outcome.error) == (None, f"No answer: {error}")
+
+
 def test_a_certificate_that_nobody_vouches_for_is_refused(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WEBHOOKS_CA_FILE")
     posting.tls.cache_clear()

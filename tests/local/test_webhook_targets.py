@@ -59,7 +59,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_a_name_with_a_public_address_is_delivered_to(seen: dict[str, Any]) -> None:
     assert seen["reports"]["public"] == seen["reports"]["public-6"] == [[204, None]]
-    assert seen["reports"]["nobody"] == [[None, "No answer: gaierror"]]
+    assert seen["reports"]["nobody"] == [[None, "No answer: the name of the host could not be resolved"]]
 
 
 @pytest.mark.parametrize("place", range(len(PRIVATE)), ids=PRIVATE)

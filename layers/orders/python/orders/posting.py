@@ -19,6 +19,15 @@ SECONDS = 10.0
 SECONDS_TO_CONNECT = 4.0
 ANSWER_BYTES = 1024
 USER_AGENT = "Orders-Webhooks/1"
+# Of an exception that several fit, the first counts.
+FAILURES: dict[type[Exception], str] = {
+    socket.gaierror: "the name of the host could not be resolved",
+    ConnectionRefusedError: "the connection was refused",
+    TimeoutError: f"no connection within {SECONDS_TO_CONNECT:g} seconds",
+    ConnectionError: "the connection was closed",
+    ssl.SSLError: "TLS could not be agreed on",
+    HTTPException: "what came is not HTTP",
+}
 
 
 class Outcome(NamedTuple):
@@ -42,8 +51,16 @@ def post(url: str, headers: dict[str, str], body: bytes, seconds: float = SECOND
         error = f"The certificate is not valid: {reason.verify_message}"
     except (OSError, HTTPException, ValueError) as reason:
         late = time.monotonic() - began >= seconds
-        error = f"No answer within {seconds:g} seconds" if late else f"No answer: {type(reason).__name__}"
+        error = f"No answer within {seconds:g} seconds" if late else f"No answer: {_in_words(reason)}"
     return Outcome(status, answer, error, int((time.monotonic() - began) * 1000), retry_after)
+
+
+def _in_words(reason: Exception) -> str:
+    """Names no address and no file of ours: whoever may read the deliveries may read this."""
+    for kind, words in FAILURES.items():
+        if isinstance(reason, kind):
+            return words
+    return type(reason).__name__
 
 
 def _post(url: str, headers: dict[str, str], body: bytes, deadline: float) -> tuple[int, str, int | None]:

@@ -21,6 +21,14 @@ from tests.browser import DESKTOP, PHONE, Browser, needs_browser
 pytestmark = needs_browser
 
 ROWS = ".rows tbody:not(.skeleton) tr"
+# What reaches beyond the frame that it is in, unless it is meant to be cut off.
+TOO_WIDE = """
+const right = (element) => element.getBoundingClientRect().right;
+const frame = (element) => element.parentElement.closest(".rows, .card, main");
+return [...document.querySelectorAll("main *:not(.clip *)")]
+  .filter((element) => element.offsetParent && right(element) > right(frame(element)) + 1)
+  .map((element) => element.outerHTML.slice(0, 200));
+"""
 ITEMS = [
     {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 1250},
     {"sku": "TEE-L", "quantity": 12, "unit_price_cents": 199_900},
@@ -473,6 +481,8 @@ def test_no_view_breaks_a_rule_of_accessibility(browser: Browser, laptop: Laptop
     run = laptop.seed(customers=1)
     laptop.finished(run)
     laptop.post("/api/exports/", {"kind": "events", "format": "jsonl", "filters": {"customer_id": made["customer"]["id"]}})
+    hook = laptop.post("/api/webhooks/", {"url": f"{laptop.url}/hook/{'of-a-long-name' * 8}", "types": ["*"]}).json()
+    laptop.post(f"/api/webhooks/{hook['id']}/test/")
     views = {
         "orders": ROWS,
         "orders?email=nobody": ".empty",
@@ -486,6 +496,8 @@ def test_no_view_breaks_a_rule_of_accessibility(browser: Browser, laptop: Laptop
         "summary": ROWS,
         "exports": ROWS,
         "webhooks": "input[name=url]",
+        f"webhooks/{hook['id']}": ROWS,
+        "mails": "main p",
         "seed": "form",
         f"seed/{run.split('/')[-2]}": "progress",
         "nothing": "h1",
@@ -497,6 +509,7 @@ def test_no_view_breaks_a_rule_of_accessibility(browser: Browser, laptop: Laptop
         for view, shown in views.items():
             show(browser, laptop, view)
             browser.one(shown)
+            assert browser.execute_script(TOO_WIDE) == [], view
             assert browser.violations(*rules) == [], (view, size, dark)
             # Nothing has to be scrolled sideways.
             assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0], (view, size)

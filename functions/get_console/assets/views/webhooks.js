@@ -194,7 +194,7 @@ function Webhook({ id }) {
       head=${html`<tr>
         <th scope="col">Event</th>
         <th scope="col">Status</th>
-        <th scope="col" class="right">Actions</th>
+        <th scope="col" class="right sum">Actions</th>
       </tr>`}
       row=${(delivery) => html`<${Delivery} key=${delivery.id} delivery=${delivery} onAgain=${webhook.enabled && again} />`}
       empty=${html`<${Empty} title="Nothing was delivered yet">Send a test, or wait for an event.<//>`}
@@ -216,7 +216,7 @@ function Delivery({ delivery, onAgain }) {
       ${status === "pending" && attempts > 0 && next_attempt_at && html`<div class="soft small">Again <${Time} at=${next_attempt_at} /></div>`}
     </td>
     <td class="right">
-      ${onAgain && may("webhooks/write") && html`<button type="button" aria-label=${`Deliver ${delivery.id} again`} onClick=${() => onAgain(delivery)}>Redeliver</button>`}
+      ${onAgain && may("webhooks/write") && html`<button type="button" aria-label=${`Redeliver ${delivery.id}`} onClick=${() => onAgain(delivery)}>Redeliver</button>`}
     </td>
   </tr>`;
 }

@@ -16,7 +16,7 @@ CORS_MAX_AGE_SECONDS = 300
 CONSOLE_CALLBACK = "/console/signed-in"
 CLI_CALLBACK = "http://localhost:8765/callback"
 # What a function asks for and no stage gives it: there webhooks go to public addresses only, with public certificates.
-LAPTOP_ONLY = frozenset({"WEBHOOKS_TO_ANYWHERE", "WEBHOOKS_CA_FILE"})
+LAPTOP_ONLY = frozenset({"WEBHOOKS_TO_ANYWHERE", "WEBHOOKS_CA_FILE", "MAILS_PATH"})
 
 METRICS_NAMESPACE = "Orders"
 

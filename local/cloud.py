@@ -22,7 +22,7 @@ from local.auth import AUDIENCE, AUTHORIZE_PATH, TOKEN_PATH, Authorizer, Issuer,
 from local.console import Console
 from local.gateway import Gateway
 from local.guard import LOOPBACK_ORIGINS, Guard
-from local.mail import Mailbox
+from local.mail import LIST, Mailbox
 from local.outage import Outage
 from local.postgres import EmbeddedPostgres, PostgresFailed, Server
 from local.runtime import FunctionPool, Launch, lambda_environment
@@ -171,6 +171,7 @@ class Cloud:
             "WEBHOOKS_TO_ANYWHERE": "1",
             "MAIL_FROM": self.settings.mail_from,
             "MAIL_CONFIGURATION_SET": "orders-local",
+            "MAILS_PATH": LIST,
             # Not of a worker that was added since the start, and has no queue yet.
             "QUEUE_LEASES": leases(each for each in known if each.queue is not None and each.queue.name in queues),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 from hashlib import sha256
 from string import Template
@@ -101,11 +102,12 @@ def _page(name: str) -> tuple[str, str]:
     """A page, with what its scripts need to know in it, and a policy that lets in only the service's own files."""
     imports = json.dumps({"imports": {package: ASSETS.path(file) for package, file in PACKAGES.items()}})
     filters = [field["name"] for field in deployed_contract()["paths"]["/api/orders/"]["get"]["parameters"]]
+    more = {"order_filters": filters, "mails": os.environ.get("MAILS_PATH")}
     page = Template(read_beside(__file__, name)).substitute(
         root=ASSETS.path(""),
         imports=imports,
         preloads="\n".join(f'<link rel="modulepreload" href="{ASSETS.path(file)}">' for file in PRELOADED),
-        settings=json.dumps({**index(), "order_filters": filters}).replace("<", r"\u003c"),
+        settings=json.dumps({**index(), **more}).replace("<", r"\u003c"),
     )
     policy = content_policy(f"'self' {source_of(imports)}", "'self'")
     # Names and addresses that customers chose never become markup: nothing may.

@@ -79,6 +79,19 @@ def test_the_console_shows_each_mail_beside_its_event(browser: Browser, laptop: 
     assert "The mail about it bounced: It could not be delivered: Permanent, General." in shown[1]
 
 
+@needs_browser
+def test_the_console_shows_the_mails_that_the_laptop_kept(browser: Browser, laptop: Laptop) -> None:
+    number = order(laptop, "newest@example.com")
+    wait_until(lambda: statuses(laptop, number) == ["sent"], "The mail")
+    browser.get(laptop.url)
+    browser.one("nav a[href='#/mails']").click()
+    newest = browser.one(".mail")
+    assert f"We have received your order #{number}" in newest.text
+    assert "to newest@example.com" in newest.text
+    newest.find_element("css selector", "summary").click()
+    assert "2 × MUG-11" in newest.find_element("css selector", "pre").text
+
+
 def test_with_tokens_only_those_who_may_read_orders_see_mails(tmp_path_factory: pytest.TempPathFactory) -> None:
     with Laptop(tmp_path_factory.mktemp("laptop"), AUTH="on") as laptop:
         assert laptop.get("/laptop/mails").status_code == 401

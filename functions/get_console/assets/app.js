@@ -18,6 +18,7 @@ const VIEWS = [
   { path: "exports", nav: "Exports", title: "Exports", scopes: ["exports/write"], link: "exports", load: () => import("./views/exports.js") },
   { path: "webhooks", nav: "Webhooks", title: "Webhooks", scopes: ["webhooks/read"], link: "webhooks", load: () => import("./views/webhooks.js") },
   { path: "webhooks/:id", title: "Webhook", scopes: ["webhooks/read"], link: "webhooks", load: () => import("./views/webhooks.js") },
+  ...(settings.mails ? [{ path: "mails", nav: "Mails", title: "Mails", scopes: ["orders/read"], load: () => import("./views/mails.js") }] : []),
   { path: "seed", nav: "Seed", title: "Seed", scopes: ["dev/seed"], link: "seed", load: () => import("./views/seed.js") },
   { path: "seed/:id", title: "Seed", scopes: ["dev/seed"], link: "seed", load: () => import("./views/seed.js") },
 ];

@@ -28,6 +28,8 @@ DEADLINE_SECONDS = 9
 READ_SECONDS = 20
 # More often than anything is sent again: in the end the drill itself cuts leases short.
 LEASES_CUT_SHORT = 10**6
+# They read every row of an hour's load, on a machine that may be busy.
+CHECK_SECONDS = 600
 
 # Also while everything fails.
 ALWAYS |= {
@@ -145,7 +147,9 @@ class Evidence:
 
     @cached_property
     def connection(self) -> Connection:
-        return self.stage.connect()
+        connection = self.stage.connect()
+        connection.set_timeout(CHECK_SECONDS)
+        return connection
 
     @cached_property
     def orders(self) -> dict[int, list[list[Any]]]:

@@ -50,6 +50,21 @@ class Chance:
         return records
 
 
+class Mortal:
+    """A queue's client that ends its function's process before or after what it sends."""
+
+    def __init__(self, whose: str, chance: Chance) -> None:
+        self.whose, self.chance = whose, chance
+
+    def send_message_batch(self, **request: Any) -> Any:
+        if self.chance.strikes(f"{self.whose} killed before sending", 0.15):
+            raise Killed
+        answer = queue_client().send_message_batch(**request)
+        if self.chance.strikes(f"{self.whose} killed after sending", 0.15):
+            raise Killed
+        return answer
+
+
 def test_each_event_arrives_whatever_is_killed_and_whatever_the_queues_do(
     service: Service, db: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,23 +72,8 @@ def test_each_event_arrives_whatever_is_killed_and_whatever_the_queues_do(
     webhook = add(service, receiver.url, "customer.created")
     customers = {service.customer(f"c{number}@shop.example.com")["id"] for number in range(EVENTS)}
     relay, sending, settling = (service.module(name) for name in ("relay_outbox", "deliver_webhook", "settle_webhook"))
-
-    class Mortal:
-        """Ends its function's process before or after what it sends."""
-
-        def __getattr__(self, name: str) -> Any:
-            def call(**request: Any) -> Any:
-                if chance.strikes(f"killed before {name}", 0.15):
-                    raise Killed
-                answer = getattr(queue_client(), name)(**request)
-                if chance.strikes(f"killed after {name}", 0.15):
-                    raise Killed
-                return answer
-
-            return call
-
-    monkeypatch.setattr(relay, "sqs", Mortal)
-    monkeypatch.setattr(sending, "sqs", Mortal)
+    monkeypatch.setattr(relay, "sqs", lambda: Mortal("relay", chance))
+    monkeypatch.setattr(sending, "sqs", lambda: Mortal("sender", chance))
     verify = standardwebhooks.Webhook(webhook["secret"]).verify
     told: set[int] = set()
     for _ in range(EVENTS * 20):

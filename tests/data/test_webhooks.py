@@ -20,12 +20,13 @@ from typing import Any
 
 import pytest
 import standardwebhooks
+from botocore.exceptions import EndpointConnectionError
 
 from contract.functions import ROOT
 from drill.servers import wait_until
 from orders import posting, targets
 from orders.driver import DatabaseError
-from tests.harness import Database, Service, assert_problem, created, delete, receive
+from tests.harness import Database, Service, assert_problem, created, delete, queue_client, receive
 
 QUEUES = ("webhooks", "webhook_reports")
 
@@ -40,6 +41,8 @@ class Receiver(ThreadingHTTPServer):
         self.answers: list[tuple[int, dict[str, str], bytes]] = [(204, {}, b"")]
         self.got: list[tuple[dict[str, str], bytes, str]] = []
         self.drip = False
+        # Whoever is told at these paths answers late.
+        self.held: dict[str, threading.Event] = {}
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_side=True)
         self.url = f"{'http' if context is None else 'https'}://localhost:{self.server_port}/hook"
@@ -56,6 +59,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.got.append(({name.lower(): value for name, value in self.headers.items()}, body, self.path))
         answers = self.server.answers
         status, headers, answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if self.path in self.server.held:
+            self.server.held[self.path].wait(posting.SECONDS)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -479,6 +484,58 @@ def test_a_lost_report_is_made_up_for_when_the_lease_ends(service: Service, db: 
     work(service)
     assert len(receiver.got) == 2
     assert [delivery["status"] for delivery in deliveries(service, webhook)] == ["succeeded"]
+
+
+def test_reports_are_sent_together_and_wait_for_no_slow_receiver(
+    service: Service, db: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick, slow = add(service, receiver.url), add(service, f"{receiver.url}/slow")
+    for webhook in (quick, slow, quick, quick):
+        send_test(service, webhook)
+    service.relay()
+    sending, reports = service.module("deliver_webhook"), []
+    # Under load, three answers take their time.
+    monkeypatch.setattr(sending, "TOGETHER_SECONDS", 1)
+
+    class Counting:
+        def send_message_batch(self, **request: Any) -> Any:
+            reports.append(len(request["Entries"]))
+            receiver.held["/hook/slow"].set()
+            return queue_client().send_message_batch(**request)
+
+    monkeypatch.setattr(sending, "sqs", Counting)
+    receiver.held = {"/hook/slow": threading.Event()}
+    event = receive("webhooks")
+    assert event is not None
+    assert service.invoke("deliver_webhook", event) == {"batchItemFailures": []}
+    assert reports == [3, 1]
+    work(service)
+    assert db.sql("SELECT DISTINCT status FROM webhook_deliveries") == [["succeeded"]]
+
+
+def test_messages_whose_reports_the_queue_does_not_take_come_again(
+    service: Service, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = add(service, receiver.url)
+    for _ in range(2):
+        send_test(service, webhook)
+    service.relay()
+    event = receive("webhooks")
+    assert event is not None
+    first, second = (record["messageId"] for record in event["Records"])
+
+    class Refusing:
+        def send_message_batch(self, **request: Any) -> Any:
+            return {"Failed": [{"Id": second, "Code": "InternalError"}]}
+
+    class Away:
+        def send_message_batch(self, **request: Any) -> Any:
+            raise EndpointConnectionError(endpoint_url="https://sqs.example.com")
+
+    for queue, failed in ((Refusing, {second}), (Away, {first, second})):
+        monkeypatch.setattr(service.module("deliver_webhook"), "sqs", queue)
+        answer = service.invoke("deliver_webhook", event)
+        assert {failure["itemIdentifier"] for failure in answer["batchItemFailures"]} == failed
 
 
 def test_a_message_that_is_out_of_date_is_not_sent(

@@ -20,6 +20,7 @@ from moto.sqs.models import sqs_backends
 from werkzeug.serving import make_server
 
 from contract.functions import Function
+from local import moto_sqs
 from local.console import Console
 from local.guard import Guard
 from local.mail import Application
@@ -63,6 +64,7 @@ class QueueServer:
 
     def __init__(self, workers: Iterable[Function], around: Callable[[Application], Application] = lambda moto: moto) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        moto_sqs.mend()
         # moto's own server would answer any page, since it reflects every origin.
         moto = DomainDispatcherApplication(create_backend_app)
         self.server = make_server("127.0.0.1", 0, moto, threaded=True, request_handler=MotoRequestHandler)
@@ -93,9 +95,10 @@ class QueueServer:
         self.urls[name] = self.client.create_queue(QueueName=f"orders-{name}{suffix}", Attributes=attributes)["QueueUrl"]
         self.dead_letter_urls[name] = dead
 
-    def waiting(self, name: str) -> int:
-        """How many messages the queue could deliver now."""
-        return len(sqs_backends[ACCOUNT][REGION].get_queue(self.urls[name].rpartition("/")[2]).messages)
+    def has_waiting(self, name: str) -> bool:
+        """Whether the queue could deliver a message now."""
+        messages = sqs_backends[ACCOUNT][REGION].get_queue(self.urls[name].rpartition("/")[2])._messages
+        return any(message.visible and not message.delayed for message in list(messages))
 
     def stop(self) -> None:
         self.server.shutdown()
@@ -154,7 +157,7 @@ class Poller:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _look(self) -> list[dict[str, Any]]:
-        if self.server.waiting(self.name):
+        if self.server.has_waiting(self.name):
             return await asyncio.to_thread(self._receive)
         await asyncio.sleep(LOOK_SECONDS)
         return []

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -113,6 +114,23 @@ def test_messages_are_delivered_in_batches_and_deleted(queue: QueueServer) -> No
     record = worker.records[0]
     assert record["eventSource"] == "aws:sqs"
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
+
+
+def test_a_message_is_handed_out_without_many_looks_at_the_others(queue: QueueServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = [{"Id": str(n), "MessageBody": "m"} for n in range(10)]
+    looks = 0
+
+    def clock() -> float:
+        nonlocal looks
+        looks += 1
+        return time.time() * 1000
+
+    for _ in range(20):
+        queue.client.send_message_batch(QueueUrl=queue.urls["work"], Entries=messages)
+    monkeypatch.setattr("moto.sqs.models.unix_time_millis", clock)
+    received = queue.client.receive_message(QueueUrl=queue.urls["work"], MaxNumberOfMessages=10)["Messages"]
+    assert len(received) == 10
+    assert looks < 5 * 200
 
 
 def test_only_failed_messages_return_and_end_in_the_dead_letter_queue(queue: QueueServer) -> None:

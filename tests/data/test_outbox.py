@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -324,6 +325,25 @@ def test_whatever_is_killed_and_whatever_the_queue_does_each_chunk_is_made_once(
     document = service.http("GET", f"/api/dev/seed/{run}/").json
     assert (document["status"], document["chunks_done"]) == ("succeeded", chunks)
     assert db.value("SELECT count(*) FROM customers") == 60_000
+
+
+def test_the_relay_pauses_the_less_the_more_there_is_to_send(
+    service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = service.module("relay_outbox")
+    pauses: list[float] = []
+    context = LambdaContext(60)
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        # Enough for four passes and a last one.
+        context.milliseconds = 60_000 if len(pauses) < 4 else 30_000
+
+    # No worker has this queue: they are claimed, and that is all.
+    db.sql("INSERT INTO outbox (queue, body) SELECT 'nobodys', '{}' FROM generate_series(1, 150)")
+    monkeypatch.setattr(relay, "time", SimpleNamespace(sleep=sleep))
+    service.invoke("relay_outbox", {}, context)
+    assert pauses == [0, 0.5, 1, 1]
 
 
 def test_every_queue_that_a_statement_names_has_a_worker() -> None:

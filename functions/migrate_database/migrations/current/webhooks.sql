@@ -34,6 +34,27 @@ RETURN CASE
     ELSE (SELECT event_json(e) FROM events AS e WHERE e.id = d.event_id)
 END;
 
+-- How many more of a webhook's messages may be on their way; below 0 where there are more than may be. As many as its receiver
+-- answers in three seconds, so that nobody waits for long behind another's: known from its last attempts, and at least 50. Of a
+-- slow one only what holds the workers for 50 seconds in all, and while it fails 5.
+CREATE OR REPLACE FUNCTION webhook_room(webhook bigint, failing_since timestamptz) RETURNS integer STABLE PARALLEL SAFE
+RETURN (
+    SELECT least(
+        CASE WHEN failing_since IS NULL THEN greatest(50, least(500, 3 * pace)) ELSE 5 END, greatest(5, 50 / seconds_each)
+    )::integer
+    FROM (
+        SELECT
+            count(*) / greatest(extract(epoch FROM now() - min(attempted_at)), 0.1) AS pace,
+            greatest(avg(duration_ms) / 1000, 0.001) AS seconds_each
+        FROM (
+            SELECT attempted_at, duration_ms FROM webhook_deliveries
+            WHERE webhook_id = webhook AND attempted_at IS NOT NULL
+            ORDER BY attempted_at DESC
+            LIMIT 50
+        ) AS last_attempts
+    ) AS receiver
+) - (SELECT count(*) FROM webhook_deliveries WHERE webhook_id = webhook AND leased_until > now())::integer;
+
 -- What is kept of a receiver's answer, who may answer with what it got: nothing of a customer who was erased meanwhile.
 CREATE OR REPLACE FUNCTION kept_answer(about bigint, answer text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

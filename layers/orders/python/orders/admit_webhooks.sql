@@ -1,12 +1,8 @@
 -- Gives deliveries that wait a row in the outbox, the oldest first, as far as their webhook has room. Those of disabled
 -- webhooks are cancelled. Where nothing waits, this is a probe of an empty index for each webhook.
 WITH backlog AS MATERIALIZED (
-    SELECT w.id, w.disabled_at IS NOT NULL AS disabled, CASE
-        WHEN w.disabled_at IS NOT NULL THEN :most_cancelled::integer
-        ELSE CASE WHEN w.failing_since IS NULL THEN :most_healthy::integer ELSE :most_failing::integer END - (
-            SELECT count(*) FROM webhook_deliveries AS leased WHERE leased.webhook_id = w.id AND leased.leased_until > now()
-        )
-    END AS room
+    SELECT w.id, w.disabled_at IS NOT NULL AS disabled,
+        CASE WHEN w.disabled_at IS NULL THEN webhook_room(w.id, w.failing_since) ELSE :most_cancelled::integer END AS room
     FROM webhooks AS w
     WHERE EXISTS (SELECT FROM webhook_deliveries AS d WHERE d.webhook_id = w.id AND d.waiting)
 ), chosen AS MATERIALIZED (
@@ -19,8 +15,9 @@ WITH backlog AS MATERIALIZED (
         FOR UPDATE SKIP LOCKED
     ) AS oldest
 ), admitted AS (
+    -- On their way from now on, so that the next pass admits no others in their place before these have been claimed.
     UPDATE webhook_deliveries
-    SET waiting = false
+    SET waiting = false, leased_until = now() + make_interval(secs => :lease::float8)
     WHERE id = ANY (ARRAY(SELECT id FROM chosen WHERE NOT disabled))
     RETURNING id, round
 ), cancelled AS (

@@ -13,14 +13,12 @@ COMPOSE = database.load_sql(__file__, "compose_webhooks.sql")
 ADMIT = database.load_sql(__file__, "admit_webhooks.sql")
 # A message that nobody has reported about until then is composed again. deliver_webhook leaves one alone well before.
 LEASE_SECONDS = 180
-# Of one webhook, so that a dead one does not keep the workers from others.
-MOST = {"most_healthy": 50, "most_failing": 5}
 CANCELLED_AT_ONCE = 1000
 
 
 def compose(rows: list[int]) -> Iterator[dict[str, Any]]:
     """What may be sent now for these rows of the outbox, each with its row as `outbox`."""
-    admitted = database.run(COMPOSE, repeatable=True, ids=rows, lease=LEASE_SECONDS, **MOST)
+    admitted = database.run(COMPOSE, repeatable=True, ids=rows, lease=LEASE_SECONDS)
     now = int(time.time())
     for outbox, delivery, turn, attempt, url, identifier, document, secrets in admitted:
         body = compact(document)
@@ -39,7 +37,7 @@ def compose(rows: list[int]) -> Iterator[dict[str, Any]]:
 
 def admit() -> None:
     """Those that wait for room at their webhook get what room there is."""
-    database.run(ADMIT, repeatable=True, most_cancelled=CANCELLED_AT_ONCE, **MOST)
+    database.run(ADMIT, repeatable=True, lease=LEASE_SECONDS, most_cancelled=CANCELLED_AT_ONCE)
 
 
 def compact(document: str) -> str:

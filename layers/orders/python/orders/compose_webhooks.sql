@@ -11,12 +11,16 @@ WITH asked AS (
     JOIN webhook_deliveries AS d ON d.id = a.delivery_id AND d.round = a.round AND d.status = 'pending'
         AND webhook_body(d) IS NOT NULL
     JOIN webhooks AS w ON w.id = d.webhook_id AND w.disabled_at IS NULL
+), room AS MATERIALIZED (
+    -- Those that are on their way already have their own places.
+    SELECT webhook_id, webhook_room(webhook_id, failing_since) + of_these AS room
+    FROM (
+        SELECT (d).webhook_id, (w).failing_since, count(*) FILTER (WHERE (d).leased_until > now()) AS of_these
+        FROM wanted
+        GROUP BY 1, 2
+    ) AS each_webhook
 ), admitted AS MATERIALIZED (
-    SELECT wanted.*
-    FROM wanted
-    WHERE place + (
-        SELECT count(*) FROM webhook_deliveries AS leased WHERE leased.webhook_id = (w).id AND leased.leased_until > now()
-    ) <= CASE WHEN (w).failing_since IS NULL THEN :most_healthy::integer ELSE :most_failing::integer END
+    SELECT wanted.* FROM wanted JOIN room ON room.webhook_id = (d).webhook_id WHERE place <= room
 ), leased AS (
     UPDATE webhook_deliveries SET leased_until = now() + make_interval(secs => :lease::float8)
     WHERE id = ANY (ARRAY(SELECT (d).id FROM admitted))
@@ -25,7 +29,7 @@ WITH asked AS (
     WHERE id = ANY (ARRAY(SELECT outbox_id FROM admitted))
 ), waiting AS (
     UPDATE webhook_deliveries AS d
-    SET waiting = true
+    SET waiting = true, leased_until = NULL
     FROM wanted
     WHERE d.id = (wanted.d).id AND d.round = (wanted.d).round AND d.status = 'pending'
       AND wanted.outbox_id NOT IN (SELECT outbox_id FROM admitted)
@@ -45,3 +49,5 @@ SELECT
         encode((w).secret, 'base64'), CASE WHEN (w).former_secret_until > now() THEN encode((w).former_secret, 'base64') END
     ], NULL)
 FROM admitted
+-- One webhook's together, so that those that are slow hold the same worker.
+ORDER BY (d).webhook_id, outbox_id

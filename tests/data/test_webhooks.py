@@ -3,8 +3,10 @@
 import base64
 import hmac
 import json
+import math
 import os
 import re
+import select
 import socket
 import ssl
 import subprocess
@@ -29,6 +31,8 @@ from orders.driver import DatabaseError
 from tests.harness import Database, Service, assert_problem, created, delete, queue_client, receive
 
 QUEUES = ("webhooks", "webhook_reports")
+# Instead of a status: the connection ends, and there is no answer.
+CUT_OFF = 0
 
 
 class Receiver(ThreadingHTTPServer):
@@ -41,11 +45,16 @@ class Receiver(ThreadingHTTPServer):
         self.answers: list[tuple[int, dict[str, str], bytes]] = [(204, {}, b"")]
         self.got: list[tuple[dict[str, str], bytes, str]] = []
         self.drip = False
+        self.connections = 0
         # Whoever is told at these paths answers late.
         self.held: dict[str, threading.Event] = {}
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_side=True)
         self.url = f"{'http' if context is None else 'https'}://localhost:{self.server_port}/hook"
+
+    def get_request(self) -> Any:
+        self.connections += 1
+        return super().get_request()
 
     def handle_error(self, *_: Any) -> None:
         """A sender that breaks off is no error of the test's."""
@@ -61,6 +70,9 @@ class Handler(BaseHTTPRequestHandler):
         status, headers, answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if self.path in self.server.held:
             self.server.held[self.path].wait(posting.SECONDS)
+        if status == CUT_OFF:
+            self.close_connection = True
+            return
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -98,6 +110,7 @@ def receiver(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rec
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
+    posting.kept.forget(math.inf)
     posting.tls.cache_clear()
 
 
@@ -590,6 +603,40 @@ def test_a_success_is_one_whatever_is_wrong_with_the_rest_of_the_answer(receiver
     receiver.answers = [(200, {"Transfer-Encoding": "chunked"}, b"no chunk\r\n"), (204, {}, b"")]
     outcome = posting.post(receiver.url, {}, b"{}")
     assert (outcome.status_code, outcome.error) == (200, None)
+
+
+def test_a_connection_is_used_again_if_the_receiver_keeps_it(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
+    well, closing = {"Content-Length": "2"}, {"Content-Length": "2", "Connection": "close"}
+
+    def post(*answers: tuple[int, dict[str, str], bytes]) -> tuple[int | None, int]:
+        """The status, and how many connections there have been."""
+        receiver.answers = [*answers]
+        return posting.post(receiver.url, {}, b"{}").status_code, receiver.connections
+
+    assert post((200, well, b"ok")) == (200, 1)
+    assert post((204, {}, b"")) == (204, 1)
+    # It ends just as it is used again, which says nothing of the receiver.
+    assert post((CUT_OFF, {}, b""), (200, well, b"ok")) == (200, 2)
+    assert len(receiver.got) == 4
+    # It has ended since.
+    receiver.answers = [(200, well, b"ok")]
+    [[_, _, connection]] = posting.kept.connections
+    connection.sock.shutdown(socket.SHUT_WR)
+    wait_until(lambda: select.select([connection.sock], [], [], 0)[0], "The end of the connection")
+    assert post((200, closing, b"ok")) == (200, 3)
+    assert post((200, {"Content-Length": "9000"}, b"x" * 9000)) == (200, 4)
+    assert post((200, well, b"ok")) == (200, 5)
+    monkeypatch.setattr(posting, "SECONDS_KEPT", 0)
+    assert post((200, well, b"ok")) == (200, 6)
+
+
+def test_only_so_many_connections_are_kept(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
+    monkeypatch.setattr(posting, "MOST_KEPT", 2)
+    with ThreadPoolExecutor(4) as pool:
+        assert {each.status_code for each in pool.map(lambda _: posting.post(receiver.url, {}, b"{}"), range(20))} == {204}
+    assert len(posting.kept.connections) <= 2
 
 
 def test_the_host_is_named_as_in_the_url(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """One POST to somebody else's server: bounded in time and size, to an address that was checked, and without redirects."""
 
 import os
+import select
 import socket
 import ssl
 import threading
@@ -19,6 +20,8 @@ SECONDS = 10.0
 SECONDS_TO_CONNECT = 4.0
 ANSWER_BYTES = 1024
 USER_AGENT = "Orders-Webhooks/1"
+# Within it an address may be another's, and many servers close an idle connection. A function answers ten messages at once.
+SECONDS_KEPT, MOST_KEPT = 20, 40
 # Of an exception that several fit, the first counts.
 FAILURES: dict[type[Exception], str] = {
     socket.gaierror: "the name of the host could not be resolved",
@@ -28,6 +31,44 @@ FAILURES: dict[type[Exception], str] = {
     ssl.SSLError: "TLS could not be agreed on",
     HTTPException: "what came is not HTTP",
 }
+
+
+# Scheme, host and port.
+Place = tuple[str, str, int]
+
+
+class Kept:
+    """Connections that were used and can be again, to the very address that was checked for their host. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.connections: list[tuple[float, Place, HTTPConnection]] = []
+
+    def take(self, place: Place) -> HTTPConnection | None:
+        """The one that was used last, if its receiver has not closed it."""
+        with self.lock:
+            self.forget(time.monotonic() - SECONDS_KEPT)
+            found = [entry for entry in self.connections if entry[1] == place]
+            for entry in reversed(found):
+                self.connections.remove(entry)
+                if not select.select([entry[2].sock], [], [], 0)[0]:
+                    return entry[2]
+                entry[2].close()
+        return None
+
+    def give(self, place: Place, connection: HTTPConnection) -> None:
+        with self.lock:
+            self.connections.append((time.monotonic(), place, connection))
+            while len(self.connections) > MOST_KEPT:
+                self.connections.pop(0)[2].close()
+
+    def forget(self, before: float) -> None:
+        """Those that were used last before that time."""
+        while self.connections and self.connections[0][0] < before:
+            self.connections.pop(0)[2].close()
+
+
+kept = Kept()
 
 
 class Outcome(NamedTuple):
@@ -65,29 +106,51 @@ def _in_words(reason: Exception) -> str:
 
 def _post(url: str, headers: dict[str, str], body: bytes, deadline: float) -> tuple[int, str, int | None]:
     target = targets.parse(url)
-    connection = HTTPConnection(target.hostname or "", target.port or _port(target))
+    place = (target.scheme, target.hostname or "", target.port or _port(target))
+    path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+    given = {"Content-Type": "application/json", "User-Agent": USER_AGENT, **headers}
+    if (known := kept.take(place)) is not None:
+        # It may have been closed just now. Whether the receiver has got it is then unknown; a second time does no harm.
+        with suppress(ConnectionError, ssl.SSLEOFError):
+            return _ask(known, place, path, given, body, deadline)
+    connection = HTTPConnection(*place[1:])
     # Named in the header Host only where it is another one.
     connection.default_port = _port(target)
+    # It would resolve the name by itself, and check nothing.
+    connection.auto_open = 0
     connection.sock = _connect(target, deadline)
+    return _ask(connection, place, path, given, body, deadline)
+
+
+def _ask(
+    connection: HTTPConnection, place: Place, path: str, headers: dict[str, str], body: bytes, deadline: float
+) -> tuple[int, str, int | None]:
+    left = max(0.001, deadline - time.monotonic())
+    connection.sock.settimeout(left)
     # A socket's own timeout begins anew with each byte, so this ends a receiver that sends them one by one.
-    watchdog = threading.Timer(max(0, deadline - time.monotonic()), _shut, [connection.sock])
+    watchdog = threading.Timer(left, _shut, [connection.sock])
     watchdog.daemon = True
     watchdog.start()
+    again = False
     try:
         if isinstance(connection.sock, ssl.SSLSocket):
+            # Does nothing where it has been done.
             connection.sock.do_handshake()
-        path = (target.path or "/") + (f"?{target.query}" if target.query else "")
-        given = {"Content-Type": "application/json", "User-Agent": USER_AGENT, "Connection": "close", **headers}
-        connection.request("POST", path, body, given)
+        connection.request("POST", path, body, headers)
         response = connection.getresponse()
         answer = _read(response)
+        # Unless it is to be closed, or has more to say.
+        again = connection.sock is not None and response.isclosed()
         retry_after = response.getheader("Retry-After", "")
         # NUL cannot be stored.
         text = answer.decode("utf-8", "replace").replace("\x00", "�")
         return response.status, text, int(retry_after[:9]) if retry_after.isascii() and retry_after.isdecimal() else None
     finally:
         watchdog.cancel()
-        connection.close()
+        if again:
+            kept.give(place, connection)
+        else:
+            connection.close()
 
 
 def _read(response: HTTPResponse) -> bytes:

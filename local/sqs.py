@@ -24,10 +24,10 @@ from local import moto_sqs
 from local.console import Console
 from local.guard import Guard
 from local.mail import Application
-from local.runtime import ACCOUNT, REGION, FunctionPool, Result
+from local.runtime import ACCOUNT, MAX_ENVIRONMENTS, REGION, FunctionPool, Result
 
-# How many batches the worker handles at once: one per core of a small laptop.
-CONCURRENT_BATCHES = 2
+# How many batches a worker handles at once: one per core of a small laptop, and more where it waits for others' servers.
+CONCURRENT_BATCHES, CONCURRENT_BATCHES_OUTSIDE = 2, MAX_ENVIRONMENTS
 # Instead of long polling, during which moto looks a hundred times per second: two per cent of a core for each idle queue.
 LOOK_SECONDS = 0.1
 # Failed messages return after this instead of the visibility timeout, for which no developer wants to wait.
@@ -132,12 +132,14 @@ class Poller:
         self.batch_size, self.once = worker.definition.queue.batch_size, worker.definition.queue.once
         self.console = console
         self.chaos = chaos
+        most = CONCURRENT_BATCHES if worker.definition.has_database else CONCURRENT_BATCHES_OUTSIDE
+        self.batches = min(most, worker.definition.queue.max_concurrency)
         self.tasks: list[asyncio.Task[None]] = []
         # One looks for all of them.
         self.looking = asyncio.Lock()
 
     def start(self) -> None:
-        self.tasks = [asyncio.create_task(self._poll()) for _ in range(CONCURRENT_BATCHES)]
+        self.tasks = [asyncio.create_task(self._poll()) for _ in range(self.batches)]
 
     async def stop(self) -> None:
         """Stops at once, as a crash would: messages in flight return when they become visible again."""
@@ -215,7 +217,7 @@ def client(service: Any, endpoint: str) -> Any:
         region_name=REGION,
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106 - moto requires one but ignores it
-        config=Config(retries={"max_attempts": 2}, max_pool_connections=CONCURRENT_BATCHES + 2),
+        config=Config(retries={"max_attempts": 2}, max_pool_connections=CONCURRENT_BATCHES_OUTSIDE + 2),
     )
 
 

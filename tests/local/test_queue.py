@@ -133,6 +133,23 @@ def test_a_message_is_handed_out_without_many_looks_at_the_others(queue: QueueSe
     assert looks < 5 * 200
 
 
+def test_a_worker_that_waits_for_others_servers_has_more_batches_at_once(queue: QueueServer) -> None:
+    """So a slow receiver's do not keep those of the others waiting."""
+    meeting = asyncio.Barrier(4)
+
+    class Waiting(RecordingWorker):
+        async def invoke(self, event: Any) -> Result:
+            await meeting.wait()
+            return await super().invoke(event)
+
+    worker = Waiting(lambda bodies: [], replace(WORKER, database_user=""))
+    for _ in range(2):
+        messages = [{"Id": str(n), "MessageBody": "m"} for n in range(10)]
+        queue.client.send_message_batch(QueueUrl=queue.urls["work"], Entries=messages)
+    deliver(queue, worker, [], lambda: len(worker.records) == 20)
+    assert len(worker.batches) == 4
+
+
 def test_only_failed_messages_return_and_end_in_the_dead_letter_queue(queue: QueueServer) -> None:
     worker = RecordingWorker(lambda bodies: ["poison"])
     deliver(queue, worker, ["good", "poison", "fine"], lambda: waiting(queue, queue.dead_letter_urls["work"]) == 1)

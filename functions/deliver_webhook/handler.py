@@ -21,7 +21,7 @@ REPORTS = url_variable("webhook_reports")
 # Less than the relay's lease, after which it composes the message anew, and than the five minutes of receivers' tolerance.
 MOST_SECONDS_OLD = 120
 # For so long the report of an answer waits for others.
-TOGETHER_SECONDS = 0.05
+TOGETHER_SECONDS = 0.2
 
 logger = Logger()
 

@@ -191,6 +191,42 @@ def test_an_order_is_changed_and_moved_and_its_history_tells_so(browser: Browser
     assert browser.complaints("422") == []
 
 
+# Lets go of an answer that was held, and waits until the page has had the time to show it.
+LET_GO = "held[arguments[0]]().then(() => requestAnimationFrame(() => requestAnimationFrame(arguments[1])))"
+HOLD = """
+const real = fetch;
+window.held = [];
+window.fetch = (...request) => String(request[0]).includes("/mails/")
+  ? new Promise((go) => held.push(async () => {
+      const answer = await real(...request), copy = answer.clone();
+      go(answer);
+      await copy.text();
+    }))
+  : real(...request);
+"""
+
+
+def test_an_answer_that_was_overtaken_by_a_change_does_not_bring_back_what_was_before(browser: Browser, laptop: Laptop) -> None:
+    """Each change reads the order and all about it anew, and the next change does not wait for that."""
+    made = order(laptop)
+    show(browser, laptop, f"orders/{made['id']}")
+    browser.one("button", "Mark as paid")
+    browser.execute_script(HOLD)
+    for action, status in (("Mark as paid", "Paid"), ("Mark as shipped", "Shipped")):
+        browser.one("button", action).click()
+        browser.one("h1 .status", status)
+    browser.until(lambda b: b.execute_script("return held.length") == 2)
+    browser.execute_async_script(LET_GO, 1)
+    browser.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, ".timeline > li")) == 3)
+    # Before the second change the first one had read the order.
+    browser.execute_async_script(LET_GO, 0)
+    assert texts(browser, "h1 .status") == ["Shipped"]
+    assert len(texts(browser, ".timeline > li")) == 3
+    browser.one("button", "Mark as delivered").click()
+    browser.one("h1 .status", "Delivered")
+    assert browser.complaints() == []
+
+
 def test_the_history_shows_metadata_as_they_were_and_as_they_became(browser: Browser, laptop: Laptop) -> None:
     made = order(laptop, metadata={"PO_Number": "7", "id": "a", "stays": "as it is"})
     for change in ({"PO_Number": "8", "constructor": "new"}, {"id": None}):

@@ -40,9 +40,12 @@ export default function Order({ parameters }) {
   const [busy, setBusy] = useState(null);
   const [asking, setAsking] = useState(null);
   const controller = useRef();
+  // A number for each reading and each change: what an older reading found is out of date, and not shown.
+  const turns = useRef(0);
 
   async function load() {
     const { signal } = controller.current;
+    const turn = ++turns.current;
     const [{ document, etag }, events, mails, deliveries] = await Promise.all([
       call("GET", `/api/orders/${id}/`, { signal }),
       all("events", id, signal),
@@ -51,8 +54,10 @@ export default function Order({ parameters }) {
       may("webhooks/read") ? all("webhook-deliveries", id, signal).catch(() => []) : [],
     ]);
     const found = { order: document, etag, events, mails, deliveries };
-    setKnown(found);
-    updateLists("/api/orders/", document);
+    if (turn === turns.current) {
+      setKnown(found);
+      updateLists("/api/orders/", document);
+    }
     return found;
   }
 
@@ -79,6 +84,7 @@ export default function Order({ parameters }) {
     const before = known;
     try {
       const { document, etag } = await call(method, path, { ...options, ifMatch: known.etag });
+      turns.current++;
       setKnown({ ...known, order: document, etag });
       updateLists("/api/orders/", document);
       forgetLists("/api/orders/summary/");

@@ -154,8 +154,8 @@ def test_coming_back_from_an_order_the_list_is_where_it_was_left_with_the_order_
     browser.back()
     browser.until(lambda b: b.find_elements(By.CSS_SELECTOR, f"a[href='#/orders/{target['id']}']"))
     browser.until(lambda b: abs(b.execute_script("return scrollY") - before) < 5)
-    row = browser.find_element(By.XPATH, f"//tr[.//a[@href='#/orders/{target['id']}']]")
-    assert "Paid" in row.text
+    row = f"//tr[.//a[@href='#/orders/{target['id']}']]"
+    browser.until(lambda b: "Paid" in b.find_element(By.XPATH, row).text)
     assert made["status"] == "pending"
 
 
@@ -172,6 +172,8 @@ def test_an_order_is_changed_and_moved_and_its_history_tells_so(browser: Browser
     browser.one("form button", "Save").click()
     browser.shows("Item saved")
     browser.one("button", "Add an item").click()
+    # The form's first field gets the focus, a moment after it is shown.
+    browser.until(lambda b: b.switch_to.active_element == b.find_element(By.CSS_SELECTOR, ".item-form input"))
     for field, text in zip(browser.find_elements(By.CSS_SELECTOR, ".item-form input"), ("CAP-01", "", "1,014.90"), strict=True):
         field.send_keys(text)
     browser.one("form button", "Add").click()

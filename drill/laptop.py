@@ -20,7 +20,8 @@ from drill.servers import wait_until
 START_SECONDS = 60
 STOP_SECONDS = 15
 OWN = {"PYTHONPATH": "layers/orders/python", "PORT": "0", "MAIL_FROM": ""}
-READY = re.compile(r"ready:\s+(http://\S+)")
+# To its last words: before them, tokens are printed.
+READY = re.compile(r"ready:\s+(http://\S+).*stops everything", re.DOTALL)
 
 
 class Laptop:

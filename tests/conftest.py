@@ -84,7 +84,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     kind = OldestPostgres if os.environ.get("POSTGRES") == "oldest" else EmbeddedPostgres
     # Tests of plans say themselves when tables are analyzed.
-    server = kind(tmp_path_factory.mktemp("postgres"), fsync="off", autovacuum_naptime="1h")
+    server = kind(tmp_path_factory.mktemp("postgres"), fsync="off", autovacuum="off")
     server.start()
     yield server
     server.stop()

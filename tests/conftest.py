@@ -17,7 +17,7 @@ from contract.functions import load_functions
 from local.postgres import EmbeddedPostgres
 from local.sqs import ONCE
 from orders.queues import url_variable
-from tests.harness import Clients, Database, Service
+from tests.harness import Clients, Database, Service, empty_queues
 from tests.oldest import OldestPostgres
 
 OWN_FOLDER = pytest.StashKey[str]()
@@ -120,8 +120,9 @@ def migrated(postgres: EmbeddedPostgres, sqs: str) -> Iterator[Database]:
 
 @pytest.fixture
 def db(migrated: Database) -> Database:
-    """The database behind `service`, empty, accessed as its owner."""
+    """The database behind `service`, empty, accessed as its owner. The queues are empty, too."""
     migrated.empty()
+    empty_queues()
     return migrated
 
 

@@ -19,6 +19,7 @@ from moto.sqs.models import sqs_backends
 
 from contract.functions import load_functions
 from contract.openapi import load_handler
+from drill.servers import wait_until
 from local.events import HttpRequest, HttpResponse, http_event, http_response, message
 from local.postgres import Server
 from local.routing import Router
@@ -93,6 +94,13 @@ class Database:
     def connect(self, user: str) -> Connection:
         """Connects as one of the functions' roles."""
         return replace(self.server, user=user, password=ROLE_PASSWORD).connect(timeout=30)
+
+    def kill(self, connection: Connection) -> None:
+        """Ends a connection as a client's death does, and waits until the server has noticed: it holds its locks until then."""
+        [[backend]] = connection.run("SELECT pg_backend_pid()")
+        connection.abandon()
+        is_there = "SELECT count(*) FROM pg_stat_activity WHERE pid = :backend"
+        wait_until(lambda: not self.value(is_there, backend=backend), "The end of a killed client's connection")
 
     def sql(self, statement: str, **params: Any) -> list[list[Any]]:
         return self.connection.run(statement, **params)

@@ -121,7 +121,7 @@ def test_rows_that_another_relay_is_claiming_are_not_waited_for(service: Service
     other.run("BEGIN")
     assert [row[1] for row in other.run(module.CLAIM, batch=1, leases=module.LEASES)] == [first]
     assert service.relay() == 1
-    other.abandon()
+    db.kill(other)
     assert [message["outbox"] for message in queued()] == [second]
     # The other one never committed, so its row is still due.
     assert service.relay() == 1
@@ -317,7 +317,7 @@ def test_whatever_is_killed_and_whatever_the_queue_does_each_chunk_is_made_once(
                 connection = db.connect("orders_seeder")
                 connection.run("BEGIN")
                 connection.run(worker.CHUNK, outbox_id=message["outbox"], run_id=message["run"], number=message["chunk"])
-                connection.abandon()
+                db.kill(connection)
             else:
                 record = {"messageId": "m", "body": json.dumps(message), "attributes": {"ApproximateReceiveCount": "1"}}
                 assert service.invoke("run_seed_chunk", {"Records": [record]}) == {"batchItemFailures": []}

@@ -96,8 +96,7 @@ def test_each_event_arrives_whatever_is_killed_and_whatever_the_queues_do(
                 report = json.loads(record["body"])
                 given = {"pauses": settling.PAUSES, "hours": 72, "disable_hours": 72, "disable_failures": 1000, **report}
                 connection.run(settling.SETTLE, **{name: given[name] for name in names})
-                connection.run("ROLLBACK")
-                connection.abandon()
+                db.kill(connection)
                 continue
             assert service.invoke("settle_webhook", {"Records": [record]}) == {"batchItemFailures": []}
         pass_time(db, "5 minutes")

@@ -30,12 +30,15 @@ from local.sign_in import CLIENT
 from local.sqs import BUCKET, Chaos, Poller, QueueServer
 from local.watch import changed, snapshot
 from local.web import web_server
+from orders.driver import DatabaseError, InterfaceError
 
 LAYER = ROOT / "layers" / "orders" / "python"
 # Where AWS's native client does not exist (macOS, Windows), its bootstrap runs on ours.
 RUNTIME_CLIENT = Path(__file__).parent / "runtime_client"
 TICK_SECONDS = 0.5
 SEND_AGAIN = "UPDATE outbox SET due_at = now() WHERE sends > 0 RETURNING id"
+# A queue that delivers once is left alone: it may still have the message.
+TRY_AGAIN = "UPDATE outbox SET due_at = now() WHERE sends > 0 AND queue = ANY (:queues::text[])"
 EXPIRE_EXPORTS = "UPDATE exports SET expires_at = now() WHERE status = 'succeeded' AND expires_at > now()"
 
 
@@ -215,6 +218,13 @@ class Cloud:
         connection.run(EXPIRE_EXPORTS)
         connection.close()
 
+    def _try_again(self) -> None:
+        """What was tried without a database too often is a dead letter by now. Nobody wants to wait for its lease."""
+        queues = [pool.definition.queue for pool in self.functions.values()]
+        connection = self.database.connect()
+        connection.run(TRY_AGAIN, queues=[queue.name for queue in queues if queue is not None and not queue.once])
+        connection.close()
+
     async def _serve(self, listening: socket.socket) -> None:
         self.web = web_server(self.gateway)
         # Signals are handled once for the whole cloud, not by the web server.
@@ -231,8 +241,9 @@ class Cloud:
             await asyncio.sleep(TICK_SECONDS)
             if self.embedded is not None and self.embedded.ended():
                 self.console.problem("postgres", "The server has ended; restarting it")
-                with suppress(PostgresFailed):
+                with suppress(PostgresFailed, DatabaseError, InterfaceError, OSError):
                     await asyncio.to_thread(self.embedded.restart)
+                    await asyncio.to_thread(self._try_again)
             for function in [each for each in self.functions.values() if each.environments]:
                 await function.retire_idle()
 

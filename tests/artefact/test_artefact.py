@@ -9,7 +9,7 @@ import pytest
 
 from cdk.app import build
 from contract.functions import load_functions
-from contract.smoke import Client, Surprise, walk
+from contract.smoke import Client, Surprise, walk, walk_seeding
 from drill.laptop import Laptop
 from drill.servers import wait_until
 from tests.artefact.serve import FAULTS
@@ -50,17 +50,28 @@ def spoken(laptop: Laptop) -> set[str]:
 
 
 @needs_namespaces
-def test_every_function_runs_from_what_would_be_uploaded_twice_in_a_row(assembly: Path, tmp_path: Path, rds: RdsServer) -> None:
-    """The second deployment's migration logs in as a master user whom the first has made a member of rds_iam."""
-    everything = {function.name for function in load_functions()}
-    for deployment in ("first", "second"):
-        with serve(tmp_path / deployment, assembly, rds) as laptop:
-            walk(Client(laptop.url, None), seeding=True)
-            wait_until(lambda: spoken(laptop) >= everything, "An invocation of every function")
-            assert "Traceback" not in laptop.output
-            assert '{"answered": true}' in laptop.output
-        # The next one then has something to change, as if its release came with other versions of these files.
-        rds.sql("DELETE FROM schema_migrations WHERE name = 'roles.sql' OR name LIKE 'current/%'")
+def test_every_function_runs_from_what_would_be_uploaded_and_each_role_after_the_next_deployment(
+    assembly: Path, tmp_path: Path, rds: RdsServer
+) -> None:
+    """The second deployment's migration logs in as a master user whom the first has made a member of rds_iam.
+
+    What it may have spoilt is rights, so that it needs a function of each role, and not all of them again.
+    """
+    role_of = {function.name: function.database_user for function in load_functions()}
+    with serve(tmp_path / "first", assembly, rds) as laptop:
+        walk(Client(laptop.url, None), seeding=True)
+        wait_until(lambda: spoken(laptop) >= role_of.keys(), "An invocation of every function")
+        assert "Traceback" not in laptop.output
+        assert '{"answered": true}' in laptop.output
+    # The next one then has something to change, as if its release came with other versions of these files.
+    rds.sql("DELETE FROM schema_migrations WHERE name = 'roles.sql' OR name LIKE 'current/%'")
+    with serve(tmp_path / "second", assembly, rds) as laptop:
+        client = Client(laptop.url, None)
+        client.ask(202, "POST", "/api/exports/", {"kind": "customers", "format": "csv"})
+        walk_seeding(client)
+        roles = set(role_of.values())
+        wait_until(lambda: {role_of[name] for name in spoken(laptop) & role_of.keys()} >= roles, "An invocation by every role")
+        assert "Traceback" not in laptop.output
 
 
 @needs_namespaces

@@ -18,7 +18,8 @@ from contract.functions import ROOT
 from drill.servers import wait_until
 
 START_SECONDS = 60
-STOP_SECONDS = 15
+# PostgreSQL alone may take ten for its last checkpoint, and more where it waits for its turn of a processor.
+STOP_SECONDS = 60
 OWN = {"PYTHONPATH": "layers/orders/python", "PORT": "0", "MAIL_FROM": ""}
 # To its last words: before them, tokens are printed.
 READY = re.compile(r"ready:\s+(http://\S+).*stops everything", re.DOTALL)

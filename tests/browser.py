@@ -36,6 +36,7 @@ class Browser(webdriver.Chrome):
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
+            "--force-prefers-reduced-motion",
             "--disable-background-networking",
             "--disable-component-update",
             "--hide-scrollbars",
@@ -56,7 +57,7 @@ class Browser(webdriver.Chrome):
         super().get(url)
 
     def forget(self) -> None:
-        """A new tab in which nothing is left of what was done before."""
+        """A new tab in which nothing is left of what was done before, except for files whose addresses tell their version."""
         former = self.window_handles
         self.switch_to.new_window("tab")
         [new] = set(self.window_handles) - set(former)
@@ -65,7 +66,6 @@ class Browser(webdriver.Chrome):
             self.close()
         self.switch_to.window(new)
         self.execute_cdp_cmd("Network.clearBrowserCookies", {})
-        self.execute_cdp_cmd("Network.clearBrowserCache", {})
         for origin in self.visited:
             self.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
         self.complaints()
@@ -120,8 +120,9 @@ class Browser(webdriver.Chrome):
 
     def violations(self, *rules: str) -> list[str]:
         """What axe-core finds wrong with the page, by these of its rules or by any."""
-        self.execute_script((fetch(AXE) / "axe.min.js").read_text("utf-8"))
-        options = {"runOnly": rules} if rules else {}
+        if not self.execute_script("return 'axe' in window"):
+            self.execute_script((fetch(AXE) / "axe.min.js").read_text("utf-8"))
+        options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
         found = self.execute_async_script("axe.run(arguments[0]).then(arguments[arguments.length - 1])", options)
         return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found["violations"] for node in v["nodes"]]
 

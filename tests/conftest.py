@@ -1,4 +1,4 @@
-"""One PostgreSQL and one SQS server for the whole run; every test starts with an empty database."""
+"""One PostgreSQL, SQS server and laptop cloud for the whole run; every test, and every file of the laptop's, begins empty."""
 
 import os
 import shutil
@@ -14,7 +14,8 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 
 from contract.edge import leases
 from contract.functions import load_functions
-from local.postgres import EmbeddedPostgres
+from drill.laptop import Laptop
+from local.postgres import DATABASE, OWNER, EmbeddedPostgres, Server
 from local.sqs import ONCE
 from orders.queues import url_variable
 from tests.harness import Clients, Database, Service, empty_queues
@@ -143,3 +144,38 @@ def clients(migrated: Database) -> Iterator[Clients]:
     clients = Clients(8)
     yield clients
     clients.pool.shutdown()
+
+
+@pytest.fixture(scope="session")
+def running_laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    with Laptop(tmp_path_factory.mktemp("laptop")) as laptop:
+        yield laptop
+
+
+@pytest.fixture(scope="session")
+def running_guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    with Laptop(tmp_path_factory.mktemp("guarded"), AUTH="on") as laptop:
+        yield laptop
+
+
+@pytest.fixture(scope="module")
+def laptop(running_laptop: Laptop) -> Laptop:
+    """The laptop cloud, empty. It may be warm from another file, since starting it and its functions takes longest."""
+    return emptied(running_laptop)
+
+
+@pytest.fixture(scope="module")
+def guarded(running_guarded: Laptop) -> Laptop:
+    """A laptop cloud that wants tokens, empty."""
+    return emptied(running_guarded)
+
+
+def emptied(laptop: Laptop) -> Laptop:
+    folder = laptop.folder / "postgres"
+    port, password = int((folder / "port").read_text()), (folder / "password").read_text()
+    database = Database(Server("127.0.0.1", port, DATABASE, OWNER, password))
+    # If what the former file has left to the workers is in the way, they give way, whose work comes again.
+    database.sql("SET deadlock_timeout = '1min'")
+    database.empty()
+    database.connection.close()
+    return laptop

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,19 +82,6 @@ class Shell:
         ended = self(*words, **options)
         assert ended.code == 0, ended
         return ended
-
-
-@pytest.fixture(scope="session")
-def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
-    with Laptop(tmp_path_factory.mktemp("laptop")) as laptop:
-        yield laptop
-
-
-@pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
-    """A laptop cloud that wants tokens."""
-    with Laptop(tmp_path_factory.mktemp("guarded"), AUTH="on") as laptop:
-        yield laptop
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +45,8 @@ def run(*command: str | Path, cwd: Path = HERE, **environment: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
-    with Laptop(tmp_path_factory.mktemp("laptop"), AUTH="on") as laptop:
-        yield laptop
-
-
-@pytest.fixture(scope="module")
-def token(laptop: Laptop) -> str:
-    printed: list[str] = re.findall(r"eyJ[\w.-]+", laptop.output)
+def token(guarded: Laptop) -> str:
+    printed: list[str] = re.findall(r"eyJ[\w.-]+", guarded.output)
     return printed[0]
 
 
@@ -106,38 +99,43 @@ def test_the_linters_find_what_is_wrong(tmp_path: Path) -> None:
             lint(tmp_path / "openapi.json")
 
 
-def test_a_generated_python_client_works(laptop: Laptop, token: str, tmp_path: Path) -> None:
+def test_a_generated_python_client_works(guarded: Laptop, token: str, tmp_path: Path) -> None:
     package = tmp_path / "orders_client"
     options = ("--output-path", package, "--meta", "none", "--fail-on-warning")
     run(PYTHON / "openapi-python-client", "generate", "--path", OPENAPI, *options)
     names = {path.stem for path in (package / "api").rglob("*.py")}
     assert {operation["operationId"] for item in contract()["paths"].values() for operation in item.values()} <= names
-    answer = json.loads(run(PYTHON / "python", HERE / "journey.py", laptop.url, token, PYTHONPATH=str(tmp_path)))
+    answer = json.loads(run(PYTHON / "python", HERE / "journey.py", guarded.url, token, PYTHONPATH=str(tmp_path)))
     assert answer == journey_of(refused=[409])
 
 
-def test_a_generated_typescript_client_works(laptop: Laptop, token: str, typed: Path) -> None:
-    answer = json.loads(run_typescript("journey.ts", laptop.url, token, cwd=typed))
+def test_a_generated_typescript_client_works(guarded: Laptop, token: str, typed: Path) -> None:
+    answer = json.loads(run_typescript("journey.ts", guarded.url, token, cwd=typed))
     assert answer == journey_of(refused=[409, 422])
 
 
-def test_what_integrators_are_shown_works_in_typescript(laptop: Laptop, token: str, typed: Path) -> None:
-    lines = run_typescript("integrate.ts", cwd=typed, ORDERS_URL=laptop.url, ORDERS_TOKEN=token).splitlines()
+def test_what_integrators_are_shown_works_in_typescript(guarded: Laptop, token: str, typed: Path) -> None:
+    lines = run_typescript("integrate.ts", cwd=typed, ORDERS_URL=guarded.url, ORDERS_TOKEN=token).splitlines()
     assert lines == ['[true,["T-1"]]', "1 order.created", "2 order.paid"]
 
 
-def test_what_integrators_are_shown_works_in_python(laptop: Laptop, token: str) -> None:
+def test_what_integrators_are_shown_works_in_python(guarded: Laptop, token: str) -> None:
     program = shown("integrate.md", "python")
-    lines = run(sys.executable, "-c", program, ORDERS_URL=laptop.url, ORDERS_TOKEN=token).splitlines()
+    lines = run(sys.executable, "-c", program, ORDERS_URL=guarded.url, ORDERS_TOKEN=token).splitlines()
     assert lines == ["[True, ['P-1']]", "1 order.created", "2 order.paid"]
 
 
-def test_what_integrators_are_shown_works_in_curl(laptop: Laptop, tmp_path: Path) -> None:
+def test_what_integrators_are_shown_works_in_curl(guarded: Laptop, tmp_path: Path) -> None:
     """With a token that the page shows how to get."""
     program = shown("integrate.md", "sh")
     types, commands = re.findall(r"^npx .*$", program, re.MULTILINE), re.sub(r"^npx .*$", "", program, flags=re.MULTILINE)
     assert len(types) == 1
-    client = {"CLIENT_ID": "shop", "CLIENT_SECRET": "any", "TOKEN_URL": f"{laptop.url}/oauth2/token", "ORDERS_URL": laptop.url}
+    client = {
+        "CLIENT_ID": "shop",
+        "CLIENT_SECRET": "any",
+        "TOKEN_URL": f"{guarded.url}/oauth2/token",
+        "ORDERS_URL": guarded.url,
+    }
     # Answers end without a line break.
     orders, rest = map(json.loads, run("sh", "-e", "-c", commands, cwd=tmp_path, **client).replace("}{", "}\n{").splitlines())
     assert "C-1" in [order["reference"] for order in orders["results"]]
@@ -147,11 +145,11 @@ def test_what_integrators_are_shown_works_in_curl(laptop: Laptop, tmp_path: Path
     assert (order["reference"], order["total_cents"]) == ("C-1", 2500)
 
 
-def test_an_agent_works_with_the_documented_recipe(laptop: Laptop, token: str, tmp_path: Path) -> None:
+def test_an_agent_works_with_the_documented_recipe(guarded: Laptop, token: str, tmp_path: Path) -> None:
     recipe = shown("agents.md", "python")
     assert len([line for line in recipe.splitlines() if line and not line.startswith("import")]) == 3
     (tmp_path / "orders_mcp.py").write_text(recipe)
-    answer = json.loads(run(PYTHON / "python", HERE / "agent.py", tmp_path / "orders_mcp.py", laptop.url, token))
+    answer = json.loads(run(PYTHON / "python", HERE / "agent.py", tmp_path / "orders_mcp.py", guarded.url, token))
     operations = [operation for item in contract()["paths"].values() for operation in item.values()]
     assert answer["tools"].keys() == {operation["operationId"] for operation in operations}
     for operation in operations:

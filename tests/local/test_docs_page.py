@@ -13,51 +13,49 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from contract.functions import OPENAPI, load_functions
 from contract.texts import GATEWAY
-from drill.laptop import Laptop
+from drill.laptop import STOP_SECONDS, Laptop
 from drill.servers import wait_until
 from orders.event_models import EVENTS
 from tests.browser import WAIT_SECONDS, Browser, needs_browser
 
 
 @needs_browser
-def test_the_page_lists_the_endpoints_and_tries_them_out(browser: Browser, tmp_path: Path) -> None:
-    with Laptop(tmp_path / "laptop") as laptop:
-        laptop.finished(laptop.seed(customers=1))
-        browser.get(f"{laptop.url}/api/docs/")
-        wait = WebDriverWait(browser, WAIT_SECONDS)
-        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".opblock"))
-        listed = {element.text for element in browser.find_elements(By.CSS_SELECTOR, ".opblock-summary-path")}
-        paths = json.loads(OPENAPI.read_text())["paths"].keys()
-        assert {path.replace("\u200b", "") for path in listed} == paths | EVENTS.keys()
-        block = browser.find_element(By.CSS_SELECTOR, "[id$='list_orders']")
-        block.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
-        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".execute"))[0].click()
-        browser.one(".live-responses-table .highlight-code", "alice.nguyen.1@")
-        # Nothing was fetched from anywhere else: no CDN, no fonts.
-        fetched = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
-        assert all(name.startswith((laptop.url, "data:")) for name in fetched)
-        logs = browser.get_log("browser")  # type: ignore[no-untyped-call]
-        assert [entry for entry in logs if entry["level"] == "SEVERE" and "favicon" not in entry["message"]] == []
+def test_the_page_lists_the_endpoints_and_tries_them_out(browser: Browser, laptop: Laptop) -> None:
+    laptop.finished(laptop.seed(customers=1))
+    browser.get(f"{laptop.url}/api/docs/")
+    wait = WebDriverWait(browser, WAIT_SECONDS)
+    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".opblock"))
+    listed = {element.text for element in browser.find_elements(By.CSS_SELECTOR, ".opblock-summary-path")}
+    paths = json.loads(OPENAPI.read_text())["paths"].keys()
+    assert {path.replace("\u200b", "") for path in listed} == paths | EVENTS.keys()
+    block = browser.find_element(By.CSS_SELECTOR, "[id$='list_orders']")
+    block.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
+    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".execute"))[0].click()
+    browser.one(".live-responses-table .highlight-code", "alice.nguyen.1@")
+    # Nothing was fetched from anywhere else: no CDN, no fonts.
+    fetched = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert all(name.startswith((laptop.url, "data:")) for name in fetched)
+    logs = browser.get_log("browser")  # type: ignore[no-untyped-call]
+    assert [entry for entry in logs if entry["level"] == "SEVERE" and "favicon" not in entry["message"]] == []
 
 
 @needs_browser
-def test_the_page_authorizes_itself_and_is_then_let_in(browser: Browser, tmp_path: Path) -> None:
-    with Laptop(tmp_path / "laptop", AUTH="on") as laptop:
-        browser.get(f"{laptop.url}/api/docs/")
-        wait = WebDriverWait(browser, WAIT_SECONDS)
-        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".scheme-container .authorize"))[0].click()
-        flows = wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".auth-container"))
-        [dialog] = [flow for flow in flows if "clientCredentials" in flow.text]
-        dialog.find_element(By.ID, "client_id_clientCredentials").send_keys("page")
-        dialog.find_element(By.ID, "client_secret_clientCredentials").send_keys("any")
-        dialog.find_element(By.CSS_SELECTOR, "[data-all]").click()
-        dialog.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper .authorize").click()
-        wait.until(lambda b: "Logout" in b.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper").text)
-        browser.find_element(By.CSS_SELECTOR, ".close-modal").click()
-        block = browser.find_element(By.CSS_SELECTOR, "[id$='list_customers']")
-        block.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
-        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".execute"))[0].click()
-        browser.one(".live-responses-table .highlight-code", '"results": []')
+def test_the_page_authorizes_itself_and_is_then_let_in(browser: Browser, guarded: Laptop) -> None:
+    browser.get(f"{guarded.url}/api/docs/")
+    wait = WebDriverWait(browser, WAIT_SECONDS)
+    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".scheme-container .authorize"))[0].click()
+    flows = wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".auth-container"))
+    [dialog] = [flow for flow in flows if "clientCredentials" in flow.text]
+    dialog.find_element(By.ID, "client_id_clientCredentials").send_keys("page")
+    dialog.find_element(By.ID, "client_secret_clientCredentials").send_keys("any")
+    dialog.find_element(By.CSS_SELECTOR, "[data-all]").click()
+    dialog.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper .authorize").click()
+    wait.until(lambda b: "Logout" in b.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper").text)
+    browser.find_element(By.CSS_SELECTOR, ".close-modal").click()
+    block = browser.find_element(By.CSS_SELECTOR, "[id$='list_customers']")
+    block.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
+    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".execute"))[0].click()
+    browser.one(".live-responses-table .highlight-code", '"results": []')
 
 
 # What a page can send without a preflight: a form, and a request whose answer it will not see.
@@ -122,34 +120,38 @@ def test_a_page_elsewhere_can_neither_cancel_an_order_nor_seed_nor_read(browser:
             wait_until(lambda: laptop.get(f"/api/orders/{order['id']}/").json()["status"] == "cancelled", "The cancelling")
 
 
-def test_with_authorization_only_the_open_routes_answer_without_a_token(tmp_path: Path) -> None:
-    with Laptop(tmp_path, AUTH="on") as laptop:
-        everything, reading = re.findall(r"eyJ[\w.-]+", laptop.output)
-        routes = [route for function in load_functions() for route in function.routes]
-        for route in routes:
-            path = re.sub(r"{run_id}", "00000000-0000-0000-0000-000000000000", route.path)
-            path = re.sub(r"{\w+}", "1", path) + "/"
-            if not route.scopes:
-                # What the console's paths name is not a file.
-                assert laptop.get(path).status_code == (404 if "{" in route.path else 200)
-                continue
-            refused = laptop.http.request(route.method, path)
-            assert (refused.status_code, refused.json()) == (401, {"message": GATEWAY[401]})
-            assert "www-authenticate" in refused.headers
-            answer = laptop.http.request(route.method, path, headers={"Authorization": f"Bearer {reading}"})
-            may_read = any(scope.endswith("/read") for scope in route.scopes)
-            assert (answer.status_code in (401, 403)) == (not may_read)
-            assert may_read or answer.json() == {"message": GATEWAY[403]}
-        # No function was invoked for a refused request, so none of those that write was even started.
-        assert laptop.processes("create_", "cancel_", "start_seed", "delete_", "update_") == []
-        form = {"grant_type": "client_credentials", "scope": "orders/read", "client_id": "swagger"}
-        granted = laptop.http.post("/oauth2/token", data=form).json()["access_token"]
-        assert laptop.get("/api/orders/", headers={"Authorization": f"Bearer {granted}"}).status_code == 200
-        assert laptop.http.post("/oauth2/token", data={"grant_type": "password"}).status_code == 400
-        assert laptop.get("/.well-known/openid-configuration").json()["issuer"] == laptop.url
-        headers = {"Authorization": f"Bearer {everything}"}
-        customer = laptop.post("/api/customers/", {"email": "a@b.de", "name": "A"}, headers).json()
-        item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
-        order = laptop.post("/api/orders/", {"customer_id": customer["id"], "items": [item]}, headers).json()
-        events = laptop.get(f"/api/orders/{order['id']}/events/", headers=headers).json()["results"]
-        assert [(event["type"], event["actor"]) for event in events] == [("order.created", "laptop")]
+def test_with_authorization_only_the_open_routes_answer_without_a_token(guarded: Laptop) -> None:
+    # Nor another test has left them running.
+    writing = ("create_", "cancel_", "start_seed", "delete_", "update_")
+    for process in guarded.processes(*writing):
+        process.kill()
+        process.wait(STOP_SECONDS)
+    everything, reading = re.findall(r"eyJ[\w.-]+", guarded.output)
+    routes = [route for function in load_functions() for route in function.routes]
+    for route in routes:
+        path = re.sub(r"{run_id}", "00000000-0000-0000-0000-000000000000", route.path)
+        path = re.sub(r"{\w+}", "1", path) + "/"
+        if not route.scopes:
+            # What the console's paths name is not a file.
+            assert guarded.get(path).status_code == (404 if "{" in route.path else 200)
+            continue
+        refused = guarded.http.request(route.method, path)
+        assert (refused.status_code, refused.json()) == (401, {"message": GATEWAY[401]})
+        assert "www-authenticate" in refused.headers
+        answer = guarded.http.request(route.method, path, headers={"Authorization": f"Bearer {reading}"})
+        may_read = any(scope.endswith("/read") for scope in route.scopes)
+        assert (answer.status_code in (401, 403)) == (not may_read)
+        assert may_read or answer.json() == {"message": GATEWAY[403]}
+    # No function was invoked for a refused request, so none of those that write was even started.
+    assert guarded.processes(*writing) == []
+    form = {"grant_type": "client_credentials", "scope": "orders/read", "client_id": "swagger"}
+    granted = guarded.http.post("/oauth2/token", data=form).json()["access_token"]
+    assert guarded.get("/api/orders/", headers={"Authorization": f"Bearer {granted}"}).status_code == 200
+    assert guarded.http.post("/oauth2/token", data={"grant_type": "password"}).status_code == 400
+    assert guarded.get("/.well-known/openid-configuration").json()["issuer"] == guarded.url
+    headers = {"Authorization": f"Bearer {everything}"}
+    customer = guarded.post("/api/customers/", {"email": "a@b.de", "name": "A"}, headers).json()
+    item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
+    order = guarded.post("/api/orders/", {"customer_id": customer["id"], "items": [item]}, headers).json()
+    events = guarded.get(f"/api/orders/{order['id']}/events/", headers=headers).json()["results"]
+    assert [(event["type"], event["actor"]) for event in events] == [("order.created", "laptop")]

@@ -17,7 +17,7 @@ ITEM = {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 1250}
 
 
 @pytest.fixture(scope="module")
-def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+def mailing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     """Whose queue repeats what it may repeat."""
     sender, chaos = Settings.mail_from, "duplicate,delay,reorder"
     with Laptop(tmp_path_factory.mktemp("laptop"), MAIL_FROM=sender, QUEUE_CHAOS=chaos) as laptop:
@@ -38,11 +38,11 @@ def statuses(laptop: Laptop, number: int) -> list[str]:
     return [mail["status"] for mail in mails(laptop, number)]
 
 
-def test_every_mail_is_a_file_that_mail_programs_open_and_the_newest_are_a_list(laptop: Laptop) -> None:
-    number = order(laptop, "zoe@example.com")
-    laptop.post(f"/api/orders/{number}/pay/")
-    wait_until(lambda: statuses(laptop, number) == ["sent", "sent"], "Two mails")
-    files = sorted((laptop.folder / "mail").glob("*.eml"))
+def test_every_mail_is_a_file_that_mail_programs_open_and_the_newest_are_a_list(mailing: Laptop) -> None:
+    number = order(mailing, "zoe@example.com")
+    mailing.post(f"/api/orders/{number}/pay/")
+    wait_until(lambda: statuses(mailing, number) == ["sent", "sent"], "Two mails")
+    files = sorted((mailing.folder / "mail").glob("*.eml"))
     messages = [message_from_bytes(file.read_bytes(), policy=default) for file in files]
     assert sorted(str(message["Subject"]) for message in messages) == [
         f"We have received the payment for your order #{number}",
@@ -51,28 +51,28 @@ def test_every_mail_is_a_file_that_mail_programs_open_and_the_newest_are_a_list(
     for message in messages:
         assert (message["From"], message["To"]) == (Settings.mail_from, "zoe@example.com")
         assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
-    listed = laptop.get("/laptop/mails").json()["results"]
+    listed = mailing.get("/laptop/mails").json()["results"]
     assert [mail["file"] for mail in listed] == [str(file) for file in reversed(files)]
     assert {mail["to"] for mail in listed} == {"zoe@example.com"}
     assert all("Hello Zoë,\n" in mail["text"] and "         25.00  2 × MUG-11\n" in mail["text"] for mail in listed)
-    assert laptop.post("/laptop/mails").status_code == 404
+    assert mailing.post("/laptop/mails").status_code == 404
 
 
-def test_an_address_of_sess_simulator_bounces_as_it_does_there(laptop: Laptop) -> None:
+def test_an_address_of_sess_simulator_bounces_as_it_does_there(mailing: Laptop) -> None:
     for what, status in (("bounce", "bounced"), ("complaint", "complained")):
-        number = order(laptop, f"{what}+{status}@simulator.amazonses.com")
-        wait_until(lambda number=number, status=status: statuses(laptop, number) == [status], f"The {what}")  # type: ignore[misc]
-        laptop.post(f"/api/orders/{number}/pay/")
-        wait_until(lambda number=number: statuses(laptop, number)[1:] == ["suppressed"], "The second mail")  # type: ignore[misc]
+        number = order(mailing, f"{what}+{status}@simulator.amazonses.com")
+        wait_until(lambda number=number, status=status: statuses(mailing, number) == [status], f"The {what}")  # type: ignore[misc]
+        mailing.post(f"/api/orders/{number}/pay/")
+        wait_until(lambda number=number: statuses(mailing, number)[1:] == ["suppressed"], "The second mail")  # type: ignore[misc]
 
 
 @needs_browser
-def test_the_console_shows_each_mail_beside_its_event(browser: Browser, laptop: Laptop) -> None:
-    number = order(laptop, "bounce+seen@simulator.amazonses.com")
-    wait_until(lambda: statuses(laptop, number) == ["bounced"], "The bounce")
-    laptop.post(f"/api/orders/{number}/pay/")
-    wait_until(lambda: statuses(laptop, number)[1:] == ["suppressed"], "The second mail")
-    browser.get(f"{laptop.url}/#/orders/{number}")
+def test_the_console_shows_each_mail_beside_its_event(browser: Browser, mailing: Laptop) -> None:
+    number = order(mailing, "bounce+seen@simulator.amazonses.com")
+    wait_until(lambda: statuses(mailing, number) == ["bounced"], "The bounce")
+    mailing.post(f"/api/orders/{number}/pay/")
+    wait_until(lambda: statuses(mailing, number)[1:] == ["suppressed"], "The second mail")
+    browser.get(f"{mailing.url}/#/orders/{number}")
     browser.one(".timeline .event")
     shown = browser.execute_script("return [...document.querySelectorAll('.timeline > li')].map(element => element.innerText)")
     assert "The mail about it was not sent: Mail to this address has bounced." in shown[0]
@@ -80,10 +80,10 @@ def test_the_console_shows_each_mail_beside_its_event(browser: Browser, laptop: 
 
 
 @needs_browser
-def test_the_console_shows_the_mails_that_the_laptop_kept(browser: Browser, laptop: Laptop) -> None:
-    number = order(laptop, "newest@example.com")
-    wait_until(lambda: statuses(laptop, number) == ["sent"], "The mail")
-    browser.get(laptop.url)
+def test_the_console_shows_the_mails_that_the_laptop_kept(browser: Browser, mailing: Laptop) -> None:
+    number = order(mailing, "newest@example.com")
+    wait_until(lambda: statuses(mailing, number) == ["sent"], "The mail")
+    browser.get(mailing.url)
     browser.one("nav a[href='#/mails']").click()
     newest = browser.one(".mail")
     assert f"We have received your order #{number}" in newest.text
@@ -92,15 +92,13 @@ def test_the_console_shows_the_mails_that_the_laptop_kept(browser: Browser, lapt
     assert "2 × MUG-11" in newest.find_element("css selector", "pre").text
 
 
-def test_with_tokens_only_those_who_may_read_orders_see_mails(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with Laptop(tmp_path_factory.mktemp("laptop"), AUTH="on") as laptop:
-        assert laptop.get("/laptop/mails").status_code == 401
-        [token] = re.findall(r"Read only: (\S+)", laptop.output)
-        answer = laptop.get("/laptop/mails", headers={"Authorization": f"Bearer {token}"})
-        assert (answer.status_code, answer.json()) == (200, {"results": []})
+def test_with_tokens_only_those_who_may_read_orders_see_mails(guarded: Laptop) -> None:
+    assert guarded.get("/laptop/mails").status_code == 401
+    [token] = re.findall(r"Read only: (\S+)", guarded.output)
+    answer = guarded.get("/laptop/mails", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()) == (200, {"results": []})
 
 
-def test_without_a_sender_there_is_no_mail(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with Laptop(tmp_path_factory.mktemp("laptop"), MAIL_FROM="") as laptop:
-        number = order(laptop, "zoe@example.com")
-        assert mails(laptop, number) == []
+def test_without_a_sender_there_is_no_mail(laptop: Laptop) -> None:
+    number = order(laptop, "zoe@example.com")
+    assert mails(laptop, number) == []

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,17 +23,11 @@ VERIFIER = "verifier-of-at-least-forty-three-characters-1"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
-    with Laptop(tmp_path_factory.mktemp("laptop"), AUTH="on") as laptop:
-        yield laptop
-
-
-def asked(laptop: Laptop, **changes: str | None) -> dict[str, str]:
+def asked(guarded: Laptop, **changes: str | None) -> dict[str, str]:
     fields = {
         "response_type": "code",
         "client_id": "console",
-        "redirect_uri": f"{laptop.url}/console/signed-in",
+        "redirect_uri": f"{guarded.url}/console/signed-in",
         "state": "s",
         "code_challenge": CHALLENGE,
         "code_challenge_method": "S256",
@@ -44,70 +37,70 @@ def asked(laptop: Laptop, **changes: str | None) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def code(laptop: Laptop) -> str:
-    form = {**asked(laptop), "answer": "yes", "subject": "ada", "may orders/read": "on"}
-    answer = laptop.http.post(AUTHORIZE_PATH, data=form)
+def code(guarded: Laptop) -> str:
+    form = {**asked(guarded), "answer": "yes", "subject": "ada", "may orders/read": "on"}
+    answer = guarded.http.post(AUTHORIZE_PATH, data=form)
     assert answer.status_code == 302
     place = urlsplit(answer.headers["location"])
     assert (place.path, parse_qs(place.query)["state"]) == ("/console/signed-in", ["s"])
     return parse_qs(place.query)["code"][0]
 
 
-def exchange(laptop: Laptop, given: str, **changes: str) -> httpx.Response:
+def exchange(guarded: Laptop, given: str, **changes: str) -> httpx.Response:
     fields = {
         "grant_type": "authorization_code",
         "client_id": "console",
         "code": given,
-        "redirect_uri": f"{laptop.url}/console/signed-in",
+        "redirect_uri": f"{guarded.url}/console/signed-in",
         "code_verifier": VERIFIER,
     }
-    return laptop.http.post(TOKEN_PATH, data={**fields, **changes})
+    return guarded.http.post(TOKEN_PATH, data={**fields, **changes})
 
 
-def test_a_code_and_its_verifier_get_a_token_with_the_scopes_that_were_allowed(laptop: Laptop) -> None:
-    answer = exchange(laptop, code(laptop))
+def test_a_code_and_its_verifier_get_a_token_with_the_scopes_that_were_allowed(guarded: Laptop) -> None:
+    answer = exchange(guarded, code(guarded))
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     tokens = answer.json()
     assert (tokens["token_type"], tokens["scope"]) == ("Bearer", "orders/read")
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-    assert laptop.get("/api/orders/", headers=headers).status_code == 200
-    assert laptop.get("/api/customers/", headers=headers).status_code == 403
+    assert guarded.get("/api/orders/", headers=headers).status_code == 200
+    assert guarded.get("/api/customers/", headers=headers).status_code == 403
 
 
-def test_the_command_line_signs_in_as_the_console_does(laptop: Laptop) -> None:
-    form = {**asked(laptop, redirect_uri=CLI_CALLBACK), "answer": "yes", "may orders/read": "on"}
-    place = laptop.http.post(AUTHORIZE_PATH, data=form).headers["location"]
+def test_the_command_line_signs_in_as_the_console_does(guarded: Laptop) -> None:
+    form = {**asked(guarded, redirect_uri=CLI_CALLBACK), "answer": "yes", "may orders/read": "on"}
+    place = guarded.http.post(AUTHORIZE_PATH, data=form).headers["location"]
     assert place.startswith(f"{CLI_CALLBACK}?")
     given = parse_qs(urlsplit(place).query)["code"][0]
-    assert exchange(laptop, given, redirect_uri=CLI_CALLBACK).status_code == 200
+    assert exchange(guarded, given, redirect_uri=CLI_CALLBACK).status_code == 200
 
 
-def test_a_code_works_once_and_only_for_whom_it_was_given(laptop: Laptop) -> None:
-    used = code(laptop)
-    assert exchange(laptop, used).status_code == 200
+def test_a_code_works_once_and_only_for_whom_it_was_given(guarded: Laptop) -> None:
+    used = code(guarded)
+    assert exchange(guarded, used).status_code == 200
     refused = [
-        exchange(laptop, used),
-        exchange(laptop, "unknown"),
-        exchange(laptop, code(laptop), code_verifier="another"),
-        exchange(laptop, code(laptop), code_verifier=CHALLENGE),
-        exchange(laptop, code(laptop), redirect_uri=f"{laptop.url}/console/signed-in/"),
+        exchange(guarded, used),
+        exchange(guarded, "unknown"),
+        exchange(guarded, code(guarded), code_verifier="another"),
+        exchange(guarded, code(guarded), code_verifier=CHALLENGE),
+        exchange(guarded, code(guarded), redirect_uri=f"{guarded.url}/console/signed-in/"),
     ]
     assert [(answer.status_code, answer.json()["error"]) for answer in refused] == [(400, "invalid_grant")] * 5
-    assert exchange(laptop, code(laptop), client_id="other").json()["error"] == "invalid_client"
+    assert exchange(guarded, code(guarded), client_id="other").json()["error"] == "invalid_client"
     # A code is used up by the attempt, so that no second verifier can be tried.
-    tried = code(laptop)
-    assert exchange(laptop, tried, code_verifier="another").status_code == 400
-    assert exchange(laptop, tried).status_code == 400
+    tried = code(guarded)
+    assert exchange(guarded, tried, code_verifier="another").status_code == 400
+    assert exchange(guarded, tried).status_code == 400
 
 
-def test_a_refresh_token_works_once(laptop: Laptop) -> None:
-    first = exchange(laptop, code(laptop)).json()
+def test_a_refresh_token_works_once(guarded: Laptop) -> None:
+    first = exchange(guarded, code(guarded)).json()
     form = {"grant_type": "refresh_token", "client_id": "console", "refresh_token": first["refresh_token"]}
-    second = laptop.http.post(TOKEN_PATH, data=form)
+    second = guarded.http.post(TOKEN_PATH, data=form)
     assert (second.status_code, second.json()["scope"]) == (200, "orders/read")
-    assert laptop.http.post(TOKEN_PATH, data=form).json()["error"] == "invalid_grant"
+    assert guarded.http.post(TOKEN_PATH, data=form).json()["error"] == "invalid_grant"
     form["refresh_token"] = second.json()["refresh_token"]
-    assert laptop.http.post(TOKEN_PATH, data={**form, "client_id": "other"}).json()["error"] == "invalid_client"
+    assert guarded.http.post(TOKEN_PATH, data={**form, "client_id": "other"}).json()["error"] == "invalid_client"
 
 
 def test_a_code_and_a_sign_in_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,10 +132,10 @@ def test_a_code_and_a_sign_in_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_nobody_is_sent_to_an_address_that_is_not_the_consoles(
-    laptop: Laptop, changes: dict[str, str | None], method: str
+    guarded: Laptop, changes: dict[str, str | None], method: str
 ) -> None:
-    form = {**asked(laptop, **changes), "answer": "yes"}
-    answer = laptop.http.get(AUTHORIZE_PATH, params=form) if method == "GET" else laptop.http.post(AUTHORIZE_PATH, data=form)
+    form = {**asked(guarded, **changes), "answer": "yes"}
+    answer = guarded.http.get(AUTHORIZE_PATH, params=form) if method == "GET" else guarded.http.post(AUTHORIZE_PATH, data=form)
     assert answer.status_code == 400
     assert "location" not in answer.headers
 
@@ -157,35 +150,35 @@ def test_nobody_is_sent_to_an_address_that_is_not_the_consoles(
         ({"code_challenge": "short"}, "invalid_request"),
     ],
 )
-def test_a_sign_in_without_a_challenge_by_s256_is_refused(laptop: Laptop, changes: dict[str, Any], error: str) -> None:
-    answer = laptop.http.get(AUTHORIZE_PATH, params=asked(laptop, **changes))
+def test_a_sign_in_without_a_challenge_by_s256_is_refused(guarded: Laptop, changes: dict[str, Any], error: str) -> None:
+    answer = guarded.http.get(AUTHORIZE_PATH, params=asked(guarded, **changes))
     assert answer.status_code == 302
     assert parse_qs(urlsplit(answer.headers["location"]).query)["error"] == [error]
 
 
-def test_what_an_address_says_is_text_on_the_page_and_another_page_cannot_post_it(laptop: Laptop) -> None:
+def test_what_an_address_says_is_text_on_the_page_and_another_page_cannot_post_it(guarded: Laptop) -> None:
     hostile = '"><script>alert(1)</script>'
-    answer = laptop.http.get(AUTHORIZE_PATH, params=asked(laptop, state=hostile, scope=hostile))
+    answer = guarded.http.get(AUTHORIZE_PATH, params=asked(guarded, state=hostile, scope=hostile))
     assert answer.status_code == 200
     assert "<script" not in answer.text
     policy = answer.headers["content-security-policy"]
     style = base64.b64encode(hashlib.sha256(sign_in.STYLE.encode()).digest()).decode()
     assert f"style-src 'sha256-{style}'" in policy
     assert all(part in policy for part in ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'"))
-    foreign = laptop.http.post(AUTHORIZE_PATH, data=asked(laptop), headers={"Origin": "https://evil.example.com"})
+    foreign = guarded.http.post(AUTHORIZE_PATH, data=asked(guarded), headers={"Origin": "https://evil.example.com"})
     assert foreign.status_code == 403
     request = HttpRequest("POST", AUTHORIZE_PATH, "", [("host", "h")], b"\xff=\xff&client_id=console")
     assert sign_in.SignIns().authorize(request).status == 400
 
 
 @needs_browser
-def test_people_sign_in_see_what_their_scopes_allow_and_stay_signed_in(browser: Browser, laptop: Laptop) -> None:
-    everything = re.findall(r"eyJ[\w.-]+", laptop.output)[0]
+def test_people_sign_in_see_what_their_scopes_allow_and_stay_signed_in(browser: Browser, guarded: Laptop) -> None:
+    everything = re.findall(r"eyJ[\w.-]+", guarded.output)[0]
     headers = {"Authorization": f"Bearer {everything}"}
-    ada = laptop.post("/api/customers/", {"email": "ada@example.com", "name": "Ada"}, headers).json()
+    ada = guarded.post("/api/customers/", {"email": "ada@example.com", "name": "Ada"}, headers).json()
     item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
-    made = laptop.post("/api/orders/", {"customer_id": ada["id"], "items": [item]}, headers).json()
-    browser.get(f"{laptop.url}/#/orders/{made['id']}")
+    made = guarded.post("/api/orders/", {"customer_id": ada["id"], "items": [item]}, headers).json()
+    browser.get(f"{guarded.url}/#/orders/{made['id']}")
     browser.one("button", "Sign in").click()
     browser.one("input[name=subject]").clear()
     browser.one("input[name=subject]").send_keys("grace")
@@ -197,11 +190,11 @@ def test_people_sign_in_see_what_their_scopes_allow_and_stay_signed_in(browser: 
     # Back where the sign-in was asked for, with nothing of it in the address or the history.
     browser.one("button", "Mark as paid").click()
     browser.shows("The order is paid now")
-    assert browser.current_url == f"{laptop.url}/#/orders/{made['id']}"
+    assert browser.current_url == f"{guarded.url}/#/orders/{made['id']}"
     browser.until(lambda b: "by grace" in b.find_element(By.CSS_SELECTOR, ".timeline").text)
     links = [link.text for link in browser.find_elements(By.CSS_SELECTOR, "header nav a")]
     assert links == ["Orders", "Summary", "Exports", "Webhooks", "API"]
-    browser.get(f"{laptop.url}/#/customers")
+    browser.get(f"{guarded.url}/#/customers")
     browser.shows("it needs the scope customers/read")
     # A token that has ended is renewed once for all that is under way; the tab's storage is the only place that has one.
     browser.execute_script(
@@ -210,7 +203,7 @@ def test_people_sign_in_see_what_their_scopes_allow_and_stay_signed_in(browser: 
     )
     assert browser.execute_script("return [localStorage.length, document.cookie]") == [0, ""]
     browser.get("about:blank")
-    browser.get(f"{laptop.url}/#/orders/{made['id']}")
+    browser.get(f"{guarded.url}/#/orders/{made['id']}")
     browser.one("button", "Mark as shipped").click()
     browser.shows("The order is shipped now")
     browser.one("button", "Sign out").click()
@@ -220,34 +213,34 @@ def test_people_sign_in_see_what_their_scopes_allow_and_stay_signed_in(browser: 
 
 
 @needs_browser
-def test_a_sign_in_that_is_given_up_or_was_not_begun_here_gives_no_token(browser: Browser, laptop: Laptop) -> None:
-    browser.get(f"{laptop.url}/")
+def test_a_sign_in_that_is_given_up_or_was_not_begun_here_gives_no_token(browser: Browser, guarded: Laptop) -> None:
+    browser.get(f"{guarded.url}/")
     browser.one("button", "Sign in").click()
     browser.one("button", "Give up").click()
     browser.shows("The sign-in was given up.")
-    browser.get(f"{laptop.url}/console/signed-in?code={code(laptop)}&state=s")
+    browser.get(f"{guarded.url}/console/signed-in?code={code(guarded)}&state=s")
     browser.shows("does not belong to a sign-in that began here")
     assert browser.execute_script("return [sessionStorage.length, location.search]") == [0, ""]
 
 
 @needs_browser
-def test_people_sign_in_where_another_site_has_opened_the_console(browser: Browser, laptop: Laptop) -> None:
+def test_people_sign_in_where_another_site_has_opened_the_console(browser: Browser, guarded: Laptop) -> None:
     browser.get("data:text/html,a portal")
     portal = browser.current_window_handle
-    browser.execute_script(f"open('{laptop.url}/')")
+    browser.execute_script(f"open('{guarded.url}/')")
     browser.switch_to.window(next(handle for handle in browser.window_handles if handle != portal))
     browser.one("button", "Sign in").click()
     browser.one("input[name=subject]")
     browser.one("button", "Sign in").click()
     browser.one("button", "Sign out")
-    assert browser.current_url == f"{laptop.url}/"
+    assert browser.current_url == f"{guarded.url}/"
     browser.close()
     browser.switch_to.window(portal)
 
 
 @needs_browser
-def test_the_documentation_page_signs_people_in_the_same_way(browser: Browser, laptop: Laptop) -> None:
-    browser.get(f"{laptop.url}/api/docs/")
+def test_the_documentation_page_signs_people_in_the_same_way(browser: Browser, guarded: Laptop) -> None:
+    browser.get(f"{guarded.url}/api/docs/")
     browser.one(".scheme-container .authorize").click()
     container = browser.until(
         lambda b: next(c for c in b.find_elements(By.CSS_SELECTOR, ".auth-container") if "authorizationCode" in c.text)

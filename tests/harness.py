@@ -325,7 +325,10 @@ class Clients:
     """Concurrent requests, each from its own process with its own database connection."""
 
     def __init__(self, processes: int) -> None:
-        self.pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+        # One process imports this module, and the others are its copies.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        self.pool = ProcessPoolExecutor(processes, mp_context=context)
 
     def http(self, requests: Requests) -> list[Answer]:
         """The answers in the order of the requests."""

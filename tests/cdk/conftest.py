@@ -24,19 +24,28 @@ CHOICES = {
     "postgres": "17",
     "seed_max_unfinished_rows": "1000",
 }
+EXTERNAL = {"jwt_issuer": "https://issuer.example.com", "jwt_audience": "orders"}
+PEOPLE = {
+    "jwt_console_client": "console",
+    "jwt_authorize_url": "https://issuer.example.com/authorize",
+    "jwt_token_url": "https://issuer.example.com/token",
+}
+# At once, as a stage takes seconds to make.
+EVERY_CHOICE = EXTERNAL | PEOPLE | CHOICES
 DOMAIN, ZONE = "orders.example.com", "Z0123456789ABC"
 CLUSTER, INSTANCE = "AWS::RDS::DBCluster", "AWS::RDS::DBInstance"
 
 
 @dataclass(frozen=True)
 class Synthesized:
-    """A stage: the app, and the folder with what it would deploy.
+    """A stage: the app, the folder with what it would deploy, and the functions that the app found.
 
     templates: by the last part of the stack's name. stacks: their resources, as `joined` writes them.
     """
 
     app: aws_cdk.App
     folder: Path
+    functions: tuple[Function, ...]
     templates: dict[str, dict[str, Any]]
     stacks: dict[str, dict[str, Any]]
 
@@ -83,7 +92,7 @@ def _synthesize(stage: str, context: tuple[tuple[str, str], ...], functions: tup
     stacks = cdk.app.stacks_of(app)
     templates = {name: json.loads((folder / stack.template_file).read_text()) for name, stack in stacks.items()}
     areas = {logical_id(stack): name for name, stack in stacks.items() if isinstance(stack, aws_cdk.NestedStack)}
-    return Synthesized(app, folder, templates, joined(templates, areas))
+    return Synthesized(app, folder, functions, templates, joined(templates, areas))
 
 
 def logical_id(area: aws_cdk.NestedStack) -> str:
@@ -122,18 +131,55 @@ def prod() -> Synthesized:
 
 @pytest.fixture(scope="session")
 def dev_in_areas() -> Synthesized:
-    """With mail, and with two areas of functions that have none in truth: what clients call, and what a queue does."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cdk.app.load_functions", in_areas)
-        return synthesize("dev", mail_from="Shop <orders@shop.example.com>")
+    """On Aurora and with mail, with two areas of functions that have none in truth: what clients call, and what a queue does.
 
-
-def in_areas() -> list[Function]:
+    The audit reads from the replica, which no function may in truth: it repairs what it finds.
+    """
     areas = {"customer": "customers", "seed": "seeding"}
-    return [
-        replace(function, area=next((area for word, area in areas.items() if word in function.name), function.area))
+    functions = [
+        replace(
+            function,
+            area=next((area for word, area in areas.items() if word in function.name), function.area),
+            reads_replica=function.name == "audit_totals",
+        )
         for function in load_functions()
     ]
+    return synthesize_with(functions, "dev", database="aurora", mail_from="Shop <orders@shop.example.com>")
+
+
+@pytest.fixture(scope="session")
+def prod_with_more() -> Synthesized:
+    """With forty more functions in two areas, dev's own in one of them, and an audit that may read from a replica.
+
+    Of the forty, 20 are what clients call and 20 are workers, which have more alarms.
+    """
+    functions = [
+        replace(
+            function,
+            stages=("dev", "prod"),
+            area=function.area if "prod" in function.stages else "even",
+            reads_replica=function.name == "audit_totals",
+        )
+        for function in load_functions()
+    ]
+    [model] = [function for function in functions if function.name == "list_events"]
+    [(worker, queue)] = [(f, f.queue) for f in functions if f.name == "run_seed_chunk" and f.queue is not None]
+    more = [
+        clone
+        for number in range(20)
+        for area in ["odd" if number % 2 else "even"]
+        for clone in (
+            replace(model, name=f"more_{number}", area=area, routes=(replace(model.routes[0], path=f"/api/more/{number}"),)),
+            replace(worker, name=f"work_{number}", area=area, queue=replace(queue, name=f"work{number}")),
+        )
+    ]
+    return synthesize_with([*functions, *more], "prod")
+
+
+def synthesize_with(functions: list[Function], stage: str, **context: str) -> Synthesized:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cdk.app.load_functions", lambda: functions)
+        return synthesize(stage, **context)
 
 
 @pytest.fixture(scope="session")

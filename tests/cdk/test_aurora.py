@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import botocore.session
@@ -11,11 +9,10 @@ import jmespath
 import pytest
 from botocore import xform_name
 
-import cdk.app
 from cdk.settings import from_context
 from contract.functions import ROOT, load_functions
 from tests.artefact.assembly import Assembly
-from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, in_areas, synthesize
+from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, synthesize
 from tests.cdk.test_database import EGRESS, INGRESS, PROXY, RESTORED, TARGETS, exports, imports, migration, of_type
 
 ENDPOINT, FUNCTION = "AWS::RDS::DBProxyEndpoint", "AWS::Lambda::Function"
@@ -80,18 +77,16 @@ def test_the_proxy_waits_until_both_instances_exist(on_aurora: Synthesized) -> N
     assert {name.partition("/")[2] for name in on_aurora.resources(INSTANCE)} <= set(targets["DependsOn"])
 
 
-def test_only_functions_that_may_lag_read_from_the_replica(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No function may today: the audit repairs what it finds. So one is told that it may."""
-    functions = [replace(f, reads_replica=f.name == "audit_totals") for f in load_functions()]
+def test_only_functions_that_may_lag_read_from_the_replica(dev_in_areas: Synthesized, prod_with_more: Synthesized) -> None:
+    """No function may today: the audit repairs what it finds. So in these two it is told that it may."""
     assert not [function for function in load_functions() if function.reads_replica]
-    monkeypatch.setattr(cdk.app, "load_functions", lambda: functions)
-    for database in ("rds", "aurora"):
-        found = hosts(synthesize("prod", database=database))
+    for stage in (dev_in_areas, prod_with_more):
+        found = hosts(stage)
         lagging, migrating = found.pop("audit_totals"), found.pop("migrate_database")
         [others] = set(found.values())
-        assert (lagging != others) == (database == "aurora")
+        assert (lagging != others) == stage.aurora == (stage is dev_in_areas)
         assert migrating not in (lagging, others)
-        if database == "aurora":
+        if stage.aurora:
             assert "ProxyReader" in lagging
 
 
@@ -119,13 +114,13 @@ def test_etags_begin_a_generation_per_cluster(on_aurora: Synthesized) -> None:
     assert "EndpointAddress" in json.dumps(variables["DATABASE_HOST"])
 
 
-@pytest.mark.parametrize("functions", [load_functions, in_areas])
+@pytest.mark.parametrize("name", ["dev_on_aurora", "dev_in_areas"])
 def test_every_variable_of_every_function_leads_to_a_resource_of_the_assembly(
-    functions: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    name: str, request: pytest.FixtureRequest
 ) -> None:
     """As CloudFormation resolves them, across the stacks; the same variables then start the same code as on RDS."""
-    monkeypatch.setattr("cdk.app.load_functions", functions)
-    stage = synthesize("dev", database="aurora")
+    stage: Synthesized = request.getfixturevalue(name)
+    lagging = {function.name for function in stage.functions if function.reads_replica}
     values = {
         (PROXY, "Endpoint"): "proxy.example",
         (ENDPOINT, "Endpoint"): "reader.example",
@@ -145,8 +140,9 @@ def test_every_variable_of_every_function_leads_to_a_resource_of_the_assembly(
     assert resolved.keys() == {function.name for function in load_functions()}
     migrating = resolved.pop("migrate_database")
     assert (migrating["DATABASE_HOST"], migrating["DATABASE_INSTANCE"]) == ("writer.example", "cluster-ABCDEF0123")
-    for name, variables in resolved.items():
-        assert variables.get("DATABASE_HOST", "proxy.example") == "proxy.example", name
+    for function, variables in resolved.items():
+        host = "reader.example" if function in lagging else "proxy.example"
+        assert variables.get("DATABASE_HOST", host) == host, function
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])

@@ -13,7 +13,7 @@ from botocore import xform_name
 
 from cdk.compute import NETWORK_ACTIONS
 from contract.functions import ROOT
-from tests.cdk.conftest import CHOICES, INSTANCE, Synthesized, synthesize
+from tests.cdk.conftest import EVERY_CHOICE, INSTANCE, Synthesized, synthesize
 
 PROXY, TARGETS = "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup"
 INGRESS, EGRESS = "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"
@@ -201,7 +201,7 @@ def test_people_reach_the_database_through_the_migrations_group_with_a_token(bef
 
 
 def test_postgresql_has_the_version_that_was_chosen() -> None:
-    older = synthesize("dev", **CHOICES).templates
+    older = synthesize("dev", **EVERY_CHOICE).templates
     [instance] = of_type(older["Data"], INSTANCE).values()
     assert instance["Properties"]["EngineVersion"] == "17"
     [parameters] = of_type(older["Data"], "AWS::RDS::DBParameterGroup").values()

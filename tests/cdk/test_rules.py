@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from cdk.nag import BY_BUCKET, BY_CLUSTER, BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
 from contract.edge import CLI_CALLBACK, LAPTOP_ONLY
 from contract.functions import FUNCTIONS, OPEN_ROUTES, ROOT, camel_case, load_functions
-from tests.cdk.conftest import CHOICES, CLUSTER, INSTANCE, Synthesized, synthesize
+from tests.cdk.conftest import CLUSTER, EVERY_CHOICE, EXTERNAL, INSTANCE, Synthesized, synthesize
 from tests.cdk.test_database import exports
 
 FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP, INVOKE, AREA = (
@@ -212,13 +211,11 @@ def queues_of(document: Any) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("label", ["dev", "prod"])
-def test_only_senders_may_send_and_only_to_their_queues(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In production with a worker as well: through an endpoint in its network, which lets nothing else pass."""
-    everywhere = [replace(function, stages=("dev", "prod")) for function in load_functions()]
-    if label == "prod":
-        monkeypatch.setattr("cdk.app.load_functions", lambda: everywhere)
-    stage = synthesize(label)
+@pytest.mark.parametrize("label", ["dev", "prod_with_more"])
+def test_only_senders_may_send_and_only_to_their_queues(label: str, request: pytest.FixtureRequest) -> None:
+    """In production with every worker as well: through an endpoint in its network, which lets nothing else pass."""
+    stage: Synthesized = request.getfixturevalue(label)
+    everywhere = stage.functions
     queues = {f"{camel_case(f.queue.name)}Queue": f.queue.name for f in everywhere if f.queue is not None}
     [endpoint] = [e["Properties"] for e in stage.resources("AWS::EC2::VPCEndpoint").values() if "sqs" in json.dumps(e)]
     [statement] = endpoint["PolicyDocument"]["Statement"]
@@ -675,26 +672,16 @@ def test_the_migration_runs_before_every_other_function(stage: Synthesized) -> N
 
 
 def test_a_deployment_can_ignore_alarms_to_fix_their_cause() -> None:
-    forced = synthesize("prod", **CHOICES)
+    forced = synthesize("prod", **EVERY_CHOICE)
     for group in forced.resources(GROUP).values():
         assert group["Properties"]["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
         assert "DEPLOYMENT_STOP_ON_ALARM" not in group["Properties"]["AutoRollbackConfiguration"]["Events"]
-
-
-EXTERNAL = {"jwt_issuer": "https://issuer.example.com", "jwt_audience": "orders"}
 
 
 def test_an_external_issuer_replaces_the_user_pool() -> None:
     external = synthesize("prod", **EXTERNAL)
     [authorizer] = external.resources("AWS::ApiGatewayV2::Authorizer").values()
     assert authorizer["Properties"]["JwtConfiguration"] == {"Audience": ["orders"], "Issuer": "https://issuer.example.com"}
-
-
-PEOPLE = {
-    "jwt_console_client": "console",
-    "jwt_authorize_url": "https://issuer.example.com/authorize",
-    "jwt_token_url": "https://issuer.example.com/token",
-}
 
 
 def pages(stage: Synthesized) -> list[dict[str, Any]]:
@@ -727,20 +714,19 @@ def test_people_sign_in_at_the_pool_with_a_public_client(stage: Synthesized) -> 
 
 
 def test_people_can_sign_in_at_an_external_issuer() -> None:
-    for context, expected in ((EXTERNAL, ""), (EXTERNAL | PEOPLE, "https://issuer.example.com/token")):
+    for context, expected in ((EXTERNAL, ""), (EVERY_CHOICE, "https://issuer.example.com/token")):
         external = synthesize("prod", **context)
         assert [variables["OAUTH_TOKEN_URL"] for variables in pages(external)] == [expected] * 2
         assert not [c for c in external.resources("AWS::Cognito::UserPoolClient").values() if "CallbackURLs" in c["Properties"]]
 
 
-@pytest.mark.parametrize("name", ["dev", "prod"])
-def test_no_choice_of_the_operator_changes_what_a_live_data_stack_exports(name: str) -> None:
+@pytest.mark.parametrize(("name", "choices"), [("dev", EVERY_CHOICE), ("prod", EVERY_CHOICE), ("prod", EXTERNAL)])
+def test_no_choice_of_the_operator_changes_what_a_live_data_stack_exports(name: str, choices: dict[str, str]) -> None:
     """It is deployed before the stack that uses its exports, and CloudFormation removes none that is in use."""
 
     ordinary = exports(synthesize(name).templates["Data"])
     assert [exported for exported in ordinary if "IdentityUsers" in exported]
-    for choices in (EXTERNAL, EXTERNAL | PEOPLE, CHOICES):
-        assert exports(synthesize(name, **choices).templates["Data"]) == ordinary
+    assert exports(synthesize(name, **choices).templates["Data"]) == ordinary
 
 
 def test_stacks_stay_below_cloudformations_limits(stage: Synthesized) -> None:
@@ -750,22 +736,8 @@ def test_stacks_stay_below_cloudformations_limits(stage: Synthesized) -> None:
         assert len(json.dumps(resources)) < 900_000, name
 
 
-def test_there_is_room_for_forty_more_functions_in_two_areas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """20 that clients call and 20 workers, which have more alarms."""
-    functions = list(load_functions())
-    [model] = [function for function in functions if function.name == "list_events"]
-    [(worker, queue)] = [(f, f.queue) for f in functions if f.name == "run_seed_chunk" and f.queue is not None]
-    more = [
-        clone
-        for number in range(20)
-        for area in ["odd" if number % 2 else "even"]
-        for clone in (
-            replace(model, name=f"more_{number}", area=area, routes=(replace(model.routes[0], path=f"/api/more/{number}"),)),
-            replace(worker, name=f"work_{number}", area=area, queue=replace(queue, name=f"work{number}")),
-        )
-    ]
-    monkeypatch.setattr("cdk.app.load_functions", lambda: [*functions, *more])
-    test_stacks_stay_below_cloudformations_limits(synthesize("dev"))
+def test_there_is_room_for_forty_more_functions_in_two_areas(prod_with_more: Synthesized) -> None:
+    test_stacks_stay_below_cloudformations_limits(prod_with_more)
 
 
 @pytest.mark.parametrize("pack", [AwsSolutionsChecks, NIST80053R5Checks])
@@ -808,7 +780,7 @@ def test_an_invalid_choice_is_refused(context: dict[str, str]) -> None:
 
 
 def test_an_operator_can_limit_unfinished_rows(dev: Synthesized) -> None:
-    for stage, rows in ((dev, "50000000"), (synthesize("dev", **CHOICES), "1000")):
+    for stage, rows in ((dev, "50000000"), (synthesize("dev", **EVERY_CHOICE), "1000")):
         variables = [function["Environment"]["Variables"] for function in ours(stage).values()]
         assert [v["SEED_MAX_UNFINISHED_ROWS"] for v in variables if "SEED_MAX_UNFINISHED_ROWS" in v] == [rows]
 

@@ -4,7 +4,13 @@ WITH backlog AS MATERIALIZED (
     SELECT w.id, w.disabled_at IS NOT NULL AS disabled,
         CASE WHEN w.disabled_at IS NULL THEN webhook_room(w.id, w.failing_since) ELSE :most_cancelled::integer END AS room
     FROM webhooks AS w
-    WHERE EXISTS (SELECT FROM webhook_deliveries AS d WHERE d.webhook_id = w.id AND d.waiting)
+    -- The order by both leaves only the index of those that wait, however many PostgreSQL thinks that there are.
+    WHERE w.id = (
+        SELECT d.webhook_id FROM webhook_deliveries AS d
+        WHERE (d.webhook_id, d.id) > (w.id, 0) AND d.waiting
+        ORDER BY d.webhook_id, d.id
+        LIMIT 1
+    )
 ), chosen AS MATERIALIZED (
     SELECT oldest.id, backlog.disabled
     FROM backlog, LATERAL (

@@ -193,7 +193,7 @@ def test_people_sign_in_see_what_their_scopes_allow_and_stay_signed_in(browser: 
     assert browser.current_url == f"{guarded.url}/#/orders/{made['id']}"
     browser.until(lambda b: "by grace" in b.find_element(By.CSS_SELECTOR, ".timeline").text)
     links = [link.text for link in browser.find_elements(By.CSS_SELECTOR, "header nav a")]
-    assert links == ["Orders", "Summary", "Exports", "Webhooks", "API"]
+    assert links == ["Orders", "Summary", "Exports", "Webhooks", "Mails", "API"]
     browser.get(f"{guarded.url}/#/customers")
     browser.shows("it needs the scope customers/read")
     # A token that has ended is renewed once for all that is under way; the tab's storage is the only place that has one.

@@ -178,14 +178,18 @@ class Evidence:
     def note(self, check: str, findings: list[str], times: int = 1) -> None:
         self.verdict.note(check, findings, times)
 
+    @cached_property
+    def http(self) -> httpx.Client:
+        # The service may close an idle connection at any time.
+        return httpx.Client(base_url=self.stage.url, timeout=READ_SECONDS, limits=httpx.Limits(max_keepalive_connections=0))
+
     def read(self, path: str) -> Any:
         """What the service answers, at last: nothing strikes any more, but the last function may have to find that out."""
         until = time.monotonic() + READ_SECONDS
-        with httpx.Client(base_url=self.stage.url, timeout=READ_SECONDS) as http:
-            while (answer := http.get(path)).status_code != 200:
-                if time.monotonic() > until:
-                    raise ValueError(f"{path} is answered {answer.status_code}: {answer.text}")
-                time.sleep(0.2)
+        while (answer := self.http.get(path)).status_code != 200:
+            if time.monotonic() > until:
+                raise ValueError(f"{path} is answered {answer.status_code}: {answer.text}")
+            time.sleep(0.2)
         return answer.json()
 
 
@@ -216,6 +220,7 @@ def check_all(evidence: Evidence) -> None:
             evidence.world.surprises.append(f"{judge.__name__}: {error!r}")
     evidence.note("every answer can be understood", evidence.world.surprises, len(evidence.journal.operations))
     evidence.connection.close()
+    evidence.http.close()
 
 
 @check

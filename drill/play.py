@@ -129,7 +129,7 @@ def play(stage: Stage, plan: Plan, say: Any = print) -> Outcome:
     world.end(plan.patience / 2)
     begun = time.monotonic()
     settle(stage, [*clients, *others], plan.patience, say)
-    say(f"{time.monotonic() - journal.begun:6.1f} s  all work done, {time.monotonic() - begun:.0f} s after the load")
+    say(f"{time.monotonic() - journal.begun:6.1f} s  nothing goes on any more, {time.monotonic() - begun:.0f} s after the load")
     outcome.lasted = time.monotonic() - journal.begun
     check_all(evidence)
     weigh(stage, outcome, before)

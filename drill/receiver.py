@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -55,6 +55,11 @@ class Hook:
         self.secrets.append(secret)
         self.sure_since = time.time() + SLACK_SECONDS
         self.unsure = False
+
+    def copy(self) -> "Hook":
+        """As it is now: more may arrive while somebody reads it."""
+        got = {identifier: dict(bodies) for identifier, bodies in list(self.got.items())}
+        return replace(self, got=got, worked=set(self.worked), tests=set(self.tests), wrong=list(self.wrong))
 
     def wants(self, event_type: str) -> bool:
         return "*" in self.types or event_type in self.types

@@ -134,7 +134,7 @@ def deliveries(evidence: Evidence) -> None:
     events = {str(event["id"]): event for event in evidence.world.feed}
     made, erased = people_of(evidence)
     forgotten = {made[number]: clock(number, evidence) for number in made.keys() & erased}
-    for hook in evidence.stage.receiver.hooks.values():
+    for hook in [hook.copy() for hook in evidence.stage.receiver.hooks.values()]:
         never = [f"{hook}: {identifier} never arrived" for identifier in hook.tests - hook.worked]
         # Of what happened while it was being created, nobody knows whether it was before.
         wanted = {i: event for i, event in events.items() if hook.wants(event["type"]) and seconds(event["at"]) > hook.since}

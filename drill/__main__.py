@@ -67,7 +67,7 @@ def plan() -> Plan:
             webhooks=1,
         )
     lasts = SECONDS.get(length) or int(length)
-    # Ten clients make more events in an hour than are told and mailed meanwhile.
+    # In an hour clients make more events than are told and mailed meanwhile.
     return Plan(seed, lasts, patience=max(Plan.patience, lasts / 2), faults=faults)
 
 

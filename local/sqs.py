@@ -20,7 +20,7 @@ from moto.sqs.models import sqs_backends
 from werkzeug.serving import make_server
 
 from contract.functions import Function
-from local import moto_sqs
+from local import moto_fixes
 from local.console import Console
 from local.guard import Guard
 from local.mail import Application
@@ -64,7 +64,7 @@ class QueueServer:
 
     def __init__(self, workers: Iterable[Function], around: Callable[[Application], Application] = lambda moto: moto) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        moto_sqs.mend()
+        moto_fixes.apply()
         # moto's own server would answer any page, since it reflects every origin.
         moto = DomainDispatcherApplication(create_backend_app)
         self.server = make_server("127.0.0.1", 0, moto, threaded=True, request_handler=MotoRequestHandler)

@@ -1,6 +1,7 @@
 """The poller: Lambda's semantics of an SQS event source, against moto's SQS server."""
 
 import asyncio
+import gc
 import io
 import json
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from moto.sqs.models import Message
 
 from contract import redrive
 from contract.functions import Function, Queue
@@ -131,6 +133,21 @@ def test_a_message_is_handed_out_without_many_looks_at_the_others(queue: QueueSe
     received = queue.client.receive_message(QueueUrl=queue.urls["work"], MaxNumberOfMessages=10)["Messages"]
     assert len(received) == 10
     assert looks < 5 * 200
+
+
+def test_nothing_is_left_in_memory_of_a_message_that_was_deleted(queue: QueueServer) -> None:
+    url = queue.urls["work"]
+
+    def messages() -> int:
+        gc.collect()
+        return sum(type(each) is Message for each in gc.get_objects())
+
+    before = messages()
+    for _ in range(3):
+        queue.client.send_message(QueueUrl=url, MessageBody="m")
+        [received] = queue.client.receive_message(QueueUrl=url)["Messages"]
+        queue.client.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
+    assert messages() == before
 
 
 def test_a_worker_that_waits_for_others_servers_has_more_batches_at_once(queue: QueueServer) -> None:

@@ -1,22 +1,28 @@
-"""moto's SQS, for queues with hundreds of messages.
+"""What keeps moto, which is made for short tests, from running for days with hundreds of messages in a queue.
 
-Of itself it looks at all of them a dozen times for each one that it hands out, by a clock that makes dates, and it loses what
-is sent while another message is being deleted.
+Of itself it remembers every message, mail and file that there ever was, and each copy of one. For each message that it hands
+out it looks at all others a dozen times, by a clock that makes dates, and it loses what is sent while one is being deleted.
 """
 
 import time
 from typing import Any
 
+from moto.core.common_models import BaseModel
 from moto.sqs import models
 
 delete_message = models.Queue.delete_message
 
 
-def mend() -> None:
+def apply() -> None:
     """Any number of times."""
+    BaseModel.__new__ = _unremembered  # type: ignore[method-assign]
     models.unix_time_millis = _milliseconds  # type: ignore[attr-defined,assignment]
     models.SQSBackend.is_message_valid_based_on_retention_period = _is_kept  # type: ignore[method-assign,assignment]
     models.Queue.delete_message = _delete  # type: ignore[method-assign,assignment]
+
+
+def _unremembered(cls: Any, *_: Any, **__: Any) -> Any:
+    return object.__new__(cls)
 
 
 def _milliseconds() -> float:

@@ -8,7 +8,7 @@ BIN := .venv/bin
 # The newest major version of the CLI cannot read the library's output.
 CDK = PATH="$(CURDIR)/$(BIN):$$PATH" npx --yes aws-cdk@2.1148.1
 # The files of tests are shared out, longest first; each process has its own PostgreSQL and queue.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 EXAMPLES ?= 200
 SIZE ?= 10000
 FASTIFY := benchmarks/peers/fastify

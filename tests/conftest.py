@@ -58,6 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[OWN_FOLDER] = config.option.basetemp
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than processors, as a process often waits for another; beyond four, each costs more than it brings."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         return next((folder for folder in TOGETHER if nodeid.startswith(folder)), super()._split_scope(nodeid))

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.data import Data, ask_for_passwords, prepare, variables
 from benchmarks.events import get_order, summarize_orders
 from benchmarks.limits import pgbench, redis
-from benchmarks.measure import Pool, check, cold, seeding, warm
+from benchmarks.measure import Pool, again, check, cold, seeding, warm
 from benchmarks.mixed import mixed
 from benchmarks.progress import Progress
 from benchmarks.report import print_tables, write_document
@@ -19,13 +19,15 @@ from benchmarks.results import Results, machine, versions
 from benchmarks.scenarios import Deep, scenarios
 from benchmarks.seeding import queue
 from benchmarks.tls import TlsFront
-from benchmarks.workers import COLD_VARIANTS, FUNCTIONS, OURS, PEER_IMPLEMENTATIONS, PEERS, ROOT
+from benchmarks.workers import COLD_VARIANTS, DEPTHS, FUNCTIONS, OURS, PEER_IMPLEMENTATIONS, PEERS, ROOT
 from local.postgres import EmbeddedPostgres
 
 # Typical of an instance with a few gigabytes; the laptop's own settings leave the memory to other programs.
 POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
 DEEP_PAGE = 10_000 * 50
 SEEDED_CUSTOMERS = 10_000
+# Of these it is measured which part of a call takes how long.
+TAKEN_APART = ("list", "email_rare_domain", "get", "summary", "create")
 
 
 class Run:
@@ -89,7 +91,12 @@ class Run:
             self.progress.say(scenario.title)
             pool.implementations = everybody + [cache] * (cache is not None and scenario.name == "summary")  # type: ignore[list-item]
             check(pool, scenario)
+            pool.implementations += DEPTHS.values() if scenario.name in TAKEN_APART else []
             found = warm(pool, scenario, options.rounds, options.seconds, self.progress)
+            if scenario.name in TAKEN_APART:
+                parts = {depth: found.pop(depth) for depth in DEPTHS}
+                whole = {OURS.name: found[OURS.name], "again": again(pool, scenario, options.rounds)}
+                self.results.depths[scenario.title] = {**parts, **whole}
             found["limit"] = pgbench(data, scenario, options.rounds, options.seconds, self.log)
             self.results.warm[scenario.title] = found
         pool.implementations = everybody

@@ -95,6 +95,11 @@ def warm(pool: Pool, scenario: Scenario, rounds: int, seconds: float, progress: 
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
+def again(pool: Pool, scenario: Scenario, calls: int) -> float:
+    """The median time in seconds of our call when no other program ran since the last one."""
+    return statistics.median(pool.call(OURS, scenario.call())[0] for _ in range(calls))
+
+
 def seeding(pool: Pool, customers: int, progress: Progress) -> dict[str, float]:
     """Seconds in which each creates the same number of rows, and what PostgreSQL alone needs for the rows of ours."""
     database = variables(pool.data.server, "orders_seeder")

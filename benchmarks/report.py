@@ -21,6 +21,13 @@ RUNS = PLOTS / "runs.json"
 TEMPLATE = Path(__file__).with_name("document.md")
 GROWING = {"list": "list 50", "absent": "list, absent status", "summary": "summary"}
 
+PARTS = """\
+Parts of a call, measured in turn with everybody's calls: the statement's messages alone, written to the function's
+connection until the server's answer is read; the driver that makes rows of it; and the function, which reads the event,
+checks it against the contract and builds the answer. The last column says what a call takes when no other program has
+just had the processor and its caches. What a target allows beyond the first column is all that any program could win.
+"""
+
 Table = list[list[str]]
 
 
@@ -31,6 +38,8 @@ def tables(results: Results) -> dict[str, Table]:
         for title, rows in (("warm", results.warm), ("cold", results.cold), ("seeding", results.seed))
         if rows
     }
+    if results.depths:
+        made["parts"] = _parts(results)
     heading = ["", "requests/s", "CPU s per 1,000 requests", "function", "PostgreSQL"]
     ours = sum(results.mixed["ours"][1:])
     made["mixed load"] = [
@@ -53,6 +62,15 @@ def _times(results: Results, rows: dict[str, dict[str, float]]) -> Table:
     names = [name for name in results.titles if any(name in row for row in rows.values())]
     heading = ["ms", *(results.titles[name] for name in names)]
     return [heading, *([title, *(_cell(row, name) for name in names)] for title, row in rows.items())]
+
+
+def _parts(results: Results) -> Table:
+    """Each part without the one before it."""
+    rows = [["ms", "PostgreSQL and the way to it", "driver", "function", "together", "together, right after another call"]]
+    for title, row in results.depths.items():
+        parts = [row["statement"], row["driver"] - row["statement"], row["ours"] - row["driver"], row["ours"], row["again"]]
+        rows.append([title, *(f"{part * 1000:.2f}" for part in parts)])
+    return rows
 
 
 def _cell(row: dict[str, float], name: str) -> str:
@@ -123,6 +141,8 @@ def _section(results: Results) -> str:
         "As shares of the other's figure. What is not reached is left to see here, and not tuned away.\n",
         _markdown(targets.table(results)),
     ]
+    if "parts" in made:
+        parts += ["### Where this service's time goes\n", PARTS, _markdown(made["parts"])]
     return "\n".join(parts)
 
 

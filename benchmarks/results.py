@@ -20,7 +20,9 @@ PEER_PACKAGES = [
 class Results:
     """warm, cold, seed: seconds by scenario and implementation. mixed: by implementation.
 
-    mixed: requests per second, processor seconds of the function and of PostgreSQL per 1,000 requests.
+    depths: seconds by scenario and part of our call: statement, driver and ours, each with the one before it; again is the
+    whole call right after another. mixed: requests per second, processor seconds of the function and of PostgreSQL per 1,000
+    requests.
     """
 
     size: int
@@ -31,6 +33,7 @@ class Results:
     warm: dict[str, dict[str, float]] = field(default_factory=dict)
     cold: dict[str, dict[str, float]] = field(default_factory=dict)
     seed: dict[str, dict[str, float]] = field(default_factory=dict)
+    depths: dict[str, dict[str, float]] = field(default_factory=dict)
     mixed: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
 

@@ -72,4 +72,5 @@ def main() -> None:
         print(json.dumps(answer(json.loads(line))), file=reports, flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

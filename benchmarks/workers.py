@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,6 +115,18 @@ OURS = Implementation(
         "STAGE": "bench",
     },
 )
+
+
+# Parts of what it does, in processes of their own.
+DEPTHS = {
+    depth: replace(
+        OURS,
+        name=depth,
+        command=(sys.executable, "-m", "benchmarks.depths"),
+        environment={**OURS.environment, "DEPTH": depth},
+    )
+    for depth in ("statement", "driver")
+}
 
 
 def _fastify(name: str, title: str, handler: Path, **environment: str) -> Implementation:

@@ -75,6 +75,7 @@ def results(size: int) -> Results:
         warm={"list 50": row, "list, absent status": row, "summary": row},
         cold={"import to first answer": row},
         seed={"seed": row},
+        depths={"list 50": {"statement": 0.0004, "driver": 0.0007, "ours": 0.0012, "again": 0.0008}},
         mixed={"ours": (2000.0, 0.3, 0.3), "fastify": (1000.0, 0.9, 0.3)},
     )
 
@@ -93,6 +94,8 @@ def test_the_document_keeps_the_last_run_of_each_size(tmp_path: Path, monkeypatc
     assert "| list 50 | 1.00 | 2.00 (0.50) | 0.50 (2.00) |" in text
     assert "| a read ≤ 0.91 of Fastify | 3 of 3 | list 50: 0.5 |" in text
     assert "| 0.1 ms + 110 % of PostgreSQL alone (1 is as much) | 0 of 3 | list 50: 1.5 |" in text
+    # Each part without the one before it.
+    assert "| list 50 | 0.40 | 0.30 | 0.50 | 1.20 | 0.80 |" in text
     plots = sorted((tmp_path / "benchmarks").glob("*.svg"))
     assert len(plots) == 7
     for plot in plots:

@@ -68,7 +68,8 @@ def plan() -> Plan:
         )
     lasts = SECONDS.get(length) or int(length)
     # In an hour clients make more events than are told and mailed meanwhile.
-    return Plan(seed, lasts, patience=max(Plan.patience, lasts / 2), faults=faults)
+    patience = max(Plan.patience, lasts / 2)
+    return Plan(seed, lasts, patience=patience, faults=faults, seeder={"seed": 1, "rest": 3 if length == "long" else 0})
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ from orders.driver import DatabaseError, InterfaceError
 
 # More than the functions of one cloud keep, and few enough to be used up.
 CONNECTIONS = 100
-DISK_MEGABYTES = 2000
+DISK_MEGABYTES = 3000
 # What the queues do all the time; they can also delay.
 CHAOS = "duplicate,reorder"
 # Whom the pooler lets in.
@@ -233,6 +233,14 @@ class Stage:
                 wait_until(self.reachable, "PostgreSQL's recovery", RECOVERY_SECONDS)
                 return
         raise PostgresFailed("PostgreSQL did not start again")
+
+    def revive_postgres(self) -> list[str]:
+        """Where it has ended, its last words."""
+        if not self.postgres.ended():
+            return []
+        said = (self.postgres.folder / "log").read_text(errors="replace").splitlines()
+        self.restart_postgres()
+        return [line for line in said[-30:] if "PANIC" in line or "FATAL" in line][-1:] or said[-1:]
 
     def reachable(self) -> bool:
         with suppress(*UNREACHABLE):

@@ -191,6 +191,12 @@ def seed_once(client: Client) -> None:
 
 
 @want(0)
+def rest(client: Client) -> None:
+    """In an hour without pauses, seeding would fill the disk."""
+    client.world.over.wait(10)
+
+
+@want(0)
 def cancel_seed(client: Client) -> None:
     """At once: the first chunks are being made, and most are still to come."""
     follow_seed(client, cancelled=True, after_chunks=0)

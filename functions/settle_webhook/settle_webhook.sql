@@ -7,6 +7,8 @@ WITH settled AS (
         answer = kept_answer(before.event_id, :answer),
         attempted_at = now(),
         leased_until = NULL,
+        -- A late report finds a delivery that waits to be made again.
+        waiting = d.waiting AND becomes = 'pending',
         status = becomes,
         next_attempt_at = CASE WHEN becomes = 'pending' THEN least(next_at, ends_at) END,
         finished_at = CASE WHEN becomes <> 'pending' THEN now() END

@@ -477,6 +477,32 @@ def test_what_was_meant_for_a_deleted_webhook_is_not_sent(service: Service, db: 
     assert db.value("SELECT count(*) FROM outbox") == 0
 
 
+@pytest.mark.parametrize(("answer", "becomes"), [(204, "succeeded"), (410, "failed")])
+def test_a_report_counts_also_where_its_delivery_waits_to_be_made_again(
+    service: Service, db: Database, receiver: Receiver, answer: int, becomes: str
+) -> None:
+    webhook = add(service, receiver.url)
+    receiver.answers = [(answer, {}, b"")]
+    send_test(service, webhook)
+    service.work_off_queue("deliver_webhook")
+    report = receive("webhook_reports")
+    assert report is not None
+    pass_time(db, "200 seconds")
+    db.sql(
+        "INSERT INTO webhook_deliveries (webhook_id, type, leased_until)"
+        " SELECT :id, 'order.paid', now() + interval '1 hour' FROM generate_series(1, 50)",
+        id=webhook["id"],
+    )
+    service.relay()
+    delivery = "SELECT status, waiting FROM webhook_deliveries WHERE type = 'webhook.test'"
+    assert db.sql(delivery) == [["pending", True]]
+    service.invoke("settle_webhook", report)
+    delete(report, "webhook_reports")
+    service.http("PATCH", f"/api/webhooks/{webhook['id']}/", {"enabled": False})
+    service.relay()
+    assert db.sql(delivery) == [[becomes, False]]
+
+
 def test_a_report_that_comes_twice_changes_nothing(service: Service, db: Database, receiver: Receiver) -> None:
     webhook = add(service, receiver.url)
     receiver.answers = [(500, {}, b"")]

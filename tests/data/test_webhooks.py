@@ -477,6 +477,19 @@ def test_what_was_meant_for_a_deleted_webhook_is_not_sent(service: Service, db: 
     assert db.value("SELECT count(*) FROM outbox") == 0
 
 
+def test_what_waits_for_a_webhook_ends_when_it_is_deleted(service: Service, db: Database) -> None:
+    webhook, other = add(service, "https://shop.example.com/hook"), add(service, "https://shop.example.com/hook", "order.paid")
+    db.sql("UPDATE webhooks SET failing_since = now()")
+    service.customer()
+    send_test(service, other)
+    assert service.http("DELETE", f"/api/webhooks/{webhook['id']}/").status == 204
+    service.relay()
+    assert db.sql("SELECT webhook_id, status, waiting FROM webhook_deliveries ORDER BY 1") == [
+        [webhook["id"], "cancelled", False],
+        [other["id"], "pending", False],
+    ]
+
+
 @pytest.mark.parametrize(("answer", "becomes"), [(204, "succeeded"), (410, "failed")])
 def test_a_report_counts_also_where_its_delivery_waits_to_be_made_again(
     service: Service, db: Database, receiver: Receiver, answer: int, becomes: str

@@ -1,7 +1,8 @@
-WITH new_webhook AS (
+WITH admission AS (
+    SELECT admit_webhook(:most::integer) AS granted
+), new_webhook AS (
     INSERT INTO webhooks AS w (url, types, description, secret)
-    SELECT :url, :event_types::text[], :description, :secret_key::bytea
-    WHERE (SELECT count(*) FROM webhook_documents) < :most
+    SELECT :url, :event_types::text[], :description, :secret_key::bytea FROM admission WHERE granted
     RETURNING w.id, customer_etag(w.xmin) AS etag, webhook_json(
         w.id, w.url, w.types, w.description, w.disabled_at, w.disabled_reason, w.failures, w.failing_since, w.created_at
     ) AS document

@@ -28,7 +28,7 @@ from contract.functions import ROOT
 from drill.servers import wait_until
 from orders import posting, targets
 from orders.driver import DatabaseError
-from tests.harness import Database, Service, assert_problem, created, delete, queue_client, receive
+from tests.harness import Clients, Database, Service, assert_problem, created, delete, queue_client, receive
 
 QUEUES = ("webhooks", "webhook_reports")
 # Instead of a status: the connection ends, and there is no answer.
@@ -764,6 +764,24 @@ def test_a_webhook_is_changed_and_listed(service: Service) -> None:
     assert [one["id"] for one in service.http("GET", "/api/webhooks/").json["results"]] == [second["id"], first["id"]]
     assert_problem(service.http("GET", "/api/webhooks/999/"), 404)
     assert_problem(service.http("POST", "/api/webhooks/999/test/"), 404)
+
+
+def test_there_are_no_more_than_100(service: Service, clients: Clients, db: Database) -> None:
+    """Also where one that is just being created is not seen yet."""
+    db.sql("INSERT INTO webhooks (url, types, description, secret) SELECT 'x', '{*}', '', '' FROM generate_series(1, 98)")
+    url = "https://shop.example.com/hook"
+    path = f"/api/webhooks/{add(service, url)['id']}/"
+    creating = service.connections["orders_app"]
+    assert creating is not None
+    creating.run("BEGIN")
+    add(service, url)
+    another = clients.submit((("POST", "/api/webhooks/", {"url": url, "types": ["*"]}), {}))
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    wait_until(lambda: another.done() or db.value(waits) == 1, "a wait for the other webhook")
+    creating.run("COMMIT")
+    assert_problem(another.result(), 409)
+    service.http("DELETE", path)
+    add(service, url)
 
 
 def test_no_delivery_keeps_an_erased_customers_address(service: Service, db: Database, receiver: Receiver) -> None:

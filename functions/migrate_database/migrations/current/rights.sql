@@ -38,6 +38,6 @@ GRANT SELECT ON order_documents TO orders_app, orders_relay;
 GRANT SELECT, INSERT ON order_events TO orders_app;
 GRANT SELECT ON seed_run_documents TO orders_seeder;
 GRANT SELECT ON exported_customers, exported_events, exported_items, exported_orders, exported_summary TO orders_exporter;
-GRANT EXECUTE ON FUNCTION webhook_json, webhook_with_secret_json, webhook_delivery_json TO orders_app;
+GRANT EXECUTE ON FUNCTION admit_webhook, webhook_json, webhook_with_secret_json, webhook_delivery_json TO orders_app;
 GRANT SELECT ON webhook_documents TO orders_app;
 GRANT EXECUTE ON FUNCTION event_json, kept_answer, webhook_body, webhook_room TO orders_relay;

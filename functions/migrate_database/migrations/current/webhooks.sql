@@ -27,6 +27,16 @@ RETURN to_json(ROW(
     d.attempted_at, d.next_attempt_at, d.finished_at
 )::webhook_delivery_document);
 
+-- Whether there may be another webhook.
+CREATE OR REPLACE FUNCTION admit_webhook(most integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    -- Creations take turns until they commit. What is counted after the lock includes the webhook that was created before.
+    PERFORM pg_advisory_xact_lock('webhooks'::regclass::integer, 0);
+    RETURN most > (SELECT count(*) FROM webhooks);
+END
+$$;
+
 -- What is sent. Null if there is nothing any more that could be.
 CREATE OR REPLACE FUNCTION webhook_body(d webhook_deliveries) RETURNS json STABLE PARALLEL SAFE
 RETURN CASE

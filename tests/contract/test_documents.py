@@ -16,6 +16,7 @@ from cdk.settings import STAGES
 from contract.functions import OPENAPI, ROOT, load_functions
 from contract.openapi import load_handler
 from drill.laptop import Laptop
+from orders import posting
 from orders.errors import KINDS, SQLSTATES
 from tests.tools import missing
 
@@ -168,6 +169,9 @@ def test_the_documented_sizes_are_those_of_the_contract() -> None:
         assert sizes["keys of metadata"] == str(of_metadata["maxProperties"])
         assert sizes["a key of metadata"] == f"{of_metadata['propertyNames']['maxLength']} characters"
         assert sizes["a value of metadata"] == f"{of_metadata['additionalProperties']['maxLength']} characters"
+    assert sizes["the reason of a cancellation"] == f"{schemas['Cancellation']['properties']['reason']['maxLength']} characters"
+    assert sizes["webhooks"] == str(load_handler("create_webhook").MOST_WEBHOOKS)
+    assert sizes["unfinished exports"] == str(load_handler("start_export").MAX_UNFINISHED)
     assert sizes["a name"] == f"{schemas['NewCustomer']['properties']['name']['maxLength']} characters"
     assert sizes["an e-mail address"] == f"{schemas['NewCustomer']['properties']['email']['maxLength']} characters"
 
@@ -177,6 +181,36 @@ def test_the_documented_rates_are_those_of_the_stages() -> None:
         name.strip("`"): (int(rate.replace(",", "")), int(burst.replace(",", ""))) for name, rate, burst in table(API, "Rates")
     }
     assert rates == {name: (stage.requests_per_second, stage.burst) for name, stage in STAGES.items()}
+
+
+def test_the_page_about_webhooks_has_the_figures_of_the_code() -> None:
+    text = " ".join((ROOT / "docs" / "webhooks.md").read_text().split())
+    settling = load_handler("settle_webhook")
+    units = ((3600, "h"), (60, "min"), (1, "s"))
+    pauses = [next(f"{pause // size} {unit}" for size, unit in units if pause >= size) for pause in settling.PAUSES[:9]]
+    for promise in (
+        f"{', '.join(pauses[:-1])} and {pauses[-1]}, each",
+        f"after {settling.HOURS_TO_DELIVER} hours the delivery has failed",
+        f"at least ten failures in a row over more than {settling.HOURS_TO_DISABLE} hours",
+        f"{load_handler('replay_webhook').MOST_AT_ONCE:,} at most",
+        f"the first {posting.ANSWER_BYTES} bytes of the last answer",
+        f"for up to {posting.SECONDS_KEPT} seconds after the last one",
+        f"There can be {load_handler('create_webhook').MOST_WEBHOOKS} webhooks",
+        f"deliveries of the last {load_handler('audit_totals').DELIVERIES_KEPT_DAYS} days",
+    ):
+        assert promise in text
+    assert (settling.FAILURES_TO_DISABLE, posting.SECONDS) == (10, 10)
+
+
+def test_every_variable_that_functions_read_is_explained() -> None:
+    sources = [*ROOT.glob("functions/*/*.py"), *ROOT.glob("layers/orders/python/orders/*.py")]
+    read = {name for path in sources for name in re.findall(r'environ(?:\.get\(|\[)"(\w+)"', path.read_text())}
+    read |= {name for function in load_functions() for name in function.environment}
+    read |= set(re.findall(r'"(AWS_ENDPOINT_URL_\w+)"', (ROOT / "local" / "cloud.py").read_text()))
+    explained = {word for row in table(CONFIGURATION, "What functions read") for word in re.findall(r"`(\w+)`", row[0])}
+    # Lambda's own.
+    given = {"AWS_REGION", "AWS_LAMBDA_FUNCTION_NAME"} | {name for name in read if name.startswith(("AWS_ACCESS", "AWS_SE"))}
+    assert read - given <= explained
 
 
 def test_every_choice_of_a_deployment_is_explained() -> None:

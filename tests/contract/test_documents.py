@@ -1,10 +1,12 @@
 """The documents: links and commands exist, and the examples show what the laptop cloud answers."""
 
 import json
+import math
 import re
 import shlex
 import subprocess
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from cdk.app import CONTEXT
+from cdk.delivery import AT_ONCE
 from cdk.settings import STAGES
 from contract.functions import OPENAPI, ROOT, load_functions
 from contract.openapi import load_handler
@@ -20,7 +23,7 @@ from orders import posting
 from orders.errors import KINDS, SQLSTATES
 from tests.tools import missing
 
-API, CONFIGURATION = ROOT / "docs" / "api.md", ROOT / "docs" / "configuration.md"
+API, CONFIGURATION, RUNBOOK = (ROOT / "docs" / f"{name}.md" for name in ("api", "configuration", "operations"))
 CHANGELOG = ROOT / "CHANGELOG.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")])
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()}
@@ -200,6 +203,13 @@ def test_the_page_about_webhooks_has_the_figures_of_the_code() -> None:
     ):
         assert promise in text
     assert (settling.FAILURES_TO_DISABLE, posting.SECONDS) == (10, 10)
+
+
+def test_a_release_has_as_many_waves_as_the_runbook_says() -> None:
+    areas = Counter(f.area for f in load_functions() if "prod" in f.stages and f.trigger != "deploy")
+    waves = sum(math.ceil(functions / AT_ONCE) for functions in areas.values())
+    # Of ten minutes each.
+    assert f"has {waves} waves there, so it takes about {round(waves / 6)} hours" in " ".join(RUNBOOK.read_text().split())
 
 
 def test_every_variable_that_functions_read_is_explained() -> None:

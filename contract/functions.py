@@ -23,8 +23,8 @@ OPEN_ROUTES = frozenset(
         "GET /api/health",
         "GET /api/openapi.json",
         "GET /console/signed-in",
-        "GET /console/{version}/{file}",
-        "GET /console/{version}/{folder}/{file}",
+        "GET /console/{version}/{name}",
+        "GET /console/{version}/{name}/{file}",
         "GET /favicon.ico",
     }
 )

@@ -67,28 +67,29 @@ def get_signed_in(request: Request) -> Response:
 
 @app.endpoint(
     "GET",
-    "/console/{version}/{file}",
+    "/console/{version}/{name}",
     scopes=[],
     returns={200: "text/css, text/javascript, image/svg+xml"},
     problems=[404],
     tag="Pages",
 )
-def get_file(request: Request, version: AssetVersion, file: AssetFile) -> Response:
+def get_file(request: Request, version: AssetVersion, name: AssetFile) -> Response:
     """Get a file of the console."""
-    return ASSETS.response(request, version, file)
+    return ASSETS.response(request, version, name)
 
 
 @app.endpoint(
     "GET",
-    "/console/{version}/{folder}/{file}",
+    "/console/{version}/{name}/{file}",
     scopes=[],
     returns={200: "text/javascript"},
     problems=[404],
     tag="Pages",
 )
-def get_module(request: Request, version: AssetVersion, folder: AssetFolder, file: AssetFile) -> Response:
+def get_module(request: Request, version: AssetVersion, name: AssetFolder, file: AssetFile) -> Response:
     """Get a view or a library of the console."""
-    return ASSETS.response(request, version, f"{folder}/{file}")
+    # A folder here, and a file in the route above: API Gateway gives each place of a path one name.
+    return ASSETS.response(request, version, f"{name}/{file}")
 
 
 @app.endpoint("GET", "/favicon.ico", scopes=[], returns={200: "image/svg+xml"}, tag="Pages")

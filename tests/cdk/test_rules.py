@@ -388,6 +388,18 @@ def test_every_route_has_a_twin_and_either_scopes_or_an_entry_in_the_open_list(s
             assert tuple(route["AuthorizationScopes"]) == expected[plain].scopes != (), key
 
 
+def test_a_place_in_the_path_has_one_name() -> None:
+    """API Gateway creates no route that "has a conflicting variable on the same hierarchical level" as another."""
+    names: dict[tuple[str, str], set[str]] = {}
+    for route in (route for function in load_functions() for route in function.routes):
+        before, *segments = route.path.split("/")
+        for segment in segments:
+            if segment.startswith("{"):
+                names.setdefault((route.method, before), set()).add(segment)
+            before += f"/{segment}"
+    assert {place: found for place, found in names.items() if len(found) > 1} == {}
+
+
 def test_an_open_route_and_its_twin_have_their_own_throttle(stage: Synthesized) -> None:
     [api_stage] = stage.resources("AWS::ApiGatewayV2::Stage").values()
     settings = api_stage["Properties"]["RouteSettings"]

@@ -69,14 +69,17 @@ class Database(Construct):
         group = cdk.Stack.of(self).format_arn(
             service="logs", resource="log-group", resource_name="RDSOSMetrics", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
         )
-        for actions, resource in (
-            (["logs:CreateLogGroup", "logs:PutRetentionPolicy"], group),
-            (
-                ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams", "logs:GetLogEvents"],
-                f"{group}:log-stream:*",
-            ),
-        ):
-            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
+        actions = [
+            "CreateLogGroup",
+            "PutRetentionPolicy",
+            "CreateLogStream",
+            "PutLogEvents",
+            "DescribeLogStreams",
+            "GetLogEvents",
+        ]
+        # Without the second, RDS could not even make the group: that is checked against `…:RDSOSMetrics:log-stream:`.
+        resources = [group, f"{group}:*"]
+        role.add_to_policy(iam.PolicyStatement(actions=[f"logs:{action}" for action in actions], resources=resources))
         return role
 
     def _proxy(self, settings: Settings, network: Network, users: list[str]) -> rds.DatabaseProxy:

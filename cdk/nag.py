@@ -12,8 +12,7 @@ REASONS = {
         "tests/cdk has the list of actions that may use it."
     ),
     (
-        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:"
-        "log-group:RDSOSMetrics:log-stream:*]"
+        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:RDSOSMetrics:*]"
     ): "RDS names the streams of enhanced monitoring after its instances' resource ids.",
     "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup]": (
         "AWS Backup's own policy; the permissions that copying a snapshot takes are up to the service and change with it."

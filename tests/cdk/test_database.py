@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,26 @@ def test_the_database_logs_what_it_does_but_no_customers_data(stage: Synthesized
     assert "pg_stat_statements" in parameters["shared_preload_libraries"]
     assert parameters["log_error_verbosity"] == "terse"
     assert parameters["log_parameter_max_length"] == parameters["log_parameter_max_length_on_error"] == "0"
+
+
+def test_rds_may_make_and_write_the_log_group_of_enhanced_monitoring(stage: Synthesized) -> None:
+    [role] = [name.partition("/")[2] for name in stage.resources("AWS::IAM::Role") if "MonitoringRole" in name]
+    [policy] = [p for p in stage.resources("AWS::IAM::Policy").values() if {"Ref": role} in p["Properties"]["Roles"]]
+    # As CloudWatch Logs names what it checks the action against: a name alone matches only some of them.
+    for action, checked in (
+        ("logs:CreateLogGroup", ":log-group:RDSOSMetrics:log-stream:"),
+        ("logs:PutRetentionPolicy", ":log-group:RDSOSMetrics"),
+        ("logs:PutRetentionPolicy", ":log-group:RDSOSMetrics:*"),
+        ("logs:PutLogEvents", ":log-group:RDSOSMetrics:log-stream:db-ABC"),
+    ):
+        allowed = [
+            resource["Fn::Join"][1][-1]
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+            if action in statement["Action"]
+            for resource in [statement["Resource"]]
+            for resource in (resource if isinstance(resource, list) else [resource])
+        ]
+        assert any(fnmatchcase(checked, pattern) for pattern in allowed), (action, checked)
 
 
 def test_the_default_security_group_is_closed(stage: Synthesized) -> None:

@@ -117,4 +117,6 @@ class Database(Construct):
             security_groups=[network.proxy],
             target_role=rds.ProxyEndpointTargetRole.READ_ONLY,
         )
+        # Only for a cluster: the proxy must have changed from the instance to it before.
+        endpoint.node.add_dependency(self.proxy.node.find_child("ProxyTargetGroup"))
         return endpoint.endpoint

@@ -82,7 +82,7 @@ synth: .venv/cdk ## Write the deployment of STAGE to cdk.out, without an AWS acc
 bootstrap: .venv/cdk ## Prepare the environment's AWS account for STAGE, once
 	$(CDK) bootstrap -c stage=$(STAGE) --qualifier orders$(STAGE) --toolkit-stack-name CDKToolkit-orders$(STAGE) $(ARGS)
 
-ci: .venv/cdk ## Let GitHub Actions of GITHUB=OWNER/REPOSITORY deploy to the environment's AWS account, once
+ci: .venv/cdk ## Let GitHub Actions of GITHUB=OWNER@ID/REPOSITORY@ID deploy to the environment's AWS account, once
 	$(CDK) deploy OrdersCi -c github=$(GITHUB)
 
 checkov: synth ## Scan what would be deployed with checkov, which is installed for this run only (STAGE=prod)

@@ -1,6 +1,6 @@
 """Who may deploy: GitHub Actions of one repository, by OIDC. GitHub stores no credentials that could be stolen.
 
-Deployed once per account, with the account's credentials: `make ci GITHUB=OWNER/REPOSITORY`.
+Deployed once per account, with the account's credentials: `make ci GITHUB=OWNER@ID/REPOSITORY@ID`.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ SESSION_HOURS = 4
 
 class CiStack(cdk.Stack):
     def __init__(self, scope: Construct, construct_id: str, repository: str, **options: Any) -> None:
-        """repository: OWNER/REPOSITORY on GitHub."""
+        """repository: as GitHub names it in tokens; docs/operations.md tells which have ids, and where to find them."""
         super().__init__(scope, construct_id, **options)
         provider = iam.OidcProviderNative(self, "GitHub", url=ISSUER, client_ids=[AUDIENCE])
         for stage, settings in STAGES.items():

@@ -799,7 +799,7 @@ def test_an_operator_can_limit_unfinished_rows(dev: Synthesized) -> None:
 
 @pytest.fixture(scope="module")
 def ci() -> dict[str, dict[str, Any]]:
-    app = build({"aws:cdk:bundling-stacks": [], "github": "owner/repository"})
+    app = build({"aws:cdk:bundling-stacks": [], "github": "owner@123/repository@456"})
     resources: dict[str, dict[str, Any]] = Template.from_stack(app.node.find_child("OrdersCi")).to_json()["Resources"]  # type: ignore[arg-type]
     return resources
 
@@ -814,7 +814,7 @@ def test_only_main_in_an_environment_of_the_repository_may_deploy(ci: dict[str, 
         assert claims["token.actions.githubusercontent.com:ref"] == "refs/heads/main"
         assert claims["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
         subjects.append(claims["token.actions.githubusercontent.com:sub"])
-    assert subjects == ["repo:owner/repository:environment:dev", "repo:owner/repository:environment:prod"]
+    assert subjects == [f"repo:owner@123/repository@456:environment:{name}" for name in ("dev", "prod")]
 
 
 def test_permission_to_deploy_one_stage_does_not_extend_to_the_other(ci: dict[str, dict[str, Any]]) -> None:

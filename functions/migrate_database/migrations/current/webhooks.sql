@@ -49,21 +49,27 @@ END;
 -- slow one only what holds the workers for 50 seconds in all, and while it fails 5.
 CREATE OR REPLACE FUNCTION webhook_room(webhook bigint, failing_since timestamptz) RETURNS integer STABLE PARALLEL SAFE
 RETURN (
-    SELECT least(
-        CASE WHEN failing_since IS NULL THEN greatest(50, least(500, 3 * pace)) ELSE 5 END, greatest(5, 50 / seconds_each)
-    )::integer
-    FROM (
+    WITH last_attempts AS (
+        SELECT attempted_at, duration_ms FROM webhook_deliveries
+        WHERE webhook_id = webhook AND attempted_at IS NOT NULL
+        ORDER BY attempted_at DESC
+        LIMIT 50
+    ), receiver AS (
         SELECT
-            count(*) / greatest(extract(epoch FROM now() - min(attempted_at)), 0.1) AS pace,
+            count(*) / greatest(extract(epoch FROM now() - min(attempted_at)), 0.1) AS answers_per_second,
             greatest(avg(duration_ms) / 1000, 0.001) AS seconds_each
-        FROM (
-            SELECT attempted_at, duration_ms FROM webhook_deliveries
-            WHERE webhook_id = webhook AND attempted_at IS NOT NULL
-            ORDER BY attempted_at DESC
-            LIMIT 50
-        ) AS last_attempts
-    ) AS receiver
-) - (SELECT count(*) FROM webhook_deliveries WHERE webhook_id = webhook AND leased_until > now())::integer;
+        FROM last_attempts
+    ), allowed AS (
+        SELECT CASE
+            WHEN failing_since IS NOT NULL THEN 5
+            ELSE least(greatest(50, least(500, 3 * answers_per_second)), greatest(5, 50 / seconds_each))::integer
+        END AS messages
+        FROM receiver
+    ), on_their_way AS (
+        SELECT count(*)::integer AS messages FROM webhook_deliveries WHERE webhook_id = webhook AND leased_until > now()
+    )
+    SELECT allowed.messages - on_their_way.messages FROM allowed, on_their_way
+);
 
 -- What is kept of a receiver's answer, who may answer with what it got: nothing of a customer who was erased meanwhile.
 CREATE OR REPLACE FUNCTION kept_answer(about bigint, answer text) RETURNS text

@@ -51,8 +51,8 @@ def work(message: Message, context: LambdaContext) -> None:
 
 
 def give_up(message: Message, reason: str) -> None:
-    """Marks the export as failed."""
-    metrics.add_metric("ExportFailed", MetricUnit.Count, 1)
-    metrics.flush_metrics()
+    """Marks the export as failed. The removal of a file is sent again when its row's lease ends."""
     if "export" in message:
+        metrics.add_metric("ExportFailed", MetricUnit.Count, 1)
+        metrics.flush_metrics()
         database.run(FAIL, repeatable=True, export_id=message["export"], outbox_id=message["outbox"], error=f"It {reason}")

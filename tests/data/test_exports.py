@@ -397,6 +397,21 @@ def test_an_export_that_starts_during_an_erasure_waits_for_it(service: Service, 
     assert "very.private" not in content(finished(service, starting.result()))
 
 
+def test_only_an_export_that_is_given_up_is_reported_as_failed(
+    service: Service, db: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not the removal of a file: its row stays, and it is tried again."""
+    export = start(service).json["id"]
+    outbox = db.value("SELECT id FROM outbox")
+    reported = []
+    for message in ({"remove": "x.csv.gz", "upload": None, "outbox": outbox}, {"export": export, "outbox": outbox}):
+        with service.role("orders_exporter"):
+            service.module("run_export").give_up(message, "failed 5 times.")
+        reported.append(('"ExportFailed":[1.0]' in capsys.readouterr().out, db.value("SELECT count(*) FROM outbox")))
+    assert reported == [(False, 1), (True, 0)]
+    assert service.http("GET", f"/api/exports/{export}/").json["error"] == "It failed 5 times."
+
+
 def test_the_audit_gives_up_what_was_never_finished_and_clears_away_what_is_old(service: Service, db: Database) -> None:
     answers = [start(service) for _ in range(3)]
     finished(service, answers[0])

@@ -15,9 +15,9 @@ from orders import database
 ORDERS_PER_STEP = 50_000
 # Twice what the contract promises.
 KEYS_KEPT_HOURS = 48
-KEYS_PER_BATCH = 10_000
-# Two million keys per run; what is left waits for the next one instead of keeping the recount waiting.
-KEY_BATCHES = 200
+ROWS_PER_BATCH = 10_000
+# Two million rows of a kind per run; what is left waits for the next one instead of keeping the recount waiting.
+MOST_BATCHES = 200
 # Long after every message of a run or an export has been sent again and given up: its worker was killed each time before it
 # could say so.
 STALE_HOURS = 24
@@ -86,12 +86,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _purge(context: LambdaContext, statement: str, **age: int) -> int:
     """How many rows were older than that, in batches."""
     purged = 0
-    for _ in range(KEY_BATCHES):
+    for _ in range(MOST_BATCHES):
         if not _has_time(context):
             break
-        [[rows]] = database.run(statement, repeatable=True, batch=KEYS_PER_BATCH, **age)
+        [[rows]] = database.run(statement, repeatable=True, batch=ROWS_PER_BATCH, **age)
         purged += rows
-        if rows < KEYS_PER_BATCH:
+        if rows < ROWS_PER_BATCH:
             break
     return purged
 

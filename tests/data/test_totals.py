@@ -579,16 +579,16 @@ def test_keys_are_purged_in_batches_even_without_time_for_the_recount(
         SELECT '', '/', n, '', '', '', now() - make_interval(hours => 39 + n, mins => 30) FROM generate_series(1, 30) AS n
     """)
     module = service.module("audit_totals")
-    monkeypatch.setattr(module, "KEYS_PER_BATCH", 4)
+    monkeypatch.setattr(module, "ROWS_PER_BATCH", 4)
     # Enough for the connection and four of the six batches.
     first = service.invoke("audit_totals", {}, Expiring(5))
     assert (first["purged_keys"], first["finished"]) == (16, False)
     # No step was completed; if that persisted, an alarm would fire.
     assert '"AuditSteps":[0.0]' in capsys.readouterr().out
     assert db.value("SELECT max(key::integer) FROM idempotency_keys") == 14
-    monkeypatch.setattr(module, "KEY_BATCHES", 1)
+    monkeypatch.setattr(module, "MOST_BATCHES", 1)
     assert service.invoke("audit_totals", {})["purged_keys"] == 4
-    monkeypatch.setattr(module, "KEY_BATCHES", 200)
+    monkeypatch.setattr(module, "MOST_BATCHES", 200)
     assert service.invoke("audit_totals", {})["purged_keys"] == 2
     assert db.value("SELECT count(*) FROM idempotency_keys") == 8
 

@@ -20,7 +20,7 @@ SECONDS = 10.0
 SECONDS_TO_CONNECT = 4.0
 ANSWER_BYTES = 1024
 USER_AGENT = "Orders-Webhooks/1"
-# Within it an address may be another's, and many servers close an idle connection. A function answers ten messages at once.
+# Later the address may be another's, and many servers have closed an idle connection. A function sends ten messages at once.
 SECONDS_KEPT, MOST_KEPT = 20, 40
 # Of an exception that several fit, the first counts.
 FAILURES: dict[type[Exception], str] = {

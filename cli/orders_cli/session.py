@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orders_cli.errors import Failure, Refused
+from orders_cli.errors import Failure, Refused, WrongUse
 from orders_cli.output import Output
 
 if TYPE_CHECKING:
@@ -75,8 +75,11 @@ def exit_code(session: Session, work: Callable[[], None]) -> int:
         return Refused.code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except OSError as reason:
         # Connections to the service fail as Unreachable, so this is our output. The interpreter flushes it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        if isinstance(reason, BrokenPipeError):
+            return 141
+        session.out.failure(WrongUse(f"{reason.filename or 'The output'} cannot be written: {reason.strerror}"))
+        return WrongUse.code
     return 0

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hmac
 import json
+import os
 import re
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from drill.laptop import Laptop
 from drill.servers import wait_until
 from orders_cli.client import Client
 from orders_cli.deliveries import NotVerified, secret_key, verified
-from tests.cli.conftest import Shell
+from tests.cli.conftest import PROGRAM, Shell
 from tests.cli.server import Asked, Reply, SmallServer
 
 # From the specification of Standard Webhooks, not from our code.
@@ -166,6 +167,37 @@ def test_a_failed_export_and_a_broken_download_leave_no_file(shell: Shell, tmp_p
         assert (ended.code, "The disk is full" in ended.err) == (6, True)
         exports.answer("POST", "/api/exports/", (409, {"title": "Conflict with the current state", "detail": "Five at once"}))
         assert (shell(*words).code, list(tmp_path.glob("orders*"))) == (1, [])
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(shell: Shell, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with Exports() as exports, os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        shell.ok("export", "orders", "-o", pipe, "--url", exports.url)
+        assert (reader.read(), pipe.is_fifo(), list(tmp_path.glob("*.part"))) == (exports.content, True, [])
+
+
+@pytest.mark.parametrize("place", ["", "no-folder/orders.csv"])
+def test_an_export_that_cannot_be_stored_is_not_begun(shell: Shell, tmp_path: Path, place: str) -> None:
+    with Exports() as exports:
+        ended = shell("export", "orders", "-o", tmp_path / place, "--url", exports.url)
+    assert (ended.code, "cannot be written" in ended.err, exports.requests) == (2, True, [])
+
+
+def test_a_full_disk_is_said(shell: Shell) -> None:
+    with Exports() as exports, Path("/dev/full").open("w") as full:
+        exports.answer("GET", "/api/events/", (200, {"results": [event(1)], "next": None, "next_cursor": "1"}))
+        for words in (("export", "orders", "-o", "-"), ("events",), ("events", "--json")):
+            process = subprocess.run(
+                [PROGRAM, *words, "--url", exports.url],
+                env=shell.full_environment(),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+            assert (process.returncode, "Traceback" in process.stderr, "No space left" in process.stderr) == (2, False, True)
 
 
 def test_ctrl_c_cancels_the_export(shell: Shell, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def export(
     """Export all rows of a kind to a file, compressed if its name ends with .gz. Ctrl-C cancels the export."""
     if output == "-" and session.out.as_json:
         raise WrongUse("--json describes the export on stdout, where -o - puts the export itself")
+    check_place(output)
     given = {"status": status, "email": email, "customer_id": customer, **dict(map(parse_filter, where or []))}
     filters = {name: value for name, value in given.items() if value is not None}
     body = {"kind": kind, "format": form, "filters": filters}
@@ -79,16 +80,33 @@ def finished(session: Session, export: dict[str, Any]) -> dict[str, Any]:
     return export
 
 
+def check_place(output: str) -> None:
+    """Before an export that may take hours. Raises WrongUse if its file could not be made."""
+    place = Path(output)
+    if output == "-" or is_special(place):
+        return
+    if place.is_dir() or not os.access(place.parent, os.W_OK | os.X_OK):
+        raise WrongUse(f"{output} cannot be written: it is a folder, or in none that can be written to")
+
+
+def is_special(place: Path) -> bool:
+    """Whether it is a pipe or a device, which is written to as it is: /dev/null must not become a file."""
+    return place.exists() and not place.is_file() and not place.is_dir()
+
+
 def save(url: str, output: str, progress: Callable[[int], None]) -> int:
     """How many bytes. The file appears under its name when it is complete, and is never half there."""
     from orders_cli.transport import download, download_unpacked
 
     if output == "-":
         return download_unpacked(url, sys.stdout.buffer, progress)
+    file: IO[bytes]
     fetch = download if output.endswith(".gz") else download_unpacked
+    if is_special(Path(output)):
+        with Path(output).open("wb") as file:
+            return fetch(url, file, progress)
     part = Path(f"{output}.part")
     try:
-        file: IO[bytes]
         with part.open("wb") as file:
             count = fetch(url, file, progress)
         os.replace(part, output)  # noqa: PTH105 - a string like the one that was given

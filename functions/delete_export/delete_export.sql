@@ -2,11 +2,11 @@
 WITH cancelled AS (
     UPDATE exports AS e
     SET status = 'cancelled', finished_at = now()
-    WHERE e.id = :export_id AND e.status IN ('queued', 'running')
+    WHERE e.id = :export_id AND e.kind = ANY (:kinds::text[]) AND e.status IN ('queued', 'running')
     RETURNING e AS e
 ), removed AS (
     DELETE FROM exports AS e
-    WHERE e.id = :export_id AND e.status NOT IN ('queued', 'running')
+    WHERE e.id = :export_id AND e.kind = ANY (:kinds::text[]) AND e.status NOT IN ('queued', 'running')
     RETURNING e AS e
 ), ended AS (
     SELECT e FROM cancelled UNION ALL SELECT e FROM removed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orders import database
 from orders.api import Api
 from orders.errors import not_found
+from orders.exports import readable_kinds, refuse_unless_readable
 from orders.responses import response
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 app = Api()
 DELETE_EXPORT = database.load_sql(__file__, "delete_export.sql")
+KIND = "SELECT kind FROM exports WHERE id = :export_id"
 
 
 @app.endpoint(
@@ -23,15 +25,18 @@ DELETE_EXPORT = database.load_sql(__file__, "delete_export.sql")
     "/api/exports/{export_id}",
     scopes=["exports/write"],
     returns={204: None},
-    problems=[404],
+    problems=[403, 404],
     tag="Exports",
 )
 def delete_export(request: Request, export_id: ExportId) -> Response:
     """Cancel an unfinished export, or remove one that has ended together with its file.
 
-    Links to the file stop working soon after.
+    Links to the file stop working soon after. As for reading it, the token needs the scope of the list as well.
     """
-    if not database.run(DELETE_EXPORT, export_id=export_id):
+    if not database.run(DELETE_EXPORT, export_id=export_id, kinds=readable_kinds(request)):
+        # Only a refusal needs to know which kind it is.
+        for (kind,) in database.run(KIND, export_id=export_id):
+            refuse_unless_readable(request, kind)
         raise not_found("export", export_id)
     return response(204, None, "", {})
 

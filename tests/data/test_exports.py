@@ -300,8 +300,12 @@ def test_an_export_needs_the_scope_of_its_list_as_well(service: Service, db: Dat
     finished(service, begun)
     assert_problem(service.http("GET", begun.headers["location"], scope=only), 403)
     assert service.http("GET", begun.headers["location"], scope=f"{only} customers/read").json["url"]
+    assert_problem(service.http("DELETE", begun.headers["location"], scope=only), 403)
     for scope, number in ((only, 0), ("exports/write customers/read", 1)):
         assert len(service.http("GET", "/api/exports/", scope=scope).json["results"]) == number
+    running = service.http("POST", "/api/exports/", body)
+    assert_problem(service.http("DELETE", running.headers["location"], scope=only), 403)
+    assert service.http("GET", running.headers["location"]).json["status"] == "queued"
 
 
 def test_a_link_is_the_one_that_awss_library_makes(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

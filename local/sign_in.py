@@ -6,6 +6,7 @@ no password: whoever sits at this machine may be anybody.
 
 import base64
 import html
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from local.events import HttpRequest, HttpResponse
 CLIENT = "console"
 CODE_SECONDS = 60
 REFRESH_SECONDS = 12 * 3600
-# In base64url, without padding.
-CHALLENGE_LENGTH = 43
+# A SHA-256 in base64url, without padding.
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 # What the page passes on from its address to its form.
 FIELDS = ("response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method")
 STYLE = """
@@ -43,7 +44,8 @@ button { background: none; color: inherit; cursor: pointer; }
 """
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{base64.b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    # Chromium also holds the redirect that answers the form to this.
+    f"form-action 'self' {CLI_CALLBACK}; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -83,7 +85,7 @@ class SignIns:
             return _page(400, "<h1>Not a known client</h1><p>client_id or redirect_uri is not the console's.</p>")
         if given.get("response_type") != "code":
             return _back(given, error="unsupported_response_type")
-        if given.get("code_challenge_method") != "S256" or len(given.get("code_challenge", "")) != CHALLENGE_LENGTH:
+        if given.get("code_challenge_method") != "S256" or not CHALLENGE.fullmatch(given.get("code_challenge", "")):
             return _back(given, error="invalid_request", error_description="A code challenge by S256 is needed.")
         if request.method == "GET":
             return _page(200, _form(given))

@@ -6,7 +6,7 @@ import re
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -148,6 +148,7 @@ def test_nobody_is_sent_to_an_address_that_is_not_the_consoles(
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
         ({"code_challenge": "short"}, "invalid_request"),
+        ({"code_challenge": "é" * 43}, "invalid_request"),
     ],
 )
 def test_a_sign_in_without_a_challenge_by_s256_is_refused(guarded: Laptop, changes: dict[str, Any], error: str) -> None:
@@ -221,6 +222,14 @@ def test_a_sign_in_that_is_given_up_or_was_not_begun_here_gives_no_token(browser
     browser.get(f"{guarded.url}/console/signed-in?code={code(guarded)}&state=s")
     browser.shows("does not belong to a sign-in that began here")
     assert browser.execute_script("return [sessionStorage.length, location.search]") == [0, ""]
+
+
+@needs_browser
+def test_a_browser_goes_back_to_the_command_line(browser: Browser, guarded: Laptop) -> None:
+    browser.get(f"{guarded.url}{AUTHORIZE_PATH}?{urlencode(asked(guarded, redirect_uri=CLI_CALLBACK))}")
+    browser.one("button", "Sign in").click()
+    # Whether anything listens there does not matter.
+    browser.until(lambda b: b.current_url.startswith(f"{CLI_CALLBACK}?code="))
 
 
 @needs_browser

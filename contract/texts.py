@@ -8,7 +8,7 @@ TAGS = {
     "Order items": "The lines of an order, which can change while it is pending.",
     "Customers": "Who orders. An e-mail address belongs to one customer.",
     "Events": "Everything that has happened to orders and customers, in order.",
-    "Webhooks": "Events sent to a URL of yours, signed, and again until it takes them.",
+    "Webhooks": "Events sent to a URL of yours, signed, and sent again until it accepts them.",
     "Exports": "Whole lists as files.",
     "Seeding": "Realistic data by the million, for development. Production has none of this.",
     "Service": "About the service itself; open to everyone.",

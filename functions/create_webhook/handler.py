@@ -33,8 +33,8 @@ MOST_WEBHOOKS = 100
 def create_webhook(request: Request, webhook: NewWebhook, idempotency_key: IdempotencyKey = None) -> Response:
     """Create a webhook, and show its secret this one time.
 
-    Events of its types are posted to its URL as Standard Webhooks 1.0 says. The same request again, by its `Idempotency-Key`,
-    is answered with a null secret: nothing keeps the answer with it.
+    Events of its types are posted to its URL as Standard Webhooks 1.0 says. A request that is repeated with its
+    `Idempotency-Key` is answered with null as the secret, because no stored answer holds it.
     """
     check_url(webhook["url"])
     key, secret = new_secret()

@@ -29,7 +29,7 @@ DELETE_WEBHOOK = database.load_sql(__file__, "delete_webhook.sql")
 def delete_webhook(request: Request, webhook_id: Id, if_match: IfMatch = None) -> Response:
     """Delete a webhook.
 
-    What has not been delivered yet no longer is.
+    Deliveries that have not succeeded yet are not sent any more.
     """
     if database.run(DELETE_WEBHOOK, webhook_id=webhook_id, if_match=if_match_tags(if_match)):
         return response(204, None, "", {})

@@ -48,7 +48,7 @@ def get_docs(request: Request) -> Response:
 def get_openapi(request: Request) -> Response:
     """Get this contract as OpenAPI.
 
-    OpenAPI 3.1, for generators of clients and for agents; of what this stage deploys, so without seeding in production.
+    OpenAPI 3.1, for generators of clients and for agents. It describes what this stage has: production has no seeding.
     """
     return file_response(request, JSON, _contract(), CACHE)
 

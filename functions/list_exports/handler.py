@@ -26,8 +26,8 @@ WHERE number < :before AND kind = ANY (:kinds::text[]) ORDER BY number DESC LIMI
 def list_exports(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """List exports, newest first.
 
-    Only those of lists that the token may read, whose filters may name a customer. Their `url` is null here; ask for one
-    export to get its link.
+    Exports of lists that the token may not read are left out, as their filters may name a customer. `url` is null here: ask
+    for one export to get its link.
     """
     [before] = page_start(request, cursor, [MAX_BIGINT])
     rows = database.run(LIST, repeatable=True, before=before, kinds=readable_kinds(request), rows=limit + 1)

@@ -29,7 +29,7 @@ LIST = database.load_sql(__file__, "list_order_deliveries.sql")
 def list_order_deliveries(request: Request, order_id: Id, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """List what webhooks were told of an order, and what they were not, oldest event first.
 
-    A page may end early, also without any, where events were told to nobody.
+    A page can be short or empty where no webhook wanted the events. Follow `next` until it is null.
     """
     sequence, after = page_start(request, cursor, [0, 0])
     rows = database.run(LIST, repeatable=True, order_id=order_id, sequence=sequence, after=after, rows=limit + 1)

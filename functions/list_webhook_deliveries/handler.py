@@ -31,7 +31,7 @@ LIST_DELIVERIES = database.load_sql(__file__, "list_webhook_deliveries.sql")
 def list_webhook_deliveries(request: Request, webhook_id: Id, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """List what was delivered to a webhook, and what was not, newest first.
 
-    Each with the receiver's last answer, of which the first 1024 bytes are kept. Deliveries are kept for 90 days.
+    Each shows the first 1024 bytes of the receiver's last answer. Deliveries are kept for 90 days.
     """
     [before] = page_start(request, cursor, [MAX_BIGINT])
     rows = database.run(LIST_DELIVERIES, repeatable=True, webhook_id=webhook_id, before=before, rows=limit + 1)

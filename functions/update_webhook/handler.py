@@ -30,8 +30,8 @@ UPDATE_WEBHOOK = database.load_sql(__file__, "update_webhook.sql")
 def update_webhook(request: Request, webhook_id: Id, change: WebhookChange, if_match: IfMatch = None) -> Response:
     """Change a webhook, also to disable or enable it.
 
-    Deliveries of a disabled webhook are cancelled, those of new events for up to 30 days; a replay sends them. Enabling it
-    forgets its failures.
+    While a webhook is disabled, its deliveries are cancelled, and a replay sends them later. After 30 days, new events make
+    no deliveries for it any more. Enabling it forgets its failures.
     """
     if "url" in change:
         check_url(change["url"])

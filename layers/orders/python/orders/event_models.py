@@ -83,7 +83,7 @@ class OrderUpdatedChanges(TypedDict):
 
 
 class OrderUpdated(OrderEvent):
-    """The metadata of an order were changed."""
+    """The metadata of an order was changed."""
 
     type: Literal["order.updated"]
     changes: OrderUpdatedChanges
@@ -158,7 +158,7 @@ class CustomerUpdatedChanges(TypedDict, total=False):
 
 
 class CustomerUpdated(CustomerEvent):
-    """A customer's address, name or metadata were changed."""
+    """A customer's address, name or metadata was changed."""
 
     type: Literal["customer.updated"]
     changes: CustomerUpdatedChanges

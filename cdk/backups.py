@@ -9,7 +9,8 @@ from constructs import Construct
 from cdk.settings import Settings
 
 # A lost region costs what was written since the last copied snapshot: this interval, plus the time to copy.
-SNAPSHOT_HOURS = 6
+SNAPSHOT_HOURS, SNAPSHOT_MINUTE = 6, 15
+START_HOURS = 1
 KEEP_DAYS = 14
 
 
@@ -30,8 +31,8 @@ class Backups(Construct):
             delete_after=cdk.Duration.days(KEEP_DAYS),
         )
         rule = backup.BackupPlanRule(
-            schedule_expression=events.Schedule.cron(minute="15", hour=f"*/{SNAPSHOT_HOURS}"),
-            start_window=cdk.Duration.hours(1),
+            schedule_expression=events.Schedule.cron(minute=str(SNAPSHOT_MINUTE), hour=f"*/{SNAPSHOT_HOURS}"),
+            start_window=cdk.Duration.hours(START_HOURS),
             completion_window=cdk.Duration.hours(SNAPSHOT_HOURS - 1),
             delete_after=cdk.Duration.days(KEEP_DAYS),
             copy_actions=[copy] if settings.backup_region else None,

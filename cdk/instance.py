@@ -13,6 +13,8 @@ from cdk.settings import Restored, Settings
 
 # Construct → log of the instance. `upgrade` tells why an upgrade to a new major version was refused.
 LOGS = (("Logs", "postgresql"), ("UpgradeLogs", "upgrade"))
+# In UTC. RDS would choose them by chance, and a snapshot that AWS Backup starts in either, or in the hour before, fails.
+BACKUP_WINDOW, MAINTENANCE_WINDOW = "02:30-03:30", "sun:04:00-sun:05:00"
 
 
 class Instance:
@@ -62,6 +64,8 @@ class Instance:
             storage_type=rds.StorageType.GP3,
             storage_encrypted=True,
             backup_retention=cdk.Duration.days(settings.backup_days),
+            preferred_backup_window=BACKUP_WINDOW,
+            preferred_maintenance_window=MAINTENANCE_WINDOW,
             delete_automated_backups=not settings.protect,
             deletion_protection=settings.protect,
             removal_policy=cdk.RemovalPolicy.RETAIN if settings.protect else cdk.RemovalPolicy.DESTROY,

@@ -266,6 +266,21 @@ def test_production_is_backed_up_to_another_region_and_nobody_can_delete_it(befo
         assert vault["DeletionPolicy"] == "Retain"
 
 
+def test_no_snapshot_starts_while_rds_backs_up_or_maintains_the_instance(before: dict[str, dict[str, Any]]) -> None:
+    """Such a snapshot fails, and one that starts in the hour before; on Aurora neither. (AWS Backup, Troubleshooting)"""
+    [plan] = of_type(before["Data"], "AWS::Backup::BackupPlan").values()
+    [rule] = plan["Properties"]["BackupPlan"]["BackupPlanRule"]
+    [minute, hours] = map(int, re.findall(r"cron\((\d+) \*/(\d+) ", rule["ScheduleExpression"])[0])
+    [instance] = of_type(before["Data"], INSTANCE).values()
+    windows = [instance["Properties"][f"Preferred{name}Window"] for name in ("Backup", "Maintenance")]
+    for window in windows:
+        opens, closes = (int(hour) * 60 + int(past) for hour, past in re.findall(r"(\d\d):(\d\d)", window))
+        assert opens < closes
+        for hour in range(0, 24, hours):
+            first = hour * 60 + minute
+            assert closes <= first or first + rule["StartWindowMinutes"] <= opens - 60, (window, hour)
+
+
 def test_a_function_cannot_use_what_lambda_needs_to_place_it_in_the_network(stage: Synthesized) -> None:
     roles = [
         f["Properties"]["Role"] for f in stage.resources("AWS::Lambda::Function").values() if "VpcConfig" in f["Properties"]

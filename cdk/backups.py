@@ -66,5 +66,5 @@ def _vault(scope: Construct, construct_id: str, settings: Settings) -> backup.Ba
         backup_vault_name=_name(settings),
         # Snapshots only expire; nobody can delete them.
         block_recovery_point_deletion=True,
-        removal_policy=cdk.RemovalPolicy.RETAIN,
+        removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     )

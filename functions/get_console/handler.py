@@ -52,7 +52,7 @@ def get_index(request: Request) -> Response:
 
     A link is a path; each endpoint that can be called without an id has one. `sign_in` is null where no token is required.
     """
-    return file_response(request, JSON, json.dumps(index()), ASK_AGAIN)
+    return file_response(request, JSON, json.dumps(index(), separators=(",", ":")), ASK_AGAIN)
 
 
 @app.endpoint("GET", "/console/signed-in", scopes=[], returns={200: "text/html"}, tag="Pages", any_query=True)

@@ -17,11 +17,12 @@ WITH webhook AS (
     SELECT
         '/api/webhooks/' || id || '/deliveries/' AS location,
         NULL AS etag,
-        json_build_object(
-            'deliveries', (SELECT count(*) FROM reopened),
-            'remaining', (SELECT count(*) FROM undelivered) > :most::integer
-        )::text AS body
-    FROM webhook
+        to_json(counted)::text AS body
+    FROM webhook, (
+        SELECT
+            (SELECT count(*) FROM reopened) AS deliveries,
+            (SELECT count(*) FROM undelivered) > :most::integer AS remaining
+    ) AS counted
 ), stored_answer AS (
     INSERT INTO idempotency_keys (caller, path, key, request_hash, location, etag, body)
     SELECT :caller, :path, :key, :request_hash, location, etag, body FROM answer WHERE :key::text IS NOT NULL

@@ -149,7 +149,9 @@ def fresh(service: Service) -> Iterator[None]:
 
 def test_production_has_no_link_to_seeding(service: Service, monkeypatch: pytest.MonkeyPatch, fresh: None) -> None:
     monkeypatch.setenv("STAGE", "prod")
-    index = service.http("GET", "/api/").json
+    answer = service.http("GET", "/api/")
+    assert '": ' not in answer.text
+    index = answer.json
     assert index["stage"] == "prod"
     assert "seed" not in index["links"]
 

@@ -573,6 +573,32 @@ def test_a_service_that_cannot_be_reached_is_said_to_be_and_can_be_tried_again(b
     browser.until(lambda b: set(texts(b, f"{ROWS} td.wide .status")) == {"Paid"})
 
 
+def test_an_amount_that_could_mean_two_things_is_none(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "orders/new")
+    module = "document.querySelector('script[src]').src.replace('app.js', 'format.js')"
+    script = f"return import({module}).then(format => arguments[0].map(format.cents))"
+    texts = [
+        "12",
+        " 12.5 ",
+        "1,200.50",
+        "1,234,567",
+        "0,125",
+        "1,2345",
+        "12,50",
+        "1200,500",
+        ",125",
+        "9" * 400,
+        "90071992547409.92",
+    ]
+    expected = [1200, 1250, 120050, 123456700, *[None] * 7]
+    assert browser.execute_script(script, texts) == expected
+    quantity = browser.find_elements(By.CSS_SELECTOR, "fieldset input")[1]
+    quantity.send_keys("9" * 400)
+    browser.one("button", "Create order").click()
+    browser.one(".wrong", "must be a whole number")
+    assert browser.complaints() == []
+
+
 def test_pictures_are_taken(browser: Browser, laptop: Laptop, tmp_path: Path) -> None:
     """PICTURES=docs makes the one in the README."""
     folder = ROOT / os.environ["PICTURES"] if "PICTURES" in os.environ else tmp_path

@@ -19,14 +19,17 @@ export function money(cents) {
   return `${WHOLE.format(BigInt(digits.slice(0, -2)))}.${digits.slice(-2)}`;
 }
 
-/** Cents from what somebody typed (12, 12.5, 1,200.50); null if it is no amount. */
+/** Cents from what somebody typed (12, 12.5, 1,200.50); null if it is no amount, as 0,125 is none: who knows what it means. */
 export function cents(text) {
-  const found = /^(\d+)(?:\.(\d{1,2}))?$/.exec(text.trim().replace(/,(?=\d{3})/g, ""));
-  return found ? Number(found[1] + (found[2] ?? "").padEnd(2, "0")) : null;
+  const found = /^(\d+|[1-9]\d{0,2}(?:,\d{3})+)(?:\.(\d{1,2}))?$/.exec(text.trim());
+  return found ? whole(found[1].replaceAll(",", "") + (found[2] ?? "").padEnd(2, "0")) : null;
 }
 
-/** A whole number from what somebody typed; null if it is none. */
-export const whole = (text) => (/^\d+$/.test(text.trim()) ? Number(text.trim()) : null);
+/** A whole number from what somebody typed; null if it is none, or none that a number holds exactly. */
+export function whole(text) {
+  const value = /^\d+$/.test(text.trim()) ? Number(text) : NaN;
+  return Number.isSafeInteger(value) ? value : null;
+}
 
 export const moment = (text) => MOMENT.format(new Date(text));
 

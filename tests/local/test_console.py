@@ -573,6 +573,32 @@ def test_a_service_that_cannot_be_reached_is_said_to_be_and_can_be_tried_again(b
     browser.until(lambda b: set(texts(b, f"{ROWS} td.wide .status")) == {"Paid"})
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("'<html>Sign in to the network</html>'", "Something else than the service has answered"),
+        ("'null'", "Something else than the service has answered"),
+        # What was promised as longer than it is.
+        (
+            "new ReadableStream({start(c) { c.enqueue(new TextEncoder().encode('{')); c.error(new TypeError('ended')); }})",
+            "The service cannot be reached",
+        ),
+    ],
+)
+def test_an_answer_that_is_cut_off_or_not_the_services_is_said(
+    browser: Browser, laptop: Laptop, answer: str, said: str
+) -> None:
+    show(browser, laptop, "seed")
+    browser.execute_script(f"window.fetch = async () => new Response({answer})")
+    for view in ("orders", "orders/1", "customers/1", "webhooks/1", "seed/x"):
+        browser.execute_script("location.hash = arguments[0]", f"#/{view}")
+        browser.one(".notice.error", said)
+    browser.execute_script("location.hash = '#/customers/new'")
+    browser.one("button", "Create customer").click()
+    browser.one(".notice.error", said)
+    assert browser.complaints() == []
+
+
 def test_an_amount_that_could_mean_two_things_is_none(browser: Browser, laptop: Laptop) -> None:
     show(browser, laptop, "orders/new")
     module = "document.querySelector('script[src]').src.replace('app.js', 'format.js')"

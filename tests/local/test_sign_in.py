@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 import time
 from pathlib import Path
@@ -211,6 +212,26 @@ def test_people_sign_in_see_what_their_scopes_allow_and_stay_signed_in(browser: 
     browser.one("button", "Sign in")
     assert browser.execute_script("return sessionStorage.length") == 0
     assert browser.complaints() == []
+
+
+@needs_browser
+def test_a_renewal_that_does_not_reach_the_issuer_ends_no_session(browser: Browser, guarded: Laptop) -> None:
+    tokens = exchange(guarded, code(guarded)).json()
+    kept = {"token": tokens["access_token"], "claims": {"scope": "orders/read", "exp": 1}, "refresh": tokens["refresh_token"]}
+    browser.get(f"{guarded.url}/#/nothing")
+    browser.execute_script("sessionStorage['orders.session'] = arguments[0]", json.dumps(kept))
+    browser.refresh()
+    browser.execute_script("window.real = fetch; window.fetch = async () => { throw new TypeError('down') }")
+    browser.execute_script("location.hash = '#/orders'")
+    browser.one(".notice.error", "The service cannot be reached")
+    browser.execute_script("window.fetch = real")
+    browser.one("button", "Try again").click()
+    browser.one("main .rows, main .empty")
+    assert json.loads(browser.execute_script("return sessionStorage['orders.session']"))["claims"]["exp"] > 1
+    # One that the issuer refuses does.
+    browser.execute_script("sessionStorage['orders.session'] = arguments[0]", json.dumps(kept))
+    browser.refresh()
+    browser.one("button", "Sign in")
 
 
 @needs_browser

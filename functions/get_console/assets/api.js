@@ -22,10 +22,13 @@ export async function call(method, path, { body, ifMatch, key, signal } = {}) {
     const renewed = await session.token({ renewed: true });
     if (renewed) answer = await send(method, path, { body, ifMatch, key, signal }, renewed);
   }
-  const text = await answer.text();
-  const document = parsed(text);
+  const document = parsed(await reached(answer.text(), signal));
   if (!answer.ok) {
     throw new Refusal(answer.status, { ...document, requestId: answer.headers.get("apigw-requestid") });
+  }
+  // A proxy's own page, perhaps.
+  if (!document && answer.status !== 204) {
+    throw new Refusal(answer.status, { title: "Not understood", detail: "Something else than the service has answered. Try again." });
   }
   return { document, status: answer.status, etag: answer.headers.get("etag") };
 }
@@ -36,19 +39,26 @@ async function send(method, path, { body, ifMatch, key, signal }, token) {
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (ifMatch) headers["If-Match"] = ifMatch;
   if (key) headers["Idempotency-Key"] = key;
+  return reached(fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal }), signal);
+}
+
+/** What a connection brings; it may also break off in the middle of an answer. */
+async function reached(brought, signal) {
   try {
-    return await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
+    return await brought;
   } catch (reason) {
     if (signal?.aborted) throw reason;
     throw new Refusal(0, { detail: "The service cannot be reached. Check the connection, then try again." });
   }
 }
 
+/** The document of an answer; null if it is none. */
 function parsed(text) {
   try {
-    return text ? JSON.parse(text) : {};
+    const document = JSON.parse(text);
+    return typeof document === "object" ? document : null;
   } catch {
-    return {};
+    return null;
   }
 }
 

@@ -35,7 +35,7 @@ export const person = () => (session ? (session.claims.email ?? session.claims.u
 export function may(...scopes) {
   if (!required) return true;
   const granted = session?.claims.scope ?? session?.claims.scp ?? "";
-  const words = Array.isArray(granted) ? granted : granted.split(" ");
+  const words = Array.isArray(granted) ? granted : String(granted).split(" ");
   return scopes.some((scope) => words.includes(scope));
 }
 
@@ -101,11 +101,12 @@ export async function token({ renewed = false } = {}) {
 }
 
 async function renew() {
+  if (!session.refresh) return keep(null);
   try {
-    if (!session.refresh) throw new Error("The session has ended.");
     await exchange({ grant_type: "refresh_token", refresh_token: session.refresh });
-  } catch {
-    keep(null);
+  } catch (reason) {
+    // An issuer that cannot be reached, or not now, has ended nothing.
+    if (reason.final) keep(null);
   }
 }
 
@@ -113,7 +114,10 @@ async function exchange(fields) {
   const { token_endpoint, client_id } = settings.sign_in;
   const answer = await fetch(token_endpoint, { method: "POST", body: new URLSearchParams({ client_id, ...fields }) });
   const document = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(document.error_description ?? `The issuer gave no token: ${document.error ?? answer.status}`);
+  if (!answer.ok) {
+    const message = document.error_description ?? `The issuer gave no token: ${document.error ?? answer.status}`;
+    throw Object.assign(new Error(message), { final: answer.status < 500 && answer.status !== 429 });
+  }
   keep({
     token: document.access_token,
     claims: claimsOf(document.access_token),
@@ -126,7 +130,7 @@ async function exchange(fields) {
 function claimsOf(jwt) {
   try {
     const bytes = Uint8Array.from(atob(jwt.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
-    return JSON.parse(new TextDecoder().decode(bytes));
+    return { ...JSON.parse(new TextDecoder().decode(bytes)) };
   } catch {
     throw new Error("This is not a token of the form that the API takes (a JWT).");
   }

@@ -511,7 +511,7 @@ def test_what_customers_call_themselves_is_never_more_than_text(browser: Browser
 
 
 def test_no_view_breaks_a_rule_of_accessibility(browser: Browser, laptop: Laptop) -> None:
-    made = order(laptop)
+    made = order(laptop, customer_id=customer(laptop, "W" * 200)["id"])
     laptop.post(f"/api/orders/{made['id']}/pay/")
     pending = order(laptop)
     run = laptop.seed(customers=1)

@@ -253,7 +253,7 @@ function Facts({ order }) {
     <h2 id="facts">Order</h2>
     <dl class="facts">
       <dt>Customer</dt>
-      <dd>
+      <dd class="break">
         ${may("customers/read") ? html`<a href=${`#/customers/${order.customer.id}`}>${order.customer.name}</a>` : order.customer.name}
         <div class="soft small break">${order.customer.email}</div>
       </dd>

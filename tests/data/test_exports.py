@@ -449,7 +449,7 @@ import uploads
 # Smaller parts, so that there are several in an export that is made quickly.
 uploads.MOST_PART_BYTES = uploads.PART_BYTES
 # Ranges by what they hold, however long they take: otherwise the machine's load decides how large the parts are.
-exporting.RANGE_SECONDS = exporting.SAVE_SECONDS = float("inf")
+exporting.RANGE_SECONDS = exporting.SAVE_SECONDS = 1e9
 
 class Context:
     get_remaining_time_in_millis = staticmethod(lambda: 60_000)
@@ -469,7 +469,7 @@ def peak_megabytes(service: Service) -> float:
     worker = subprocess.run(
         [sys.executable, "-c", WORKER], input=json.dumps(event), env=environment, capture_output=True, text=True, check=False
     )
-    assert worker.returncode == 0, worker.stderr
+    assert worker.returncode == 0, worker.stdout + worker.stderr
     delete(event, "exporting")
     return int(worker.stdout.rpartition(" ")[2]) / 1024
 

@@ -14,4 +14,5 @@ WITH cancelled AS (
     INSERT INTO outbox (queue, body, due_at)
     SELECT 'exporting', removal.body, removal.due_at FROM ended, export_removals(e) AS removal
 )
-SELECT (e).id FROM ended
+-- As it was before. A refusal depends on which kind it is.
+SELECT kind, EXISTS (SELECT FROM ended) AS ended FROM exports WHERE id = :export_id

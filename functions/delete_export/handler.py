@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 app = Api()
 DELETE_EXPORT = database.load_sql(__file__, "delete_export.sql")
-KIND = "SELECT kind FROM exports WHERE id = :export_id"
 
 
 @app.endpoint(
@@ -33,12 +32,11 @@ def delete_export(request: Request, export_id: ExportId) -> Response:
 
     Links to the file stop working soon after. As for reading it, the token needs the scope of the list as well.
     """
-    if not database.run(DELETE_EXPORT, export_id=export_id, kinds=readable_kinds(request)):
-        # Only a refusal needs to know which kind it is.
-        for (kind,) in database.run(KIND, export_id=export_id):
-            refuse_unless_readable(request, kind)
-        raise not_found("export", export_id)
-    return response(204, None, "", {})
+    for kind, ended in database.run(DELETE_EXPORT, export_id=export_id, kinds=readable_kinds(request)):
+        refuse_unless_readable(request, kind)
+        if ended:
+            return response(204, None, "", {})
+    raise not_found("export", export_id)
 
 
 handler = app.handler

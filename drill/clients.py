@@ -27,6 +27,7 @@ class World:
 
     customers: whose orders are made. hot: a few orders that they all change at once. people: who will be erased, by id.
     feed: the events, as somebody has read them so far, and feed_path where to go on. webhooks: how many there shall be.
+    think: for how many seconds a client waits before the next thing that it wants.
     """
 
     url: str
@@ -40,6 +41,7 @@ class World:
     feed_path: str = "/api/events/?limit=37"
     seed: dict[str, int] = field(default_factory=dict)
     webhooks: int = 0
+    think: float = 0
     exports: list["Exported"] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
 
@@ -73,6 +75,7 @@ class Client(threading.Thread):
             wanted = self.chance.choices(names, weights)[0]
             with self.world.noticing(f"{self.name} ({wanted})"):
                 WANTED[wanted](self)
+            self.world.over.wait(self.world.think)
         self.http.close()
 
     def perform(self, operation_id: str, method: str, path: str, **details: Any) -> Operation:

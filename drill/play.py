@@ -50,7 +50,7 @@ class Plan:
     """seconds: how long faults strike, at most. faults: names, each at least once in a random order if there is time for it.
 
     goals: instead of a schedule, how many of what faults have to reach, by what Stage.counts counts, and how many ORDERS; the
-    drill ends then. webhooks: how many receivers there are.
+    drill ends then. webhooks: how many receivers there are. think: for how many seconds clients wait between what they want.
     """
 
     seed: int
@@ -67,6 +67,7 @@ class Plan:
         default_factory=lambda: {"customers": 1300, "orders_per_customer": 10, "items_per_order": 3}
     )
     webhooks: int = 2
+    think: float = 0
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def schedule(plan: Plan) -> list[str]:
 def play(stage: Stage, plan: Plan, say: Any = print) -> Outcome:
     journal = Journal()
     outcome = Outcome(plan, journal, Verdict())
-    world = World(stage.url, journal, seed=plan.seeding, webhooks=plan.webhooks)
+    world = World(stage.url, journal, seed=plan.seeding, webhooks=plan.webhooks, think=plan.think)
     world.customers = [
         stage.sql("INSERT INTO customers (email, name) VALUES (:email, 'hot') RETURNING id", email=f"{n}@start.example.com")[0][
             0

@@ -74,8 +74,11 @@ class Mailbox:
         self.folder.mkdir(parents=True, exist_ok=True)
         while messages:
             sent = messages.pop(0)
-            name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}.eml"
-            (self.folder / name).write_bytes(sent.raw_data.encode())
+            file = self.folder / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}.eml"
+            # Whole or not at all, for whoever reads meanwhile and where this process is killed.
+            part = file.with_suffix(".part")
+            part.write_bytes(sent.raw_data.encode())
+            part.rename(file)
 
     def _give_feedback(self, request: dict[str, Any], message_id: str) -> None:
         tags = {tag["Name"]: [tag["Value"]] for tag in request.get("EmailTags", [])}

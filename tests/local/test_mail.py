@@ -1,9 +1,12 @@
 """Mail on the laptop: the functions send it as in the cloud, and it lies in a folder."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.policy import default
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,19 @@ from drill.servers import wait_until
 from local.cloud import Settings
 from tests.browser import Browser, needs_browser
 
+# Whoever writes a longer file ends in the middle of it.
+CUT_OFF = """
+import resource
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from local import mail
+
+mail._backend = lambda: SimpleNamespace(sent_messages=[SimpleNamespace(raw_data="Subject: whole\\n\\n" + 1000 * "x")])
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+mail.Mailbox(Path(sys.argv[1]), "a@example.com", print)._keep()
+"""
 ITEM = {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 1250}
 
 
@@ -97,6 +113,12 @@ def test_with_tokens_only_those_who_may_read_orders_see_mails(guarded: Laptop) -
     [token] = re.findall(r"Read only: (\S+)", guarded.output)
     answer = guarded.get("/laptop/mails", headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json()) == (200, {"results": []})
+
+
+def test_whoever_dies_while_writing_a_mail_leaves_none(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", CUT_OFF, tmp_path], capture_output=True, text=True, check=False)
+    assert "File too large" in done.stderr
+    assert list(tmp_path.glob("*.eml")) == []
 
 
 def test_without_a_sender_there_is_no_mail(laptop: Laptop) -> None:

@@ -65,6 +65,8 @@ def plan() -> Plan:
             wants=ORDERING,
             seeding={"customers": 400, "orders_per_customer": 10, "items_per_order": 3},
             webhooks=1,
+            # On a calm machine clients that never think make four times as many events as the orders need, all to be told.
+            think=0.1,
         )
     lasts = SECONDS.get(length) or int(length)
     patience = max(Plan.patience, lasts / 2)

@@ -98,7 +98,7 @@ def _legend(names: list[str], titles: dict[str, str]) -> str:
         parts.append(f'<circle cx="{x + 5}" cy="12" r="5" fill="{COLOURS[name]}"/>')
         parts.append(f'<text class="small" x="{x + 15}" y="16">{escape(titles[name])}</text>')
         x += 30 + 6 * len(titles[name])
-    return "".join(parts)
+    return "\n".join(parts)
 
 
 def _svg(height: float, parts: list[str]) -> str:

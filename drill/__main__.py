@@ -86,7 +86,7 @@ def main() -> None:
     chaos = "duplicate,delay,reorder" if chosen.goals else CHAOS
     with (
         tempfile.TemporaryDirectory(prefix="orders-drill-") as folder,
-        Stage(Path(folder), disk=True, chaos=chaos, sender=SENDER) as stage,
+        Stage(Path(folder), disk=True, clock=not chosen.goals, chaos=chaos, sender=SENDER) as stage,
     ):
         try:
             outcome = play(stage, chosen)

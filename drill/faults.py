@@ -9,6 +9,7 @@ import signal
 import time
 from contextlib import suppress
 
+from drill.clock import JUMP_SECONDS
 from drill.parts import fault
 from drill.stage import ALL_QUEUES, QUEUES, UNREACHABLE, WORKERS, Stage
 
@@ -239,6 +240,19 @@ def queue_refusing(stage: Stage, chance: random.Random) -> str:
         for name in QUEUES:
             client.create_queue(QueueName=name, Attributes=attributes[name])
     return f"SQS without queues for {seconds:.1f} s"
+
+
+@fault
+def clock_jumped(stage: Stage, chance: random.Random) -> str:
+    """Leases and pauses end too early or too late, and what happens later may have the earlier time."""
+    if not stage.clock.environment:
+        return "no clock that can jump on this machine"
+    ahead, seconds = chance.choice((-JUMP_SECONDS, JUMP_SECONDS)), chance.uniform(2, 6)
+    with stage.clock.wrong(ahead):
+        time.sleep(seconds)
+        [[shown]] = stage.sql("SELECT extract(epoch FROM clock_timestamp())::float8")
+        wrong = shown - time.time()
+    return f"PostgreSQL's clock {abs(wrong):.0f} s {'fast' if wrong > 0 else 'slow'} for {seconds:.1f} s"
 
 
 @fault

@@ -21,6 +21,7 @@ import psutil
 
 from contract.functions import ROOT, load_functions
 from contract.redrive import LAPTOP_FILE
+from drill.clock import Clock, libfaketime
 from drill.laptop import Laptop
 from drill.receiver import Receiver
 from drill.servers import PgBouncer, Proxy, wait_until
@@ -56,7 +57,8 @@ UNREACHABLE = (DatabaseError, InterfaceError, ConnectionLost, OSError)
 class Stage:
     """root: the checkout whose service is drilled. pooled: whether PgBouncer is between from the beginning.
 
-    sender: whom mails are from; none are sent if it is empty.
+    disk, clock: whether PostgreSQL has a small disk, and a clock that can jump. sender: whom mails are from; none are sent if
+    it is empty.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Stage:
         root: Path = ROOT,
         *,
         disk: bool = False,
+        clock: bool = False,
         pooled: bool = False,
         pool_size: int = 6,
         chaos: str = CHAOS,
@@ -75,6 +78,7 @@ class Stage:
         self.pooled, self.pool_size, self.chaos = pooled, pool_size, chaos
         self.mounted = disk and mount(folder / "disk")
         self.database_folder = folder / "disk" / "postgres" if self.mounted else folder / "postgres"
+        self.clock = Clock(self.database_folder, libfaketime() if clock else None)
         self.killed: list[tuple[float, float]] = []
         # When what came of a mail may have been lost, in seconds since 1970: on its way to the queue, and in it.
         self.mails_killed: list[float] = []
@@ -89,6 +93,7 @@ class Stage:
     def __enter__(self) -> Self:
         try:
             self.postgres = EmbeddedPostgres(self.database_folder, max_connections=str(CONNECTIONS))
+            self.postgres.environment = self.clock.environment
             self.postgres.start()
             self.proxy = Proxy(self.postgres.server)
             if has_pgbouncer():

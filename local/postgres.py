@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -148,6 +148,8 @@ class EmbeddedPostgres:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
+        # What the server has beside this process's own.
+        self.environment: Mapping[str, str] = {}
         self.settings = {**SETTINGS, **settings}
         self.process: subprocess.Popen[bytes] | None = None
         self.server = Server("127.0.0.1", 0, DATABASE, OWNER, "")
@@ -221,6 +223,7 @@ class EmbeddedPostgres:
             return subprocess.Popen(  # its own session: ctrl-C reaches only us, and we stop it in order
                 command,
                 cwd=self.folder,
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

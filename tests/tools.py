@@ -1,4 +1,4 @@
-"""Installs programs that the tests need and PyPI does not have: PgBouncer, curl, Valgrind, Chromium, another PostgreSQL.
+"""Installs programs that the tests need and PyPI does not have: PgBouncer, curl, Valgrind, Chromium and others.
 
 `python -m tests.tools`, run by `make test`. If it cannot install them, it says what will be skipped; in CI it fails.
 """
@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+from drill.clock import libfaketime
 from tests.oldest import oldest
 
 # Program → Debian package.
@@ -35,6 +36,8 @@ def missing() -> dict[str, str]:
     found = {tool: package for tool, package in TOOLS.items() if not shutil.which(tool, path=path)}
     if oldest() is None:
         found["a PostgreSQL of the distribution"] = "postgresql"
+    if libfaketime() is None:
+        found["libfaketime, for a clock that jumps,"] = "libfaketime"
     return found
 
 

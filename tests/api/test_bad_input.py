@@ -143,6 +143,14 @@ def test_a_body_of_512_kb_is_read(service: Service) -> None:
     assert_problem(service.http("POST", "/api/customers/", body.replace(" ", "\u2003", 1)), 413)
 
 
+# One padding character of base64, two and none.
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES, MAX_BODY_BYTES - 1, MAX_BODY_BYTES - 2])
+def test_a_body_within_512_kb_is_not_too_large_for_its_padding(service: Service, size: int) -> None:
+    body = b'{"name": "'.ljust(size - 1) + b"\xff"
+    assert_problem(service.http("POST", "/api/customers/", body), 400)
+    assert_problem(service.http("POST", "/api/customers/", body.ljust(MAX_BODY_BYTES + 1)), 413)
+
+
 def test_the_largest_order_fits_even_with_every_character_escaped(service: Service) -> None:
     item = {"sku": "😀" * 64, "quantity": 1_000_000, "unit_price_cents": 1_000_000_000}
     body = json.dumps({"customer_id": MOST, "items": [item] * 500})

@@ -77,9 +77,10 @@ class Request:
         body: str = self.event.get("body") or ""
         if not body:
             return ""
-        # Base64 turns three bytes into four characters.
         encoded = self.event.get("isBase64Encoded", False)
-        if (len(body) * 3 // 4 if encoded else len(body.encode("utf-8", "surrogatepass"))) > MAX_BODY_BYTES:
+        # Base64 turns three bytes into four characters, and pads the last three.
+        size = len(body) // 4 * 3 - body[-2:].count("=") if encoded else len(body.encode("utf-8", "surrogatepass"))
+        if size > MAX_BODY_BYTES:
             raise Problem(413, f"A body has at most {MAX_BODY_BYTES // 1024} KB.")
         if self.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise Problem(415, f"A body needs the header Content-Type: {JSON}.")

@@ -32,7 +32,9 @@ def delete_export(request: Request, export_id: ExportId) -> Response:
 
     Links to the file stop working soon after. As for reading it, the token needs the scope of the list as well.
     """
-    for kind, ended in database.run(DELETE_EXPORT, export_id=export_id, kinds=readable_kinds(request)):
+    # Again, if it has ended, or gone, while the statement waited for it.
+    while found := database.run(DELETE_EXPORT, export_id=export_id, kinds=readable_kinds(request)):
+        [[kind, ended]] = found
         refuse_unless_readable(request, kind)
         if ended:
             return response(204, None, "", {})

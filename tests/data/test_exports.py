@@ -401,6 +401,19 @@ def test_an_export_that_starts_during_an_erasure_waits_for_it(service: Service, 
     assert "very.private" not in content(finished(service, starting.result()))
 
 
+def test_an_export_that_ends_while_somebody_deletes_it_is_deleted(service: Service, clients: Clients, db: Database) -> None:
+    path = start(service).headers["location"]
+    ending = db.server.connect()
+    ending.run("BEGIN")
+    ending.run("UPDATE exports SET status = 'failed', finished_at = now()")
+    deleting = clients.submit((("DELETE", path), {}))
+    wait_until(lambda: db.value(WAITING) == 1, "a wait for its end")
+    ending.run("COMMIT")
+    ending.close()
+    assert deleting.result().status == 204
+    assert_problem(service.http("GET", path), 404)
+
+
 def test_only_an_export_that_is_given_up_is_reported_as_failed(
     service: Service, db: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:

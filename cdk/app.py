@@ -15,7 +15,7 @@ from constructs import Construct
 
 from cdk.api import Api
 from cdk.aurora import Cluster
-from cdk.backups import Backups, CopiesStack
+from cdk.backups import Backups, CopiesStack, tell_of_failures
 from cdk.ci import CiStack
 from cdk.compute import Compute, Deployed
 from cdk.database import Database
@@ -102,6 +102,8 @@ class ApiStack(cdk.Stack):
         self.api_alarms = {watch: monitoring.watch(watch) for watch in api_watches(self.api)}
         for watch in database_watches(data.database, settings):
             monitoring.watch(watch)
+        if settings.backup_region:
+            tell_of_failures(self, settings, monitoring.topic)
         canaries = self._release(self, monitoring, compute)
         for watch in schedule_watches(Schedules(self, "Schedules", scheduled), settings):
             monitoring.watch(watch)

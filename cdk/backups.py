@@ -3,7 +3,9 @@
 import aws_cdk as cdk
 from aws_cdk import aws_backup as backup
 from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from cdk.settings import Settings
@@ -53,6 +55,28 @@ class Backups(Construct):
             role=role,
             disable_default_backup_policy=True,
         )
+
+
+def tell_of_failures(scope: Construct, settings: Settings, topic: sns.ITopic) -> None:
+    """A message for each snapshot, and each copy, that was not made. Nothing else would notice until one is needed."""
+    vault = f"arn:{cdk.Aws.PARTITION}:backup:{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:backup-vault:{_name(settings)}"
+    what = events.EventField.from_path("$.detail-type")
+    state, cause = (events.EventField.from_path(f"$.detail.{field}") for field in ("state", "statusMessage"))
+    text = f"orders-{settings.stage}: {what} to {state}. {cause} What to do: {settings.runbook}#backup-failed"
+    events.Rule(
+        scope,
+        "BackupFailed",
+        description="A snapshot of the database, or its copy in the other region, was not made.",
+        event_pattern=events.EventPattern(
+            source=["aws.backup"],
+            detail_type=["Backup Job State Change", "Copy Job State Change"],
+            detail={
+                "state": ["ABORTED", "EXPIRED", "FAILED"],
+                "$or": [{"backupVaultName": [_name(settings)]}, {"sourceBackupVaultArn": [vault]}],
+            },
+        ),
+        targets=[targets.SnsTopic(topic, message=events.RuleTargetInput.from_text(text))],
+    )
 
 
 def _name(settings: Settings) -> str:

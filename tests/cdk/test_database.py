@@ -267,6 +267,28 @@ def test_production_is_backed_up_to_another_region_and_nobody_can_delete_it(befo
         assert vault["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
+def test_somebody_is_told_of_a_snapshot_or_copy_that_was_not_made(production: Synthesized) -> None:
+    [vault] = of_type(production.templates["Data"], "AWS::Backup::BackupVault").values()
+    name = vault["Properties"]["BackupVaultName"]
+    [rule] = [
+        rule["Properties"]
+        for rule in production.resources("AWS::Events::Rule").values()
+        if rule["Properties"].get("EventPattern", {}).get("source") == ["aws.backup"]
+    ]
+    detail = rule["EventPattern"]["detail"]
+    assert "FAILED" in detail["state"]
+    [snapshot, copy] = detail["$or"]
+    assert snapshot == {"backupVaultName": [name]}
+    assert json.dumps(copy["sourceBackupVaultArn"]).endswith(f':backup-vault:{name}"]]}}]')
+    [target] = rule["Targets"]
+    [(topic, policy)] = production.resources("AWS::SNS::TopicPolicy").items()
+    assert target["Arn"] == policy["Properties"]["Topics"][0], topic
+    senders = [statement.get("Principal") for statement in policy["Properties"]["PolicyDocument"]["Statement"]]
+    assert {"Service": "events.amazonaws.com"} in senders
+    section = target["InputTransformer"]["InputTemplate"].rpartition("#")[2].strip('"')
+    assert f"### {section}\n" in (ROOT / "docs" / "operations.md").read_text()
+
+
 def test_no_snapshot_starts_while_rds_backs_up_or_maintains_the_instance(before: dict[str, dict[str, Any]]) -> None:
     """Such a snapshot fails, and one that starts in the hour before; on Aurora neither. (AWS Backup, Troubleshooting)"""
     [plan] = of_type(before["Data"], "AWS::Backup::BackupPlan").values()

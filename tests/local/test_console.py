@@ -239,6 +239,33 @@ def test_the_history_shows_metadata_as_they_were_and_as_they_became(browser: Bro
     ]
 
 
+# Pages of one event, instead of 200.
+SHORT_PAGES = """
+const real = fetch;
+window.fetch = (path, ...rest) => real(String(path).replace("/events/?limit=200", "/events/?limit=1"), ...rest);
+location.hash = arguments[0];
+"""
+
+
+def test_a_history_too_long_to_be_read_at_once_says_so_and_is_read_on_to_its_newest_event(
+    browser: Browser, laptop: Laptop
+) -> None:
+    made = order(laptop)
+    for number in range(10):
+        laptop.http.patch(f"/api/orders/{made['id']}/", json={"metadata": {"turn": str(number)}})
+    show(browser, laptop, "seed")
+    browser.execute_script(SHORT_PAGES, f"#/orders/{made['id']}")
+    browser.shows("There are newer events than these 10, the oldest.")
+    assert len(texts(browser, ".timeline > li")) == 10
+    browser.one("button", "Show newer events").click()
+    browser.until(lambda b: len(texts(b, ".timeline > li")) == 11)
+    assert "turn: 8 → 9" in texts(browser, ".timeline > li")[0]
+    assert "newer events" not in texts(browser, "main")[0].lower()
+    browser.one("button", "Mark as paid").click()
+    browser.until(lambda b: texts(b, ".timeline .event strong")[0] == "Paid")
+    assert browser.complaints() == []
+
+
 @pytest.mark.parametrize("view", ["orders/..", "customers/%2e%2e", "seed/."])
 def test_an_address_that_would_leave_its_path_leads_nowhere(browser: Browser, laptop: Laptop, view: str) -> None:
     """A browser takes two dots for the folder above, however they are escaped."""

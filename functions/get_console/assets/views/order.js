@@ -14,22 +14,23 @@ const ACTIONS = {
   cancel: { label: "Cancel order", danger: true },
 };
 const ROWS_PER_PAGE = 200;
-const MOST_PAGES = 10;
+// As many are read at a time of what may be long.
+const PAGES = 10;
 // What the status of a mail, or of a delivery to a webhook, says in the history, where it is not the status itself.
 const MAIL = { queued: "is being sent", sent: "was sent", complained: "was called spam", suppressed: "was not sent", failed: "was not sent" };
 const DELIVERY = { pending: "has yet to be told", succeeded: "was told", failed: "could not be told", cancelled: "was not told" };
 
-/** All that a list of the order has: its events, its mails, or what webhooks were told. */
-async function all(list, id, signal) {
+/** What a list of the order has, oldest first, up to so many pages: {found, more}, where more says that there are others. */
+async function read(list, id, pages, signal) {
   const found = [];
   let path = `/api/orders/${id}/${list}/?limit=${ROWS_PER_PAGE}`;
-  for (let page = 0; path && page < MOST_PAGES; page++) {
+  for (let page = 0; path && page < pages; page++) {
     const { document } = await call("GET", path, { signal });
     found.push(...document.results);
     // Only its path and query: behind a proxy, the host may be another.
     path = document.next && new URL(document.next).pathname + new URL(document.next).search;
   }
-  return found;
+  return { found, more: Boolean(path) };
 }
 
 export default function Order({ parameters }) {
@@ -42,18 +43,21 @@ export default function Order({ parameters }) {
   const controller = useRef();
   // A number for each reading and each change: what an older reading found is out of date, and not shown.
   const turns = useRef(0);
+  // How far somebody has read the history; it is read as far again after each change.
+  const pages = useRef(PAGES);
 
   async function load() {
     const { signal } = controller.current;
     const turn = ++turns.current;
-    const [{ document, etag }, events, mails, deliveries] = await Promise.all([
+    const none = { found: [] };
+    const [{ document, etag }, history, mails, deliveries] = await Promise.all([
       call("GET", `/api/orders/${id}/`, { signal }),
-      all("events", id, signal),
+      read("events", id, pages.current, signal),
       // The history is there without them.
-      all("mails", id, signal).catch(() => []),
-      may("webhooks/read") ? all("webhook-deliveries", id, signal).catch(() => []) : [],
+      read("mails", id, pages.current, signal).catch(() => none),
+      may("webhooks/read") ? read("webhook-deliveries", id, pages.current, signal).catch(() => none) : none,
     ]);
-    const found = { order: document, etag, events, mails, deliveries };
+    const found = { order: document, etag, events: history.found, more: history.more, mails: mails.found, deliveries: deliveries.found };
     if (turn === turns.current) {
       setKnown(found);
       updateLists("/api/orders/", document);
@@ -102,6 +106,21 @@ export default function Order({ parameters }) {
     }
   }
 
+  async function readOn() {
+    setBusy("history");
+    const before = pages.current;
+    pages.current += PAGES;
+    try {
+      await load();
+    } catch (reason) {
+      pages.current = before;
+      if (!controller.current.signal.aborted) setNotice({ kind: "error", title: "The history was not read on.", text: reason.message });
+    } finally {
+      setBusy(null);
+      keepFocus();
+    }
+  }
+
   /** Shows what the order is now, and what others did to it in the meantime. */
   async function explain(what, before, reason) {
     try {
@@ -121,7 +140,7 @@ export default function Order({ parameters }) {
   if (refusal) return html`<${Heading} title=${`Order ${parameters.id}`} /><${Failure} refusal=${refusal} onRetry=${open} />`;
   if (!known) return html`<${Heading} title=${`Order ${parameters.id}`} /><${Loading} what="the order" />`;
 
-  const { order, events, mails, deliveries } = known;
+  const { order, events, more, mails, deliveries } = known;
   const labelOf = (action) => ACTIONS[action]?.label ?? words(action);
   const act = (action) => change(labelOf(action), "POST", `/api/orders/${id}/${action}/`);
   const editable = order.status === "pending" && may("orders/write");
@@ -148,6 +167,8 @@ export default function Order({ parameters }) {
       </div>
       <section aria-labelledby="history" class="card">
         <h2 id="history">History</h2>
+        ${more && html`<p>There are newer events than these ${number(events.length)}, the oldest.</p>
+          <p><${Button} busy=${busy === "history"} onClick=${readOn}>Show newer events<//></p>`}
         <${Timeline} events=${events} mails=${mails} deliveries=${deliveries} />
       </section>
     </div>

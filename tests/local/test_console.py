@@ -457,6 +457,20 @@ def test_an_export_is_started_watched_and_downloaded_with_the_keyboard_alone(
     assert browser.complaints() == []
 
 
+def test_an_export_of_the_orders_with_a_reference_has_no_others(browser: Browser, laptop: Laptop) -> None:
+    made = order(laptop, reference="PO-EXPORT-1")
+    show(browser, laptop, "orders?reference=PO-EXPORT-1")
+    browser.one("a.button", "Export").click()
+    browser.until(lambda b: b.one("input[name=reference]").get_attribute("value") == made["reference"])
+    browser.one("button", "Start").click()
+    browser.shows("Reference PO-EXPORT-1")
+    browser.shows("1 row,")
+    browser.one("button", "Remove").click()
+    browser.one("dialog button", "Remove it").click()
+    browser.shows("No exports yet")
+    assert browser.complaints() == []
+
+
 def test_what_is_wrong_with_an_export_stands_beside_the_field(browser: Browser, laptop: Laptop) -> None:
     show(browser, laptop, "exports")
     browser.one("input[name=customer_id]").send_keys("none")

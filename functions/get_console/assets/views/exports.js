@@ -11,8 +11,8 @@ const UNFINISHED = ["queued", "running"];
 const STATUSES = ["pending", "paid", "shipped", "delivered", "cancelled"];
 // What there is to choose. scope: of the list. filters: those of the list that this form offers.
 const KINDS = [
-  { name: "orders", scope: "orders/read", filters: ["status", "email", "customer_id"] },
-  { name: "items", scope: "orders/read", filters: ["status", "email", "customer_id"] },
+  { name: "orders", scope: "orders/read", filters: ["status", "email", "customer_id", "reference"] },
+  { name: "items", scope: "orders/read", filters: ["status", "email", "customer_id", "reference"] },
   { name: "customers", scope: "customers/read", filters: ["email"] },
   { name: "summary", scope: "orders/read", filters: [] },
   { name: "events", scope: "events/read", filters: ["customer_id"] },
@@ -120,7 +120,8 @@ function Form({ query, onStarted }) {
     setBusy(false);
   }
 
-  const typed = { email: "E-mail contains", customer_id: "Customer's number" };
+  const typed = { email: "E-mail contains", customer_id: "Customer's number", reference: "Reference" };
+  const keyboards = { email: "email", customer_id: "numeric" };
   return html`<section class="card" aria-labelledby="new-export">
     <h2 id="new-export">New export</h2>
     <form onSubmit=${submit} novalidate>
@@ -130,7 +131,7 @@ function Form({ query, onStarted }) {
         ${kind.filters.includes("status") && html`<${Choice} label="Status" value=${chosen.status ?? ""} onChange=${set("status")}
           options=${[["", "All"], ...STATUSES.map((status) => [status, words(status)])]} />`}
         ${Object.entries(typed).filter(([name]) => kind.filters.includes(name)).map(([name, label]) => html`<${Field} key=${name} label=${label}
-          name=${name} autocomplete="off" inputmode=${name === "customer_id" ? "numeric" : "email"} value=${chosen[name] ?? ""}
+          name=${name} autocomplete="off" inputmode=${keyboards[name]} value=${chosen[name] ?? ""}
           error=${errors[`filters.${name}`]} onInput=${set(name)} />`)}
       </div>
       ${refusal && html`<${Failure} refusal=${refusal} />`}

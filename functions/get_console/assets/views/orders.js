@@ -27,7 +27,7 @@ export default function Orders({ query }) {
   return html`
     <${Heading} title="Orders">
       <button type="button" onClick=${refresh}>Refresh</button>
-      ${settings.links.exports && may("exports/write") && html`<a class="button" href=${withQuery("#/exports", { kind: "orders", status, email: query.email, customer_id })}>Export</a>`}
+      ${settings.links.exports && may("exports/write") && html`<a class="button" href=${withQuery("#/exports", { kind: "orders", ...filters })}>Export</a>`}
       ${may("orders/write") && html`<a class="button primary" href="#/orders/new">New order</a>`}
     <//>
     <div class="filters">

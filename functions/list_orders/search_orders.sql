@@ -12,11 +12,24 @@ WITH near AS MATERIALIZED (
     FROM (SELECT id, customer_id FROM orders WHERE {listed} ORDER BY {newest} LIMIT 200) AS o
     CROSS JOIN LATERAL (SELECT FROM customers WHERE id = o.customer_id AND strpos(lower(email), :needle) > 0 LIMIT 1) AS c
     LIMIT (SELECT :rows::bigint)
+), others AS MATERIALIZED (
+    SELECT FROM orders WHERE {listed} ORDER BY {newest} OFFSET 200 LIMIT 1
+), sample AS MATERIALIZED (
+    -- Whether the needle is common. Customers lie together, and cost little to look at.
+    SELECT count(*) >= 6 AS common
+    FROM (SELECT email FROM customers ORDER BY id DESC LIMIT 400) AS c WHERE strpos(lower(email), :needle) > 0
 ), far AS MATERIALIZED (
     SELECT o.id, o.customer_id
     FROM (SELECT id, customer_id FROM orders WHERE {listed} ORDER BY {newest} OFFSET 200 LIMIT 1800) AS o
     CROSS JOIN LATERAL (SELECT FROM customers WHERE id = o.customer_id AND strpos(lower(email), :needle) > 0 LIMIT 1) AS c
-    WHERE (SELECT count(DISTINCT customer_id) >= 3 AND count(*) < :rows FROM near)
+    WHERE EXISTS (SELECT FROM others) AND (
+        SELECT CASE
+            WHEN count(*) = :rows THEN false
+            WHEN count(DISTINCT customer_id) >= 3 THEN true
+            ELSE (SELECT common FROM sample)
+        END
+        FROM near
+    )
     LIMIT (SELECT :rows - count(*) FROM near)
 ), walked AS MATERIALIZED (
     SELECT * FROM near UNION ALL SELECT * FROM far
@@ -24,7 +37,19 @@ WITH near AS MATERIALIZED (
     SELECT o.id
     FROM (SELECT id, customer_id FROM orders WHERE {listed} ORDER BY {newest} OFFSET 2000 LIMIT 8000) AS o
     CROSS JOIN LATERAL (SELECT FROM customers WHERE id = o.customer_id AND strpos(lower(email), :needle) > 0 LIMIT 1) AS c
-    WHERE (SELECT count(DISTINCT customer_id) >= 12 AND count(*) < :rows FROM walked)
+    WHERE (
+        SELECT CASE
+            WHEN count(*) = :rows THEN false
+            WHEN count(DISTINCT customer_id) >= 12 THEN true
+            WHEN NOT (SELECT common FROM sample) THEN false
+            -- Orders of a few customers say little about the others.
+            ELSE (
+                SELECT count(DISTINCT customer_id) < 200
+                FROM (SELECT customer_id FROM orders WHERE {listed} ORDER BY {newest} LIMIT 2000) AS o
+            )
+        END
+        FROM walked
+    )
     LIMIT (SELECT :rows - count(*) FROM walked)
 ), customer AS MATERIALIZED (
     SELECT id
@@ -33,7 +58,7 @@ WITH near AS MATERIALIZED (
         OFFSET 0
     ) AS found
     WHERE (SELECT count(*) FROM walked) + (SELECT count(*) FROM farther) < :rows
-      AND EXISTS (SELECT FROM orders WHERE {listed} ORDER BY {newest} OFFSET 200 LIMIT 1)
+      AND EXISTS (SELECT FROM others)
 ), few AS MATERIALIZED (
     -- All of their orders, which are neighbours in the index, unless there are too many.
     SELECT id FROM orders WHERE customer_id = ANY (ARRAY(SELECT id FROM customer)) AND {listed} LIMIT 1000

@@ -4,10 +4,29 @@ WITH near AS MATERIALIZED (
     SELECT id FROM (SELECT id, email FROM customers WHERE id < (SELECT :before::bigint) ORDER BY id DESC LIMIT 500) AS c
     WHERE strpos(lower(email), :needle) > 0
     LIMIT (SELECT :rows::bigint)
+), sample AS MATERIALIZED (
+    -- Whether the needle is common, in two places: those of one may have come together, from elsewhere than the others.
+    SELECT min(customers) >= 3 AS common
+    FROM (SELECT min(id) AS oldest, max(id) AS newest FROM customers WHERE id < (SELECT :before::bigint)) AS ends,
+        unnest(ARRAY[oldest + (newest - oldest) / 3, newest - (newest - oldest) / 3]) AS place,
+        LATERAL (
+            SELECT count(*) AS customers
+            FROM (SELECT email FROM customers WHERE id <= place ORDER BY id DESC LIMIT 200) AS c
+            WHERE strpos(lower(email), :needle) > 0
+        ) AS there
 ), far AS MATERIALIZED (
     SELECT id FROM (SELECT id, email FROM customers WHERE id < (SELECT :before::bigint) ORDER BY id DESC OFFSET 500 LIMIT 19500) AS c
-    WHERE (SELECT count(*) FROM near) BETWEEN 2 AND :rows - 1 AND strpos(lower(email), :needle) > 0
+    WHERE (
+        SELECT CASE WHEN count(*) = :rows THEN false WHEN count(*) >= 2 THEN true ELSE (SELECT common FROM sample) END FROM near
+    ) AND strpos(lower(email), :needle) > 0
     LIMIT (SELECT :rows - count(*) FROM near)
+), walked AS MATERIALIZED (
+    SELECT id FROM near UNION ALL SELECT id FROM far
+), farther AS MATERIALIZED (
+    SELECT id FROM (SELECT id, email FROM customers WHERE id < (SELECT :before::bigint) ORDER BY id DESC OFFSET 20000 LIMIT 180000) AS c
+    WHERE (SELECT CASE WHEN count(*) = :rows THEN false ELSE (SELECT common FROM sample) END FROM walked)
+      AND strpos(lower(email), :needle) > 0
+    LIMIT (SELECT :rows - count(*) FROM walked)
 ), anywhere AS MATERIALIZED (
     SELECT id
     FROM (
@@ -15,13 +34,13 @@ WITH near AS MATERIALIZED (
         WHERE lower(email) LIKE (SELECT :pattern::text) AND strpos(lower(email), :needle) > 0 AND id < (SELECT :before::bigint)
         OFFSET 0
     ) AS customer
-    WHERE (SELECT count(*) FROM near) + (SELECT count(*) FROM far) < :rows
+    WHERE (SELECT count(*) FROM walked) + (SELECT count(*) FROM farther) < :rows
       AND EXISTS (SELECT FROM customers WHERE id < (SELECT :before::bigint) ORDER BY id DESC OFFSET 500 LIMIT 1)
     ORDER BY id DESC
     LIMIT (SELECT :rows::bigint)
 ), found AS (
-    SELECT id FROM near
-    UNION SELECT id FROM far
+    SELECT id FROM walked
+    UNION SELECT id FROM farther
     UNION SELECT id FROM anywhere
 )
 SELECT id, (SELECT customer_json(c)::text FROM customers AS c WHERE c.id = found.id)

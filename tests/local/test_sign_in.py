@@ -227,7 +227,7 @@ def test_a_renewal_that_does_not_reach_the_issuer_ends_no_session(browser: Brows
     browser.execute_script("window.fetch = real")
     browser.one("button", "Try again").click()
     browser.one("main .rows, main .empty")
-    assert json.loads(browser.execute_script("return sessionStorage['orders.session']"))["claims"]["exp"] > 1
+    browser.until(lambda b: json.loads(b.execute_script("return sessionStorage['orders.session']"))["claims"]["exp"] > 1)
     # One that the issuer refuses does.
     browser.execute_script("sessionStorage['orders.session'] = arguments[0]", json.dumps(kept))
     browser.refresh()

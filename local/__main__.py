@@ -20,6 +20,7 @@ While there is a file refusing/s3, refusing/sqs or refusing/ses in LOCAL_FOLDER,
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import re
 import signal
@@ -141,6 +142,8 @@ def main() -> None:
     if sys.argv[1:]:
         print(__doc__)
         return
+    # What has been imported stays until the end, so that nothing in it is garbage.
+    gc.freeze()
     console = Console(debug=os.environ.get("LOG_LEVEL") == "DEBUG")
     try:
         chosen = settings()

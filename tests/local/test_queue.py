@@ -135,6 +135,14 @@ def test_a_message_is_handed_out_without_many_looks_at_the_others(queue: QueueSe
     assert looks < 5 * 200
 
 
+def test_a_request_does_not_search_the_package_for_its_service_again(
+    queue: QueueServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting(queue, queue.urls["work"])
+    monkeypatch.setattr("moto.backends.list_of_moto_modules", lambda: pytest.fail("the folders of moto were listed"))
+    assert waiting(queue, queue.urls["work"]) == 0
+
+
 def test_nothing_is_left_in_memory_of_a_message_that_was_deleted(queue: QueueServer) -> None:
     url = queue.urls["work"]
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.sqs.models import sqs_backends
+from moto.sqs.models import SQSBackend, sqs_backends
 
 from contract.functions import load_functions
 from contract.openapi import load_handler
@@ -277,9 +277,13 @@ def queue_client() -> Any:
 
 def receive(queue: str = "seeding") -> dict[str, Any] | None:
     """Up to ten messages of a queue as an event of Lambda's, or None if the queue is empty."""
+    url = os.environ[url_variable(queue)]
+    # Most often it is, and a request takes longer than to look into moto, which is in this process.
+    if not any(message.visible for message in list(of_moto().get_queue(url.rpartition("/")[2])._messages)):
+        return None
     messages = (
         queue_client()
-        .receive_message(QueueUrl=os.environ[url_variable(queue)], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"])
+        .receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"])
         .get("Messages", [])
     )
     records = [
@@ -305,11 +309,16 @@ def empty_queues() -> None:
 
     Asks moto itself, in this process: a request per queue takes longer than some tests.
     """
-    backend = sqs_backends[DEFAULT_ACCOUNT_ID][os.environ["AWS_REGION"]]
-    for name, queue in list(backend.queues.items()):
+    for name, queue in list(of_moto().queues.items()):
         # Otherwise it allows this once a minute.
         queue.last_purged_at = None
-        backend.purge_queue(name)
+        of_moto().purge_queue(name)
+
+
+def of_moto() -> SQSBackend:
+    """Where moto keeps the queues of the tests."""
+    backend: SQSBackend = sqs_backends[DEFAULT_ACCOUNT_ID][os.environ["AWS_REGION"]]
+    return backend
 
 
 _service: Service | None = None

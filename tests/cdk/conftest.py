@@ -23,6 +23,7 @@ CHOICES = {
     "all_at_once": "true",
     "postgres": "17",
     "seed_max_unfinished_rows": "1000",
+    "mail_from": "Shop <orders@shop.example.com>",
 }
 EXTERNAL = {"jwt_issuer": "https://issuer.example.com", "jwt_audience": "orders"}
 PEOPLE = {

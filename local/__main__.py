@@ -34,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "layers" / "orders" / "python
 from contract.functions import load_functions
 from local.cloud import CannotStart, Cloud, Settings
 from local.console import Console
+from local.doctor import HIGHEST_PORT
 from local.postgres import PostgresFailed
 from local.sqs import Chaos
 
@@ -46,8 +47,9 @@ def settings() -> Settings:
     """From the environment. Raises CannotStart for an invalid value."""
     environment = os.environ
     defaults = Settings()
-    if (port := environment.get("PORT", "8000")) and not port.isdigit():
-        raise CannotStart(f"PORT must be a number, not {port!r}")
+    port = environment.get("PORT", "8000")
+    if not port.isdecimal() or int(port) > HIGHEST_PORT:
+        raise CannotStart(f"PORT must be a number up to {HIGHEST_PORT}, not {port!r}")
     if environment.get("AUTH", "off") not in ("on", "off"):
         raise CannotStart(f"AUTH must be on or off, not {environment['AUTH']!r}")
     if not (unfinished := environment.get("SEED_MAX_UNFINISHED_ROWS", str(defaults.seed_max_unfinished_rows))).isdigit():

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parent.parent
+HIGHEST_PORT = 65535
 OLDEST, DEPLOYED = (3, 11), (3, 13)
 # Where the Makefile looks, in its order.
 PYTHONS = (
@@ -67,14 +68,14 @@ def _version(name: str) -> tuple[int, ...]:
 
 def port() -> Iterator[Finding]:
     text = os.environ.get("PORT", "8000")
-    if not text.isdecimal():
-        yield Finding("problem", f"PORT must be a number, not {text!r}.", "PORT=8000 make run")
+    if not text.isdecimal() or int(text) > HIGHEST_PORT:
+        yield Finding("problem", f"PORT must be a number up to {HIGHEST_PORT}, not {text!r}.", "PORT=8000 make run")
         return
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind(("127.0.0.1", int(text)))
-        except (OSError, OverflowError) as reason:
+        except OSError as reason:
             other = f"Stop the program that listens there, or choose another port: PORT={int(text) % 60000 + 1} make run"
             yield Finding("problem", f"Port {text} cannot be used: {reason}.", other)
         else:

@@ -127,10 +127,13 @@ def test_a_busy_port_is_named_with_a_free_one(monkeypatch: pytest.MonkeyPatch) -
     assert "PORT=" in found
 
 
-def test_a_port_that_is_no_number_is_named() -> None:
+def test_a_port_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     status, output = examine(PORT="http")
     assert (status, len(problems(output))) == (1, 1)
-    assert "PORT must be a number, not 'http'" in output
+    assert "PORT must be a number up to 65535, not 'http'" in output
+    for port in ("", "65536"):
+        [found] = findings(doctor.port, monkeypatch, PORT=port)
+        assert f"PORT must be a number up to 65535, not '{port}'" in found
 
 
 @needs_namespaces

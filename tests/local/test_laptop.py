@@ -150,7 +150,9 @@ def test_an_invalid_setting_is_named(tmp_path: Path, variable: str, value: str) 
     assert len(answer.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize(("variable", "value"), [("AUTH", "yes"), ("QUEUE_CHAOS", "explode"), ("CORS_ORIGINS", "*")])
+@pytest.mark.parametrize(
+    ("variable", "value"), [("PORT", ""), ("PORT", "65536"), ("AUTH", "yes"), ("QUEUE_CHAOS", "explode"), ("CORS_ORIGINS", "*")]
+)
 def test_so_is_each_other(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     """Without a process each, which would say the same as that of the port."""
     monkeypatch.setenv(variable, value)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from contract.functions import ROOT
 from tests.harness import Answer, Database, LambdaContext, Service, assert_problem
 
 ROWS = "SELECT (SELECT count(*) FROM customers) + (SELECT count(*) FROM orders) + (SELECT count(*) FROM order_items)"
@@ -67,6 +68,22 @@ def test_seeded_data_looks_real(service: Service) -> None:
         assert email.split(".")[:2] == name.lower().split()
         assert all(item["unit_price_cents"] > 0 for item in order["items"])
     assert service.http("GET", "/api/orders/", query={"status": "paid", "email": "alice"}).json["results"] != []
+
+
+def test_the_readme_shows_what_the_first_run_makes(service: Service) -> None:
+    """All but ids and times are the same each time."""
+
+    def made(document: Any) -> Any:
+        varying = r'"(customer_)?id": \d+, |, "(created|updated)_at": "[^"]*"|@[^"]*'
+        return json.loads(re.sub(varying, "", json.dumps(document)))["results"]
+
+    service.seed()
+    readme = (ROOT / "README.md").read_text()
+    shown = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", readme, re.DOTALL)]
+    paid = service.http("GET", "/api/orders/", query={"status": "paid", "email": "alice"})
+    biggest = service.http("GET", "/api/orders/summary/", query={"limit": 1})
+    for answer, wanted in ((paid, shown[1]), (biggest, shown[2])):
+        assert made(answer.json) == made(wanted)
 
 
 def test_statuses_depend_on_age(service: Service, db: Database) -> None:

@@ -9,6 +9,7 @@ Failure
 └── Unsuccessful   what was asked for ended without success
 """
 
+import os
 from typing import Any
 
 # The only place where they stand: `orders --help` and docs/cli.md are made from it.
@@ -68,8 +69,12 @@ def failure_of(status: int, document: Any, request_id: str | None, method: str, 
     details: list[str] = []
     if status in (401, 403):
         kind = Unauthorized
-        advice = "`orders login` gets a token." if status == 401 else "The token lacks the scope that this needs."
-        details.append(advice)
+        if status == 403:
+            details.append("The token lacks the scope that this needs.")
+        elif os.environ.get("ORDERS_TOKEN"):
+            details.append("The token in ORDERS_TOKEN is not valid (any more); without it, that of `orders login` is sent.")
+        else:
+            details.append("`orders login` gets a token.")
     elif status == 429 or status >= 500:
         kind = Unavailable
     elif status == 404 and "message" in problem:

@@ -76,6 +76,11 @@ def test_events_are_walked_and_continued_from_a_cursor(shell: Shell) -> None:
         assert ended.err == "Continue with --cursor 5\n"
 
 
+def test_a_refused_cursor_is_not_advised_again(orders: Shell) -> None:
+    ended = orders("events", "--cursor", "zzz")
+    assert (ended.code, ended.err.startswith("orders: Invalid request (422)\n  cursor: ")) == (1, True)
+
+
 def test_following_the_feed_prints_later_events_once_until_ctrl_c(shell: Shell) -> None:
     with Feed() as feed:
         process = shell.start("events", "--follow", "--interval", "0.1", "--json", "--url", feed.url)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from orders_cli.errors import Refused
 from orders_cli.options import suggested
 from orders_cli.output import Column, moment
 from orders_cli.session import Session, command
@@ -64,6 +65,9 @@ def events(
                 if not follow:
                     break
                 time.sleep(interval)
+    except Refused:
+        shown = None
+        raise
     finally:
         if shown is not None:
             session.out.note(f"Continue with --cursor {shown}", {"next_cursor": shown})

@@ -1,5 +1,7 @@
 """Arguments and options that several commands take."""
 
+import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
@@ -34,6 +36,21 @@ def metadata(given: Iterable[str] | None, removed: Iterable[str] | None = None) 
             raise WrongUse(f"Metadata is written KEY=VALUE, such as channel=web, not {key!r}")
     values = {key: value for key, _, value in pairs} | dict.fromkeys(removed or (), None)
     return {"metadata": values} if values else {}
+
+
+def secret_of(variable: str) -> str:
+    """From the environment, or else from whoever is there to ask; a pipe is not asked, but read."""
+    from getpass import getpass
+
+    if given := os.environ.get(variable):
+        return given
+    try:
+        answer = getpass("Secret: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+    except EOFError:
+        answer = ""
+    if not answer:
+        raise WrongUse(f"There is no secret: nobody gave one, and {variable} is empty")
+    return answer
 
 
 def suggested(*values: str) -> Callable[[str], list[str]]:

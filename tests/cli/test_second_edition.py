@@ -340,3 +340,11 @@ def test_ctrl_c_ends_listening_and_a_secret_is_checked(shell: Shell) -> None:
     process.communicate(timeout=30)
     assert process.returncode == 130
     assert shell("webhooks", "listen", ORDERS_WEBHOOK_SECRET="whsec_?").code == 2
+    assert shell("webhooks", "listen", stdin="whsec_?\n", ORDERS_WEBHOOK_SECRET="").err == (
+        "orders: A webhook's secret is whsec_ and base64\n"
+    )
+
+
+def test_a_secret_that_nobody_gives_is_a_wrong_command_line(shell: Shell) -> None:
+    ended = shell("webhooks", "listen", "--json")
+    assert (ended.code, ended.error["title"]) == (2, "There is no secret: nobody gave one, and ORDERS_WEBHOOK_SECRET is empty")

@@ -1,11 +1,11 @@
 """Signing in and out."""
 
-import os
 from typing import Annotated
 
 import typer
 
 from orders_cli.errors import WrongUse
+from orders_cli.options import secret_of
 from orders_cli.output import moment
 from orders_cli.session import Session, command
 
@@ -42,7 +42,7 @@ def login(
         raise WrongUse("A machine signs in with its own --client-id")
     authorize_url, token_url, known = endpoints(session.url, issuer)
     client_id = client_id or consoles_client(session.url)
-    secret = (os.environ.get("ORDERS_CLIENT_SECRET") or typer.prompt("Secret", hide_input=True, err=True)) if machine else None
+    secret = secret_of("ORDERS_CLIENT_SECRET") if machine else None
     asked = Login(token_url, client_id, secret, " ".join(scope or known))
     if machine:
         signed_in = asked.as_machine()

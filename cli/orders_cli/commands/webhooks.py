@@ -1,13 +1,12 @@
 """Webhooks: list and create them, what was delivered, and listening to what they deliver."""
 
-import os
 from typing import Annotated
 
 import typer
 
 from orders_cli.commands.events import TYPES
 from orders_cli.errors import WrongUse
-from orders_cli.options import DEFAULT_LIMIT, All, Key, Limit, suggested
+from orders_cli.options import DEFAULT_LIMIT, All, Key, Limit, secret_of, suggested
 from orders_cli.output import Column, moment
 from orders_cli.session import Session, command
 
@@ -80,8 +79,7 @@ def listen(
     """Print verified deliveries that arrive at a local port. The webhook's secret is in ORDERS_WEBHOOK_SECRET."""
     from orders_cli.deliveries import Receiver, secret_key
 
-    secret = os.environ.get("ORDERS_WEBHOOK_SECRET") or typer.prompt("Secret", hide_input=True, err=True)
-    key = secret_key(secret)
+    key = secret_key(secret_of("ORDERS_WEBHOOK_SECRET"))
     try:
         receiver = Receiver(port, key)
     except OSError as reason:

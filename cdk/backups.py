@@ -58,7 +58,10 @@ class Backups(Construct):
 
 
 def tell_of_failures(scope: Construct, settings: Settings, topic: sns.ITopic) -> None:
-    """A message for each snapshot, and each copy, that was not made. Nothing else would notice until one is needed."""
+    """A message where AWS Backup says that a snapshot, or a copy, failed. Nothing else would notice until one is needed.
+
+    It may lose such an event, and a job that was never begun sends none.
+    """
     vault = f"arn:{cdk.Aws.PARTITION}:backup:{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:backup-vault:{_name(settings)}"
     what = events.EventField.from_path("$.detail-type")
     state, cause = (events.EventField.from_path(f"$.detail.{field}") for field in ("state", "statusMessage"))

@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 app = Api()
 
-# The inner limit tells the planner that few rows are wanted. Of an unknown number it expects a tenth of the table; a plan for
-# the number given then seems cheaper than the one that is kept, and planning anew each time is a third of what a list costs.
-LIST_ORDERS = """
-SELECT id, document::text FROM (SELECT id, document FROM order_documents WHERE {listed} ORDER BY {newest} LIMIT {most}) AS page
-LIMIT :rows"""
+LIST_ORDERS = database.load_sql(__file__, "list_orders.sql")
 BEFORE, NEWEST = "id < (SELECT :before::bigint)", "id DESC"
 # The same order under another name, which only the indexes by status have: asked for id, the planner prefers to walk the
 # primary key, past every newer order of another status.
@@ -58,7 +54,10 @@ def list_orders(
     if needle is None or customer_id is not None:
         customer = "" if customer_id is None else OF_CUSTOMER
         address = "" if needle is None else IF_ADDRESS_CONTAINS
-        sql = LIST_ORDERS.format(listed=customer + address + listed, newest=newest, most=MAX_PAGE_ROWS + 1)
+        of_page = "page.place" if status else "page.id DESC"
+        sql = LIST_ORDERS.format(
+            listed=customer + address + listed, newest=newest, newest_of_page=of_page, most=MAX_PAGE_ROWS + 1
+        )
     elif (pattern := index_pattern(needle)) is None:
         sql = WALK_ORDERS.format(listed=listed, newest=newest)
     else:

@@ -13,6 +13,7 @@ from benchmarks.skewed import skewed as skewed_data
 from contract.functions import FUNCTIONS
 from orders import database
 from orders.connection import parse
+from orders.limits import MAX_PAGE_ROWS
 from orders.needles import index_pattern
 from orders.paging import encode_cursor
 from tests.harness import Database, Service
@@ -71,6 +72,12 @@ class Read:
         self.plan = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
         self.pages: int = self.plan["Shared Hit Blocks"] + self.plan["Shared Read Blocks"]
         self.removed = sum(_removed(node) for node in _nodes(self.plan))
+        # For how many rows each join that remembers what it finds prepares itself.
+        self.remembered = [
+            node["Plans"][0]["Plan Rows"]
+            for node in _nodes(self.plan)
+            if any(inner["Node Type"] == "Memoize" for inner in node.get("Plans", []))
+        ]
 
 
 def _literal(value: int | str | list[str] | None) -> str:
@@ -124,6 +131,8 @@ def test_a_list_reads_no_more_than_the_unfiltered_one(
             cursor = answer["next_cursor"]
             listed, answer = read(functions, skewed, monkeypatch, "/api/orders/", cursor=cursor, **query)
     assert listed.removed == 0, listed.plan
+    # What remembers customers gets memory for as many rows as are expected: for all orders, a third of the list's time.
+    assert all(expected <= MAX_PAGE_ROWS + 1 for expected in listed.remembered), listed.plan
     # Rare orders lie apart in the table, a page each, where the newest ones share theirs.
     allowed = 1.25 if status == "cancelled" else 1.2
     assert listed.pages <= allowed * unfiltered.pages, (listed.pages, unfiltered.pages, json.dumps(listed.plan))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orders import database
 from orders.api import Api
 from orders.errors import invalid
+from orders.limits import MAX_PAGE_ROWS
 from orders.operations import contract
 from orders.paging import page, page_start
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from orders.responses import Response
 
 app = Api()
-LIST_EVENTS = database.load_sql(__file__, "list_events.sql")
-LIST_EVENTS_OF_TYPE = database.load_sql(__file__, "list_events_of_type.sql")
-LIST_EVENTS_OF_CUSTOMER = database.load_sql(__file__, "list_events_of_customer.sql")
+LIST_EVENTS = database.load_sql(__file__, "list_events.sql").format(most=MAX_PAGE_ROWS + 1)
+LIST_EVENTS_OF_TYPE = database.load_sql(__file__, "list_events_of_type.sql").format(most=MAX_PAGE_ROWS + 1)
+LIST_EVENTS_OF_CUSTOMER = database.load_sql(__file__, "list_events_of_customer.sql").format(most=MAX_PAGE_ROWS + 1)
 LIST_EVENTS_OF_ORDER = database.load_sql(__file__, "list_events_of_order.sql")
 
 

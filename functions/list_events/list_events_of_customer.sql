@@ -3,14 +3,19 @@ SELECT feed.generation, found.transaction_id::text::bigint, found.id, CASE WHEN 
 FROM (SELECT feed_generation() AS generation) AS feed
 LEFT JOIN LATERAL (
     SELECT next.*
-    FROM unnest(:event_types::text[]) AS wanted (type),
+    -- A subselect, or the number of types would be known to each plan but the one that is kept.
+    FROM unnest((SELECT :event_types::text[])) AS wanted (type),
         LATERAL (
-            SELECT e AS e, e.transaction_id, e.id
-            FROM events AS e
-            WHERE e.customer_id = :customer_id AND e.type = wanted.type
-              AND (e.transaction_id, e.id) > (:transaction_id::xid8, :id)
-              AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-            ORDER BY e.transaction_id, e.id
+            SELECT next_of_type.*
+            FROM (
+                SELECT e AS e, e.transaction_id, e.id
+                FROM events AS e
+                WHERE e.customer_id = :customer_id AND e.type = wanted.type
+                  AND (e.transaction_id, e.id) > (:transaction_id::xid8, :id)
+                  AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+                ORDER BY e.transaction_id, e.id
+                LIMIT {most}
+            ) AS next_of_type
             LIMIT :rows
         ) AS next
     ORDER BY next.transaction_id, next.id

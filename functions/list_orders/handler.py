@@ -21,7 +21,7 @@ LIST_ORDERS = database.load_sql(__file__, "list_orders.sql")
 BEFORE, NEWEST = "id < (SELECT :before::bigint)", "id DESC"
 # The same order under another name, which only the indexes by status have: asked for id, the planner prefers to walk the
 # primary key, past every newer order of another status.
-OF_STATUS_BEFORE, NEWEST_OF_STATUS = "status = (SELECT :status::text) AND -id > (SELECT -:before::bigint)", "-id"
+OF_STATUS_BEFORE, NEWEST_OF_STATUS = "status = (SELECT :status::text) AND -id > (SELECT :minus_before::bigint)", "-id"
 OF_CUSTOMER = "customer_id = :customer_id AND "
 IF_ADDRESS_CONTAINS = "(SELECT strpos(lower(email), :needle) > 0 FROM customers WHERE id = :customer_id) AND "
 # By a part of the customer's address.
@@ -50,20 +50,24 @@ def list_orders(
     if reference is not None:
         return page(request, database.run(FIND_ORDER, repeatable=True, before=before, reference=reference, **wanted), limit)
     values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-    listed, newest = (OF_STATUS_BEFORE, NEWEST_OF_STATUS) if status else (BEFORE, NEWEST)
+    if status:
+        listed, newest, newest_of_page = OF_STATUS_BEFORE, NEWEST_OF_STATUS, "page.place"
+        values["minus_before"] = -before
+    else:
+        listed, newest, newest_of_page = BEFORE, NEWEST, "page.id DESC"
+        values["before"] = before
     if needle is None or customer_id is not None:
         customer = "" if customer_id is None else OF_CUSTOMER
         address = "" if needle is None else IF_ADDRESS_CONTAINS
-        of_page = "page.place" if status else "page.id DESC"
         sql = LIST_ORDERS.format(
-            listed=customer + address + listed, newest=newest, newest_of_page=of_page, most=MAX_PAGE_ROWS + 1
+            listed=customer + address + listed, newest=newest, newest_of_page=newest_of_page, most=MAX_PAGE_ROWS + 1
         )
     elif (pattern := index_pattern(needle)) is None:
         sql = WALK_ORDERS.format(listed=listed, newest=newest)
     else:
         sql = SEARCH_ORDERS.format(listed=listed, newest=newest)
         values["pattern"] = pattern
-    return page(request, database.run(sql, repeatable=True, before=before, rows=limit + 1, **values), limit)
+    return page(request, database.run(sql, repeatable=True, rows=limit + 1, **values), limit)
 
 
 handler = app.handler

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orders import database
 from orders.api import Api
 from orders.errors import not_found
-from orders.limits import MAX_BIGINT
+from orders.limits import MAX_BIGINT, MAX_PAGE_ROWS
 from orders.paging import page, page_start
 from orders.webhooks import exists
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orders.responses import Response
 
 app = Api()
-LIST_DELIVERIES = database.load_sql(__file__, "list_webhook_deliveries.sql")
+LIST_DELIVERIES = database.load_sql(__file__, "list_webhook_deliveries.sql").format(most=MAX_PAGE_ROWS + 1)
 
 
 @app.endpoint(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orders import database
 from orders.api import Api
-from orders.limits import MAX_BIGINT
+from orders.limits import MAX_BIGINT, MAX_PAGE_ROWS
 from orders.paging import page, page_start
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orders.responses import Response
 
 app = Api()
-SUMMARIZE_ORDERS = database.load_sql(__file__, "summarize_orders.sql")
+SUMMARIZE_ORDERS = database.load_sql(__file__, "summarize_orders.sql").format(most=MAX_PAGE_ROWS + 1)
 
 
 @app.endpoint("GET", "/api/orders/summary", scopes=["orders/read"], returns={200: "CustomerSummaryPage"}, tag="Orders")

@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -46,6 +47,8 @@ class Client:
                 got, text = answer.status, answer.read().decode()
         except HTTPError as error:
             got, text = error.code, error.read().decode()
+        if got == HTTPStatus.UNAUTHORIZED and "Authorization" not in self.headers:
+            raise Surprise(f"{self.url} requires a token: give one with TOKEN=…")
         if got != status:
             raise Surprise(f"{method} {path} answered {got} instead of {status}: {text[:300]}")
         try:

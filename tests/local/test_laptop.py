@@ -88,6 +88,11 @@ def test_the_smoke_test_passes_on_the_laptop_too(laptop: Laptop) -> None:
         walk(Client(laptop.url, None), seeding=False)
 
 
+def test_the_smoke_test_says_that_it_needs_a_token(guarded: Laptop) -> None:
+    with pytest.raises(Surprise, match="TOKEN="):
+        walk(Client(guarded.url, None), seeding=True)
+
+
 def test_asyncio_can_tell_that_the_gateway_uses_tcp() -> None:
     """Otherwise it leaves Nagle's algorithm on, and every answer waits 40 ms for an acknowledgement."""
     with closing(listen(0)) as listening:

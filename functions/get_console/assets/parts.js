@@ -49,6 +49,32 @@ export function Field({ label, error, hint, hiddenLabel, ...input }) {
   </div>`;
 }
 
+const PAUSE_MS = 250;
+
+/** A filter that the address follows after a pause. given: what the address says. onTyped(text): changes the address. */
+export function Filter({ given, onTyped, ...input }) {
+  const [text, setText] = useState(given);
+  const timer = useRef(null);
+  // As it is after the pause: another filter may have been chosen since.
+  const latest = useRef();
+  latest.current = onTyped;
+  useEffect(() => {
+    // An address that is about to be changed is behind what is typed.
+    if (timer.current === null) setText(given);
+  }, [given]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  function typed(event) {
+    const value = event.target.value;
+    setText(value);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => {
+      timer.current = null;
+      latest.current(value);
+    }, PAUSE_MS);
+  }
+  return html`<input type="search" value=${text} onInput=${typed} autocomplete="off" spellcheck=${false} ...${input} />`;
+}
+
 /** A button that waits for what it started. */
 export function Button({ busy, children, ...rest }) {
   return html`<button type="button" aria-disabled=${busy ? "true" : undefined} ...${rest}>

@@ -1,30 +1,19 @@
 // The customers, newest first, with a search by e-mail.
 import { withQuery } from "../api.js";
-import { html, useEffect, useRef, useState } from "../html.js";
+import { html } from "../html.js";
 import { EndlessTable } from "../list.js";
-import { Empty, Heading, Time } from "../parts.js";
+import { Empty, Filter, Heading, Time } from "../parts.js";
 import { may } from "../session.js";
-
-const PAUSE_MS = 250;
 
 export default function Customers({ query }) {
   const email = query.email ?? "";
-  const [text, setText] = useState(email);
-  const timer = useRef();
-  useEffect(() => setText(email), [email]);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  function typed(event) {
-    const value = event.target.value;
-    setText(value);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => location.replace(withQuery("#/customers", { email: value })), PAUSE_MS);
-  }
   return html`
     <${Heading} title="Customers">
       ${may("customers/write") && html`<a class="button primary" href="#/customers/new">New customer</a>`}
     <//>
     <div class="filters">
-      <input type="search" aria-label="E-mail contains" placeholder="Search by e-mail" maxlength="254" value=${text} onInput=${typed} autocomplete="off" spellcheck=${false} />
+      <${Filter} aria-label="E-mail contains" placeholder="Search by e-mail" maxlength="254" given=${email}
+        onTyped=${(text) => location.replace(withQuery("#/customers", { email: text }))} />
     </div>
     <${EndlessTable}
       path=${withQuery("/api/customers/", { email })}

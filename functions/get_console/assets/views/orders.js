@@ -1,9 +1,9 @@
 // The orders, newest first, with their filters.
 import { withQuery } from "../api.js";
-import { html, useEffect, useRef, useState } from "../html.js";
+import { html, useState } from "../html.js";
 import { EndlessTable, forgetLists } from "../list.js";
 import { number, words } from "../format.js";
-import { Empty, Heading, Money, Status, Time } from "../parts.js";
+import { Empty, Filter, Heading, Money, Status, Time } from "../parts.js";
 import { may } from "../session.js";
 import { settings } from "../settings.js";
 
@@ -13,7 +13,6 @@ const TYPED = [
   { name: "email", label: "E-mail contains", placeholder: "Filter by e-mail", maxlength: 254 },
   { name: "reference", label: "Reference", placeholder: "Reference", maxlength: 64 },
 ].filter(({ name }) => settings.order_filters.includes(name));
-const PAUSE_MS = 250;
 
 export default function Orders({ query }) {
   const [round, setRound] = useState(0);
@@ -38,7 +37,8 @@ export default function Orders({ query }) {
           </a>`,
         )}
       </nav>
-      ${TYPED.map((field) => html`<${Typed} key=${field.name} field=${field} filters=${filters} />`)}
+      ${TYPED.map(({ name, label, placeholder, maxlength }) => html`<${Filter} key=${name} aria-label=${label} placeholder=${placeholder}
+        maxlength=${maxlength} given=${filters[name] ?? ""} onTyped=${(text) => location.replace(withQuery("#/orders", { ...filters, [name]: text }))} />`)}
     </div>
     ${customer_id && html`<p class="chips">Only orders of <a href=${`#/customers/${encodeURIComponent(customer_id)}`}>customer ${customer_id}</a>
       · <a href=${withQuery("#/orders", { ...filters, customer_id: undefined })}>show all</a></p>`}
@@ -63,31 +63,6 @@ export default function Orders({ query }) {
           <//>`}
     />
   `;
-}
-
-/** A filter that follows what is typed, after a pause. */
-function Typed({ field, filters }) {
-  const given = filters[field.name] ?? "";
-  const [text, setText] = useState(given);
-  const timer = useRef();
-  useEffect(() => setText(given), [given]);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  function typed(event) {
-    const value = event.target.value;
-    setText(value);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => location.replace(withQuery("#/orders", { ...filters, [field.name]: value })), PAUSE_MS);
-  }
-  return html`<input
-    type="search"
-    aria-label=${field.label}
-    placeholder=${field.placeholder}
-    maxlength=${field.maxlength}
-    value=${text}
-    onInput=${typed}
-    autocomplete="off"
-    spellcheck=${false}
-  />`;
 }
 
 function Row({ order }) {

@@ -158,6 +158,41 @@ def test_a_long_list_is_walked_to_its_end_and_back_with_as_many_rows_on_the_page
     assert browser.complaints() == []
 
 
+# What a gateway answers without a database, as long as window.down is set.
+DOWN = """
+const real = fetch;
+const answer = JSON.stringify({ title: "Service unavailable", detail: "The database cannot be reached." });
+window.down = true;
+window.fetch = async (...request) => window.down ? new Response(answer, { status: 503 }) : real(...request);
+"""
+
+
+def test_rows_before_those_in_view_that_cannot_be_fetched_are_asked_for_where_they_are_missing(
+    browser: Browser, laptop: Laptop
+) -> None:
+    show(browser, laptop, "orders")
+    first = browser.one(f"{ROWS} .row-link").text
+
+    def dropped(b: Browser) -> bool:
+        b.execute_script("scrollTo(0, document.body.scrollHeight)")
+        return texts(b, f"{ROWS} .row-link")[0] != first
+
+    browser.until(dropped)
+    browser.execute_script(DOWN)
+    browser.execute_script("scrollTo(0, 0)")
+    browser.one(".notice.error", "Service unavailable")
+    in_view = "const { top, bottom } = document.querySelector('.notice').getBoundingClientRect(); return [top, bottom]"
+    # It appears above the rows in view, and does not move them.
+    browser.execute_script("scrollTo(0, 0)")
+    top, bottom = browser.execute_script(in_view)
+    assert 0 <= top < bottom <= browser.execute_script("return innerHeight")
+    browser.execute_script("window.down = false")
+    browser.one(".notice button", "Try again").click()
+    browser.until(lambda b: not b.find_elements(By.CSS_SELECTOR, ".notice"))
+    browser.execute_script("scrollTo(0, 0)")
+    browser.until(lambda b: b.execute_script("scrollTo(0, 0)") or texts(b, f"{ROWS} .row-link")[0] == first)
+
+
 def test_coming_back_from_an_order_the_list_is_where_it_was_left_with_the_order_as_it_is_now(
     browser: Browser, laptop: Laptop
 ) -> None:

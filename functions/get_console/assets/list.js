@@ -88,7 +88,8 @@ export function updateLists(path, document) {
 export function EndlessTable({ path, head, row, empty, what, columns }) {
   const walk = useRef(null);
   const [, setVersion] = useState(0);
-  const [state, setState] = useState({ loading: null, refusal: null });
+  // loading: the direction in which rows are fetched. refusal: of the last attempt, which was made in the direction failed.
+  const [state, setState] = useState({ loading: null, refusal: null, failed: null });
   const table = useRef();
   const [above, below] = [useRef(), useRef()];
   const anchor = useRef(null);
@@ -101,21 +102,23 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
     if (loading.current) return;
     loading.current = direction;
     const [going, signal] = [walk.current, controller.current.signal];
-    setState({ loading: direction, refusal: null });
+    keepInPlace();
+    setState({ loading: direction, refusal: null, failed: null });
     try {
       await going[direction](signal);
       if (signal.aborted) return;
       keepInPlace();
-      setState({ loading: null, refusal: null });
+      setState({ loading: null, refusal: null, failed: null });
     } catch (refusal) {
       if (signal.aborted) return;
-      setState({ loading: null, refusal });
+      keepInPlace();
+      setState({ loading: null, refusal, failed: direction });
     }
     loading.current = null;
     setVersion((version) => version + 1);
   }
 
-  // Rows that appear or vanish above those in view must not move them.
+  // Rows and messages that appear or vanish above the rows in view must not move them.
   function keepInPlace() {
     const numbers = new Set(walk.current.pages.map((page) => String(page.number)));
     const kept = [...(table.current?.tBodies ?? [])].filter((body) => numbers.has(body.dataset.page));
@@ -135,7 +138,7 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
     controller.current = new AbortController();
     loading.current = null;
     const shown = walk.current;
-    setState({ loading: null, refusal: null });
+    setState({ loading: null, refusal: null, failed: null });
     if (shown.pages.length) window.scrollTo({ top: shown.scroll, behavior: "instant" });
     // A list that is gone has left a shorter page, which the browser scrolls up.
     const scrolled = () => table.current?.isConnected && (shown.scroll = window.scrollY);
@@ -167,12 +170,14 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
   const first = pages.length > 0 && pages[0].rows.length === 0;
   if (first) return empty;
   const isBusy = state.loading !== null || (pages.length === 0 && !state.refusal);
+  const failure = state.refusal && html`<${Failure} refusal=${state.refusal} onRetry=${() => load(state.failed)} />`;
   const counted = `${number(end)} ${end === 1 ? what.replace(/ies$/, "y").replace(/s$/, "") : what}`;
   return html`
     <div class="endless">
       <div ref=${above} class="end">
-        ${hasNewer && html`<button type="button" onClick=${() => load("newer")}>Show the ${what} before these</button>`}
+        ${hasNewer && state.failed !== "newer" && html`<button type="button" onClick=${() => load("newer")}>Show the ${what} before these</button>`}
       </div>
+      ${state.failed === "newer" && failure}
       <table ref=${table} class="rows" aria-busy=${isBusy ? "true" : "false"}>
         <thead>
           ${head}
@@ -186,9 +191,9 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
           ${Array.from({ length: 8 }, () => html`<tr><td colspan=${columns}><span></span></td></tr>`)}
         </tbody>`}
       </table>
-      ${state.refusal && html`<${Failure} refusal=${state.refusal} onRetry=${() => load(pages.length === 0 || hasOlder ? "older" : "newer")} />`}
+      ${state.failed === "older" && failure}
       <div ref=${below} class="end">
-        ${pages.length > 0 && hasOlder && !state.refusal && html`<button type="button" onClick=${() => load("older")}>Show more ${what}</button>`}
+        ${pages.length > 0 && hasOlder && state.failed !== "older" && html`<button type="button" onClick=${() => load("older")}>Show more ${what}</button>`}
         ${pages.length > 0 && !hasOlder && html`<p class="soft">${counted}, and no more</p>`}
       </div>
       <p class="visually-hidden" role="status">${isBusy ? `Loading ${what}` : `${counted} loaded`}</p>

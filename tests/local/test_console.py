@@ -469,6 +469,26 @@ def test_the_summary_ranks_customers_with_a_bar_for_what_each_has_spent(browser:
     assert bars == pytest.approx([row["total_spent_cents"] / rows[0]["total_spent_cents"] for row in rows], abs=0.01)
 
 
+def test_the_summarys_bars_are_as_long_when_its_first_rows_are_out_of_sight(browser: Browser, laptop: Laptop) -> None:
+    laptop.finished(laptop.seed(customers=300, orders_per_customer=1))
+    show(browser, laptop, "summary")
+    browser.one(ROWS)
+
+    def at_the_end(b: Browser) -> bool:
+        b.execute_script("scrollTo(0, document.body.scrollHeight)")
+        return "and no more" in texts(b, "main")[0]
+
+    browser.until(at_the_end)
+    widths = "return [...document.querySelectorAll('.bar-fill')].map(bar => bar.style.width)"
+    before = browser.execute_script(widths)
+    assert "0%" not in before[:10]
+    browser.execute_script("document.querySelector('.row-link').click()")
+    browser.one("form")
+    browser.back()
+    browser.one(ROWS)
+    assert browser.execute_script(widths) == before
+
+
 def test_a_seed_run_is_started_and_watched_to_its_end(browser: Browser, laptop: Laptop) -> None:
     show(browser, laptop, "seed")
     for field, text in zip(browser.find_elements(By.CSS_SELECTOR, "form input"), ("300", "4", "0"), strict=True):

@@ -396,6 +396,54 @@ def test_an_order_is_made_paid_and_kept_from_cancelling_with_the_keyboard_alone(
     assert (made["status"], made["total_cents"]) == ("paid", 1350)
 
 
+def add_item(browser: Browser, *texts: str) -> None:
+    browser.one("button", "Add an item").click()
+    browser.until(lambda b: b.switch_to.active_element == b.find_element(By.CSS_SELECTOR, ".item-form input"))
+    for field, text in zip(browser.find_elements(By.CSS_SELECTOR, ".item-form input"), texts, strict=True):
+        field.send_keys(text)
+    browser.one("form button", "Add").click()
+
+
+def test_an_item_that_is_refused_for_what_the_order_would_be_says_so_beside_its_button(
+    browser: Browser, laptop: Laptop
+) -> None:
+    most = {"quantity": 1_000_000, "unit_price_cents": 1_000_000_000}
+    made = order(laptop, items=[{"sku": f"MOST-{number}", **most} for number in range(9)])
+    show(browser, laptop, f"orders/{made['id']}")
+    add_item(browser, "MOST-10", "000000", "10000000")
+    assert "The order would total more than" in browser.one(".item-form .notice").text
+    assert browser.complaints("422") == []
+
+
+# The answer to the next POST is lost, although the service has acted.
+LOST = """
+const real = fetch;
+let once = true;
+window.fetch = async (...request) => {
+  const answer = await real(...request);
+  if (!once || request[1].method === "GET") return answer;
+  once = false;
+  throw new TypeError("lost");
+};
+"""
+
+
+def test_an_item_that_is_corrected_after_its_answer_was_lost_is_not_added_twice_and_not_silently_once(
+    browser: Browser, laptop: Laptop
+) -> None:
+    made = order(laptop)
+    show(browser, laptop, f"orders/{made['id']}")
+    browser.one("button", "Add an item")
+    browser.execute_script(LOST)
+    add_item(browser, "CAP-1", "", "1")
+    browser.one(".item-form .notice", "The service cannot be reached")
+    browser.find_elements(By.CSS_SELECTOR, ".item-form input")[2].send_keys("5")
+    browser.one("form button", "Add").click()
+    assert "Item added" in browser.one(".notice.conflict").text
+    items = laptop.get(f"/api/orders/{made['id']}/").json()["items"]
+    assert [item["unit_price_cents"] for item in items if item["sku"] == "CAP-1"] == [100]
+
+
 def test_what_is_wrong_with_a_new_order_stands_beside_the_field(browser: Browser, laptop: Laptop) -> None:
     buyer = customer(laptop)
     show(browser, laptop, f"orders/new?customer_id={buyer['id']}")
@@ -443,6 +491,20 @@ def test_a_customer_is_created_found_renamed_and_deleted_unless_there_are_orders
     browser.one("dialog button", "Delete the customer").click()
     browser.shows("The customer has orders; nothing was deleted.")
     assert browser.complaints("409", "422") == []
+
+
+def test_a_new_customer_who_is_corrected_after_the_answer_was_lost_is_not_refused_for_its_key(
+    browser: Browser, laptop: Laptop
+) -> None:
+    show(browser, laptop, "customers/new")
+    browser.one("input[name=name]").send_keys("Lost")
+    browser.one("input[name=email]").send_keys("lost@answers.example.com")
+    browser.execute_script(LOST)
+    browser.one("button", "Create customer").click()
+    browser.one(".notice.error", "The service cannot be reached")
+    browser.one("input[name=name]").send_keys(" and found")
+    browser.one("button", "Create customer").click()
+    browser.until(lambda b: "exists" in "".join(texts(b, ".notice, .wrong")))
 
 
 def test_a_stale_change_of_a_customer_is_refused_and_says_so(browser: Browser, laptop: Laptop) -> None:

@@ -1,5 +1,5 @@
 // One customer: name and address, which can be changed, and the way to their orders. Without an id, a new one.
-import { call, newKey } from "../api.js";
+import { call, keysOfBodies } from "../api.js";
 import { moment } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { forgetLists } from "../list.js";
@@ -14,9 +14,9 @@ export default function Customer({ parameters }) {
 }
 
 function New() {
-  const [key] = useState(newKey);
+  const [keyOf] = useState(keysOfBodies);
   async function save(body) {
-    const { document } = await call("POST", "/api/customers/", { body, key });
+    const { document } = await call("POST", "/api/customers/", { body, key: keyOf(body) });
     forgetLists(...SHOWING);
     location.replace(`#/customers/${document.id}`);
   }

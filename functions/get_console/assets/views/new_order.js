@@ -1,5 +1,5 @@
 // A new order: whose it is, and its items.
-import { call, newKey, withQuery } from "../api.js";
+import { call, keysOfBodies, newKey, withQuery } from "../api.js";
 import { cents, count, whole } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { forgetLists } from "../list.js";
@@ -18,8 +18,7 @@ export default function NewOrder({ query }) {
   const [errors, setErrors] = useState({});
   const [refusal, setRefusal] = useState(null);
   const [busy, setBusy] = useState(false);
-  // The same for all attempts at this order, until what it would say is changed.
-  const key = useRef({ body: null, key: null });
+  const [keyOf] = useState(keysOfBodies);
   const last = useRef();
 
   useEffect(() => {
@@ -48,11 +47,9 @@ export default function NewOrder({ query }) {
     setRefusal(null);
     if (Object.keys(wrong).length) return;
     const body = { customer_id: customer.id, items: lines };
-    const text = JSON.stringify(body);
-    if (key.current.body !== text) key.current = { body: text, key: newKey() };
     setBusy(true);
     try {
-      const { document } = await call("POST", "/api/orders/", { body, key: key.current.key });
+      const { document } = await call("POST", "/api/orders/", { body, key: keyOf(body) });
       forgetLists("/api/orders/", "/api/orders/summary/");
       location.replace(`#/orders/${document.id}`);
     } catch (reason) {

@@ -1,5 +1,5 @@
 // One order: its items, what may be done with it, and what happened to it.
-import { call, newKey } from "../api.js";
+import { call, keysOfBodies } from "../api.js";
 import { cents, count, money, moment, number, whole, words } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { forgetLists, updateLists } from "../list.js";
@@ -80,7 +80,7 @@ export default function Order({ parameters }) {
     return () => controller.current.abort();
   }, []);
 
-  /** Makes a change of the order as it is shown. Rejects with a Refusal that belongs to the fields of a form. */
+  /** Makes a change of the order as it is shown. Rejects with a Refusal that the form shows whose fields the body has. */
   async function change(what, method, path, { done, ...options } = {}) {
     if (busy) return false;
     setBusy(what);
@@ -97,7 +97,7 @@ export default function Order({ parameters }) {
       return true;
     } catch (reason) {
       if (reason.status === 409 || reason.status === 412) await explain(what, before, reason);
-      else if (reason.status === 422 && options.body) throw reason;
+      else if (options.body) throw reason;
       else setNotice({ kind: "error", title: reason.title ?? "Failed", text: reason.message });
       return false;
     } finally {
@@ -235,23 +235,31 @@ function ItemForm({ item, save, onDone }) {
   const [quantity, setQuantity] = useState(String(item?.quantity ?? 1));
   const [price, setPrice] = useState(item ? money(item.unit_price_cents) : "");
   const [errors, setErrors] = useState({});
-  const [key] = useState(newKey);
+  const [refusal, setRefusal] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const [keyOf] = useState(keysOfBodies);
   const form = useRef();
   useEffect(() => form.current.querySelector("input").focus(), []);
 
   async function submit(event) {
     event.preventDefault();
+    if (busy) return;
     const body = { quantity: whole(quantity), unit_price_cents: cents(price), ...(item ? {} : { sku }) };
     const wrong = {
       ...(body.quantity === null && { quantity: "must be a whole number" }),
       ...(body.unit_price_cents === null && { unit_price_cents: "must be an amount such as 12.50" }),
     };
     setErrors(wrong);
+    setRefusal(null);
     if (Object.keys(wrong).length) return;
+    setBusy(true);
     try {
-      if (await save(body, key)) onDone();
-    } catch (refusal) {
-      setErrors(refusal.errors);
+      if (await save(body, keyOf(body))) onDone();
+    } catch (reason) {
+      setErrors(reason.errors);
+      if (!Object.keys(body).some((field) => field in reason.errors)) setRefusal(reason);
+    } finally {
+      setBusy(false);
     }
   }
 
@@ -262,9 +270,10 @@ function ItemForm({ item, save, onDone }) {
     <${Field} label="Quantity" inputmode="numeric" required value=${quantity} error=${errors.quantity} onInput=${(event) => setQuantity(event.target.value)} />
     <${Field} label="Price" inputmode="decimal" required placeholder="0.00" value=${price} error=${errors.unit_price_cents} onInput=${(event) => setPrice(event.target.value)} />
     <div class="buttons">
-      <button type="submit" class="primary">${item ? "Save" : "Add"}</button>
+      <${Button} type="submit" class="primary" busy=${busy}>${item ? "Save" : "Add"}<//>
       <button type="button" onClick=${onDone}>Close</button>
     </div>
+    ${refusal && html`<${Failure} refusal=${refusal} />`}
   </form>`;
 }
 

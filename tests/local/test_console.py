@@ -444,6 +444,21 @@ def test_an_item_that_is_corrected_after_its_answer_was_lost_is_not_added_twice_
     assert [item["unit_price_cents"] for item in items if item["sku"] == "CAP-1"] == [100]
 
 
+def test_a_change_that_failed_is_seen_by_whoever_is_far_down_in_an_order(browser: Browser, laptop: Laptop) -> None:
+    made = order(laptop, items=[{"sku": f"ROW-{number}", "quantity": 1, "unit_price_cents": 1} for number in range(60)])
+    show(browser, laptop, f"orders/{made['id']}")
+    remove = browser.one("button[aria-label='Remove ROW-59']")
+    browser.execute_script(DOWN)
+    remove.click()
+    browser.one(".notice.error", "The database cannot be reached.")
+    bar, notice = browser.execute_script(
+        "return [document.querySelector('.bar').getBoundingClientRect().bottom,"
+        " document.querySelector('.notice').getBoundingClientRect().top]"
+    )
+    assert browser.execute_script("return scrollY") < 200
+    assert notice >= bar
+
+
 def test_what_is_wrong_with_a_new_order_stands_beside_the_field(browser: Browser, laptop: Laptop) -> None:
     buyer = customer(laptop)
     show(browser, laptop, f"orders/new?customer_id={buyer['id']}")

@@ -18,7 +18,12 @@ export function Time({ at }) {
 
 /** kind: error, conflict or done. Reads itself out. */
 export function Notice({ kind, title, children, onDismiss }) {
-  return html`<div class=${`notice ${kind}`} role=${kind === "done" ? "status" : "alert"}>
+  const place = useRef();
+  useLayoutEffect(() => {
+    // Somebody may have pressed a button far below.
+    if (kind !== "done") place.current.scrollIntoView({ block: "nearest", behavior: "instant" });
+  }, []);
+  return html`<div ref=${place} class=${`notice ${kind}`} role=${kind === "done" ? "status" : "alert"}>
     <div><strong>${title}</strong> ${children}</div>
     ${onDismiss && html`<button type="button" class="plain" aria-label="Dismiss this message" onClick=${onDismiss}>✕</button>`}
   </div>`;

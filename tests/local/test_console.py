@@ -444,6 +444,33 @@ def test_an_item_that_is_corrected_after_its_answer_was_lost_is_not_added_twice_
     assert [item["unit_price_cents"] for item in items if item["sku"] == "CAP-1"] == [100]
 
 
+def test_a_change_that_was_made_although_its_answer_was_lost_is_not_said_to_be_somebody_elses(
+    browser: Browser, laptop: Laptop
+) -> None:
+    made = order(laptop)
+    show(browser, laptop, f"orders/{made['id']}")
+    browser.one("button", "Remove")
+    browser.execute_script(LOST)
+    browser.one("button", "Remove").click()
+    browser.one(".notice.error", "The service cannot be reached")
+    browser.one("button", "Remove").click()
+    notice = browser.one(".notice.conflict").text
+    assert "The order has changed." in notice
+    assert "may have changed the order" in notice
+    assert "Item removed, just now" in notice
+    laptop.post(f"/api/orders/{made['id']}/cancel/")
+    browser.one("button", "Mark as paid").click()
+    assert "Somebody was faster." in browser.one(".notice.conflict", "Cancelled").text
+    buyer = customer(laptop)
+    show(browser, laptop, f"customers/{buyer['id']}")
+    browser.one("input[name=name]").send_keys(" II")
+    browser.execute_script(LOST)
+    browser.one("button", "Save").click()
+    browser.one(".notice.error", "The service cannot be reached")
+    browser.one("button", "Save").click()
+    browser.one(".notice.done", "Saved.")
+
+
 def test_a_change_that_failed_is_seen_by_whoever_is_far_down_in_an_order(browser: Browser, laptop: Laptop) -> None:
     made = order(laptop, items=[{"sku": f"ROW-{number}", "quantity": 1, "unit_price_cents": 1} for number in range(60)])
     show(browser, laptop, f"orders/{made['id']}")

@@ -39,8 +39,10 @@ function Existing({ id }) {
     try {
       const { document, etag } = await call("GET", path);
       setKnown({ customer: document, etag });
+      return document;
     } catch (reason) {
       setRefusal(reason);
+      return null;
     }
   }
   useEffect(() => void load(), []);
@@ -54,8 +56,11 @@ function Existing({ id }) {
       setNotice({ kind: "done", title: "Saved." });
     } catch (reason) {
       if (reason.status !== 412) throw reason;
-      await load();
-      setNotice({ kind: "conflict", title: "Somebody was faster.", text: "The customer was changed while you looked at it; nothing of yours was saved. You see the customer as it is now." });
+      const now = await load();
+      forgetLists(...SHOWING);
+      // The answer to an attempt before this one was lost.
+      if (now?.name === body.name && now.email === body.email) setNotice({ kind: "done", title: "Saved." });
+      else setNotice({ kind: "conflict", title: "Somebody was faster.", text: "The customer was changed while you looked at it; nothing of yours was saved. You see the customer as it is now." });
     }
   }
 

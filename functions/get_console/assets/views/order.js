@@ -43,6 +43,8 @@ export default function Order({ parameters }) {
   const controller = useRef();
   // A number for each reading and each change: what an older reading found is out of date, and not shown.
   const turns = useRef(0);
+  // Whether the last attempt at a change had no answer, or none that says whether it was made.
+  const unanswered = useRef(false);
   // How far somebody has read the history; it is read as far again after each change.
   const pages = useRef(PAGES);
 
@@ -89,6 +91,7 @@ export default function Order({ parameters }) {
     try {
       const { document, etag } = await call(method, path, { ...options, ifMatch: known.etag });
       turns.current++;
+      unanswered.current = false;
       setKnown({ ...known, order: document, etag });
       updateLists("/api/orders/", document);
       forgetLists("/api/orders/summary/");
@@ -97,8 +100,11 @@ export default function Order({ parameters }) {
       return true;
     } catch (reason) {
       if (reason.status === 409 || reason.status === 412) await explain(what, before, reason);
-      else if (options.body) throw reason;
-      else setNotice({ kind: "error", title: reason.title ?? "Failed", text: reason.message });
+      else {
+        unanswered.current ||= reason.status === 0 || reason.status >= 500;
+        if (options.body) throw reason;
+        setNotice({ kind: "error", title: reason.title ?? "Failed", text: reason.message });
+      }
       return false;
     } finally {
       setBusy(null);
@@ -128,7 +134,8 @@ export default function Order({ parameters }) {
       const seen = new Set(before.events.map((event) => event.id));
       const news = now.events.filter((event) => !seen.has(event.id));
       if (news.length === 0) setNotice({ kind: "error", title: `${what}: not possible.`, text: reason.message });
-      else setNotice({ kind: "conflict", what, status: now.order.status, news });
+      else setNotice({ kind: "conflict", what, status: now.order.status, news, mine: unanswered.current });
+      unanswered.current = false;
     } catch {
       setNotice({ kind: "error", title: reason.title, text: reason.message });
     }
@@ -175,9 +182,12 @@ export default function Order({ parameters }) {
   `;
 }
 
-function Conflict({ what, status, news, onDismiss }) {
-  return html`<${Notice} kind="conflict" title="Somebody was faster." onDismiss=${onDismiss}>
-    <p>“${what}” was not carried out, because the order changed while you looked at it. It is <${Status} status=${status} /> now:</p>
+/** mine: whether the attempt before this one had no answer, and may be what changed the order. */
+function Conflict({ what, status, news, mine, onDismiss }) {
+  return html`<${Notice} kind="conflict" title=${mine ? "The order has changed." : "Somebody was faster."} onDismiss=${onDismiss}>
+    <p>${mine
+      ? `“${what}” was not carried out again: the attempt before, which had no answer, may have changed the order.`
+      : `“${what}” was not carried out, because the order changed while you looked at it.`} It is <${Status} status=${status} /> now:</p>
     <ul>
       ${news.map((event) => html`<li key=${event.id}><strong>${title(event)}</strong>${event.actor ? ` by ${event.actor}` : ""}, <${Time} at=${event.at} /></li>`)}
     </ul>

@@ -502,6 +502,42 @@ def test_what_is_wrong_with_a_new_order_stands_beside_the_field(browser: Browser
     assert laptop.get(f"/api/orders/?customer_id={buyer['id']}").json()["results"] == []
 
 
+def test_the_first_field_that_is_wrong_gets_the_focus(browser: Browser, laptop: Laptop) -> None:
+    """Those who do not see the page learn so that something is wrong, and what; others may be far from it."""
+
+    def focused(name: str, description: str) -> None:
+        script = "return document.getElementById(document.activeElement.getAttribute('aria-describedby'))?.innerText ?? ''"
+        browser.until(lambda b: b.switch_to.active_element.accessible_name == name)
+        assert description in browser.execute_script(script)
+
+    show(browser, laptop, "orders/new")
+    browser.one("button", "Create order").click()
+    focused("E-mail contains", "choose a customer")
+    show(browser, laptop, f"orders/new?customer_id={customer(laptop)['id']}")
+    browser.one("button", "Choose another")
+    browser.one("input[inputmode=decimal]").send_keys("1")
+    browser.one("button", "Create order").click()
+    focused("SKU", "must ")
+    show(browser, laptop, f"orders/{order(laptop)['id']}")
+    browser.one("button", "Edit").click()
+    browser.one(".item-form input[inputmode=decimal]").send_keys("x")
+    browser.one("form button", "Save").click()
+    focused("Price", "must be an amount")
+    for view, button, name, description in (
+        ("customers/new", "Create customer", "Name", "must "),
+        ("exports?customer_id=0", "Start", "Customer's number", "must "),
+        ("webhooks", "Create", "URL", "must "),
+    ):
+        show(browser, laptop, view)
+        browser.one("button", button).click()
+        focused(name, description)
+    show(browser, laptop, "seed")
+    browser.one("form input").send_keys("x")
+    browser.one("button", "Start").click()
+    focused("Customers", "must be a whole number")
+    assert browser.complaints("422") == []
+
+
 # Customers, summary, seeding ---------------------------------------------------------------------------------------------
 
 

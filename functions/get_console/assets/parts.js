@@ -113,6 +113,11 @@ export function keepFocus() {
   });
 }
 
+/** After a form was refused: its first wrong field gets the focus. */
+export function focusWrong(form) {
+  requestAnimationFrame(() => form.querySelector("[aria-invalid]")?.focus());
+}
+
 export const Empty = ({ title, children }) => html`<div class="empty"><h2>${title}</h2><div>${children}</div></div>`;
 
 export const Loading = ({ what }) => html`<p class="loading" role="status"><span class="spinner" aria-hidden="true"></span> Loading ${what} …</p>`;

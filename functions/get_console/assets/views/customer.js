@@ -3,7 +3,7 @@ import { call, keysOfBodies } from "../api.js";
 import { moment } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { forgetLists } from "../list.js";
-import { Button, Confirm, Failure, Field, Heading, Loading, Notice } from "../parts.js";
+import { Button, Confirm, Failure, Field, focusWrong, Heading, Loading, Notice } from "../parts.js";
 import { may } from "../session.js";
 
 // Every list that shows customers by name.
@@ -116,12 +116,14 @@ function Form({ customer, action, save, children }) {
   async function submit(event) {
     event.preventDefault();
     if (busy) return;
+    const form = event.currentTarget;
     setBusy(true);
     setRefusal(null);
     try {
       await save({ name, email });
     } catch (reason) {
       setRefusal(reason);
+      focusWrong(form);
     } finally {
       setBusy(false);
     }

@@ -2,7 +2,7 @@
 import { call, newKey, withQuery } from "../api.js";
 import { count, words } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
-import { Button, Confirm, Empty, Failure, Field, Heading, Loading, Notice, Time, keepFocus } from "../parts.js";
+import { Button, Confirm, Empty, Failure, Field, focusWrong, Heading, Loading, Notice, Time, keepFocus } from "../parts.js";
 import { may } from "../session.js";
 
 const POLL_MS = 1000;
@@ -104,6 +104,7 @@ function Form({ query, onStarted }) {
   async function submit(event) {
     event.preventDefault();
     if (busy) return;
+    const form = event.currentTarget;
     setErrors({});
     setRefusal(null);
     setBusy(true);
@@ -116,6 +117,7 @@ function Form({ query, onStarted }) {
     } catch (reason) {
       setErrors(reason.errors);
       if (Object.keys(reason.errors).length === 0) setRefusal(reason);
+      focusWrong(form);
     }
     setBusy(false);
   }

@@ -3,7 +3,7 @@ import { call, keysOfBodies, newKey, withQuery } from "../api.js";
 import { cents, count, whole } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { forgetLists } from "../list.js";
-import { Button, Failure, Field, Heading, Money } from "../parts.js";
+import { Button, Failure, Field, focusWrong, Heading, Money } from "../parts.js";
 import { may } from "../session.js";
 
 const MOST_ITEMS = 500;
@@ -43,9 +43,10 @@ export default function NewOrder({ query }) {
       if (line.unit_price_cents === null) wrong[`items.${at}.unit_price_cents`] = "must be an amount such as 12.50";
       return line;
     });
+    const form = event.currentTarget;
     setErrors(wrong);
     setRefusal(null);
-    if (Object.keys(wrong).length) return;
+    if (Object.keys(wrong).length) return focusWrong(form);
     const body = { customer_id: customer.id, items: lines };
     setBusy(true);
     try {
@@ -56,6 +57,7 @@ export default function NewOrder({ query }) {
       setErrors(reason.errors);
       if (Object.keys(reason.errors).length === 0) setRefusal(reason);
       setBusy(false);
+      focusWrong(form);
     }
   }
 

@@ -3,7 +3,7 @@ import { call, keysOfBodies } from "../api.js";
 import { cents, count, money, moment, number, whole, words } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { forgetLists, updateLists } from "../list.js";
-import { Button, Confirm, Failure, Field, Heading, keepFocus, Loading, Money, Notice, Status, Time } from "../parts.js";
+import { Button, Confirm, Failure, Field, focusWrong, Heading, keepFocus, Loading, Money, Notice, Status, Time } from "../parts.js";
 import { may } from "../session.js";
 
 // Primary: what usually comes next. An action that is not known here is offered by its name.
@@ -261,13 +261,14 @@ function ItemForm({ item, save, onDone }) {
     };
     setErrors(wrong);
     setRefusal(null);
-    if (Object.keys(wrong).length) return;
+    if (Object.keys(wrong).length) return focusWrong(form.current);
     setBusy(true);
     try {
       if (await save(body, keyOf(body))) onDone();
     } catch (reason) {
       setErrors(reason.errors);
       if (!Object.keys(body).some((field) => field in reason.errors)) setRefusal(reason);
+      focusWrong(form.current);
     } finally {
       setBusy(false);
     }

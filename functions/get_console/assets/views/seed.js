@@ -3,7 +3,7 @@ import { call, newKey } from "../api.js";
 import { count, number, whole, words } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { forgetLists } from "../list.js";
-import { Button, Failure, Field, Heading, Loading, Notice } from "../parts.js";
+import { Button, Failure, Field, focusWrong, Heading, Loading, Notice } from "../parts.js";
 
 const POLL_MS = 500;
 const ENDED = ["succeeded", "failed", "cancelled"];
@@ -29,9 +29,10 @@ function Form() {
     if (busy) return;
     const body = Object.fromEntries(FIELDS.map(({ name }) => [name, whole(texts[name])]));
     const wrong = Object.fromEntries(FIELDS.filter(({ name }) => body[name] === null).map(({ name }) => [name, "must be a whole number"]));
+    const form = event.currentTarget;
     setErrors(wrong);
     setRefusal(null);
-    if (Object.keys(wrong).length) return;
+    if (Object.keys(wrong).length) return focusWrong(form);
     setBusy(true);
     try {
       const { document } = await call("POST", "/api/dev/seed/", { body, key: `${key}-${Object.values(body).join("-")}` });
@@ -40,6 +41,7 @@ function Form() {
       setErrors(reason.errors);
       if (Object.keys(reason.errors).length === 0) setRefusal(reason);
       setBusy(false);
+      focusWrong(form);
     }
   }
 

@@ -3,7 +3,7 @@ import { call, newKey } from "../api.js";
 import { moment, number, words } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { EndlessTable, forgetLists } from "../list.js";
-import { Button, Confirm, Empty, Failure, Field, Heading, Loading, Notice, Time, keepFocus } from "../parts.js";
+import { Button, Confirm, Empty, Failure, Field, focusWrong, Heading, Loading, Notice, Time, keepFocus } from "../parts.js";
 import { may } from "../session.js";
 
 const pathOf = (id) => `/api/webhooks/${encodeURIComponent(id)}/`;
@@ -69,6 +69,7 @@ function Form({ onMade }) {
   async function submit(event) {
     event.preventDefault();
     if (busy) return;
+    const form = event.currentTarget;
     setBusy(true);
     setErrors({});
     setRefusal(null);
@@ -82,6 +83,7 @@ function Form({ onMade }) {
       const ofTypes = Object.entries(reason.errors).find(([name]) => name.startsWith("types"));
       setErrors({ ...reason.errors, ...(ofTypes && { types: ofTypes[1] }) });
       if (Object.keys(reason.errors).length === 0) setRefusal(reason);
+      focusWrong(form);
     }
     setBusy(false);
   }

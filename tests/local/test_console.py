@@ -538,6 +538,30 @@ def test_the_first_field_that_is_wrong_gets_the_focus(browser: Browser, laptop: 
     assert browser.complaints("422") == []
 
 
+# Holds the answers to what changes something.
+HOLD_CHANGES = """
+const real = fetch;
+window.fetch = (...request) => request[1].method === "GET" ? real(...request) : new Promise((go) => {
+  window.answer = () => real(...request).then(go);
+});
+"""
+
+
+def test_a_slow_answer_does_not_take_people_from_where_they_have_gone(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "customers/new")
+    browser.one("input[name=name]").send_keys("Slow")
+    browser.one("input[name=email]").send_keys("slow@answers.example.com")
+    browser.execute_script(HOLD_CHANGES)
+    browser.one("button", "Create customer").click()
+    browser.until(lambda b: b.execute_script("return 'answer' in window"))
+    browser.one("nav a", "Summary").click()
+    browser.one(ROWS)
+    browser.execute_script("return answer()")
+    browser.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 100))")
+    assert browser.current_url.endswith("#/summary")
+    assert len(laptop.get("/api/customers/?email=slow@answers").json()["results"]) == 1
+
+
 # Customers, summary, seeding ---------------------------------------------------------------------------------------------
 
 

@@ -118,6 +118,11 @@ export function focusWrong(form) {
   requestAnimationFrame(() => form.querySelector("[aria-invalid]")?.focus());
 }
 
+/** Leads on to another view, unless somebody has gone elsewhere since from, the address at which they began. */
+export function leadOn(from, to) {
+  if (location.hash === from) location.replace(to);
+}
+
 export const Empty = ({ title, children }) => html`<div class="empty"><h2>${title}</h2><div>${children}</div></div>`;
 
 export const Loading = ({ what }) => html`<p class="loading" role="status"><span class="spinner" aria-hidden="true"></span> Loading ${what} …</p>`;

@@ -3,7 +3,7 @@ import { call, keysOfBodies } from "../api.js";
 import { moment } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { forgetLists } from "../list.js";
-import { Button, Confirm, Failure, Field, focusWrong, Heading, Loading, Notice } from "../parts.js";
+import { Button, Confirm, Failure, Field, focusWrong, Heading, leadOn, Loading, Notice } from "../parts.js";
 import { may } from "../session.js";
 
 // Every list that shows customers by name.
@@ -16,9 +16,10 @@ export default function Customer({ parameters }) {
 function New() {
   const [keyOf] = useState(keysOfBodies);
   async function save(body) {
+    const from = location.hash;
     const { document } = await call("POST", "/api/customers/", { body, key: keyOf(body) });
     forgetLists(...SHOWING);
-    location.replace(`#/customers/${document.id}`);
+    leadOn(from, `#/customers/${document.id}`);
   }
   return html`
     <p class="back"><a href="#/customers">← Customers</a></p>
@@ -68,9 +69,10 @@ function Existing({ id }) {
     setAsking(false);
     setNotice(null);
     try {
+      const from = location.hash;
       await call("DELETE", path, { ifMatch: known.etag });
       forgetLists(...SHOWING);
-      location.replace("#/customers");
+      leadOn(from, "#/customers");
     } catch (reason) {
       if (reason.status === 412) await load();
       setNotice({ kind: reason.status === 409 || reason.status === 412 ? "conflict" : "error", title: "Not deleted.", text: reason.message });

@@ -3,7 +3,7 @@ import { call, keysOfBodies, newKey, withQuery } from "../api.js";
 import { cents, count, whole } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { forgetLists } from "../list.js";
-import { Button, Failure, Field, focusWrong, Heading, Money } from "../parts.js";
+import { Button, Failure, Field, focusWrong, Heading, leadOn, Money } from "../parts.js";
 import { may } from "../session.js";
 
 const MOST_ITEMS = 500;
@@ -43,7 +43,7 @@ export default function NewOrder({ query }) {
       if (line.unit_price_cents === null) wrong[`items.${at}.unit_price_cents`] = "must be an amount such as 12.50";
       return line;
     });
-    const form = event.currentTarget;
+    const [form, from] = [event.currentTarget, location.hash];
     setErrors(wrong);
     setRefusal(null);
     if (Object.keys(wrong).length) return focusWrong(form);
@@ -52,7 +52,7 @@ export default function NewOrder({ query }) {
     try {
       const { document } = await call("POST", "/api/orders/", { body, key: keyOf(body) });
       forgetLists("/api/orders/", "/api/orders/summary/");
-      location.replace(`#/orders/${document.id}`);
+      leadOn(from, `#/orders/${document.id}`);
     } catch (reason) {
       setErrors(reason.errors);
       if (Object.keys(reason.errors).length === 0) setRefusal(reason);

@@ -29,14 +29,15 @@ function Form() {
     if (busy) return;
     const body = Object.fromEntries(FIELDS.map(({ name }) => [name, whole(texts[name])]));
     const wrong = Object.fromEntries(FIELDS.filter(({ name }) => body[name] === null).map(({ name }) => [name, "must be a whole number"]));
-    const form = event.currentTarget;
+    const [form, from] = [event.currentTarget, location.hash];
     setErrors(wrong);
     setRefusal(null);
     if (Object.keys(wrong).length) return focusWrong(form);
     setBusy(true);
     try {
       const { document } = await call("POST", "/api/dev/seed/", { body, key: `${key}-${Object.values(body).join("-")}` });
-      location.assign(`#/seed/${document.id}`);
+      // Unlike an order, with a way back to the form.
+      if (location.hash === from) location.assign(`#/seed/${document.id}`);
     } catch (reason) {
       setErrors(reason.errors);
       if (Object.keys(reason.errors).length === 0) setRefusal(reason);

@@ -3,7 +3,7 @@ import { call, newKey } from "../api.js";
 import { moment, number, words } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { EndlessTable, forgetLists } from "../list.js";
-import { Button, Confirm, Empty, Failure, Field, focusWrong, Heading, Loading, Notice, Time, keepFocus } from "../parts.js";
+import { Button, Confirm, Empty, Failure, Field, focusWrong, Heading, leadOn, Loading, Notice, Time, keepFocus } from "../parts.js";
 import { may } from "../session.js";
 
 const pathOf = (id) => `/api/webhooks/${encodeURIComponent(id)}/`;
@@ -149,10 +149,11 @@ function Webhook({ id }) {
 
   async function remove() {
     setAsking(false);
+    const from = location.hash;
     try {
       await call("DELETE", path);
       forgetLists("/api/webhooks/");
-      location.assign("#/webhooks");
+      leadOn(from, "#/webhooks");
     } catch (reason) {
       setNotice({ title: "Not deleted.", message: reason.message });
     }

@@ -845,6 +845,19 @@ def test_no_view_breaks_a_rule_of_accessibility(browser: Browser, laptop: Laptop
         assert browser.violations(*(["color-contrast"] if dark else [])) == [], (size, dark)
 
 
+def test_the_largest_amounts_are_shown_whole(browser: Browser, laptop: Laptop) -> None:
+    most = {"quantity": 1_000_000, "unit_price_cents": 1_000_000_000}
+    items = [{"sku": "W" * 64, **most} for _ in range(9)]
+    made = order(laptop, customer_id=customer(laptop)["id"], items=items)
+    for view in ("orders", f"orders/{made['id']}", "summary"):
+        for size in (DESKTOP, PHONE):
+            browser.screen(size)
+            show(browser, laptop, view)
+            browser.one("td .number", "90,000,000,000,000.00")
+            assert browser.execute_script(TOO_WIDE) == [], (view, size)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0], (view, size)
+
+
 def test_a_service_that_cannot_be_reached_is_said_to_be_and_can_be_tried_again(browser: Browser, laptop: Laptop) -> None:
     show(browser, laptop, "orders")
     browser.one(ROWS)

@@ -2,7 +2,15 @@
 import { moment, money, relative, words } from "./format.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 
-export const Money = ({ cents }) => html`<span class="number">${money(cents)}</span>`;
+// Longer ones may be broken: the largest amounts are wider than a telephone, and than their column.
+const WHOLE_CHARACTERS = 14;
+
+/** An amount; a long one goes on in the next line, after a comma, where there is no room for it. */
+export function Money({ cents }) {
+  const text = money(cents);
+  const parts = text.length > WHOLE_CHARACTERS ? text.split(/(?<=,)/) : [text];
+  return html`<span class="number">${parts.map((part, at) => [at > 0 && html`<wbr />`, part])}</span>`;
+}
 
 export const Status = ({ status }) => html`<span class=${`status ${status}`}>${words(status)}</span>`;
 

@@ -858,6 +858,18 @@ def test_the_largest_amounts_are_shown_whole(browser: Browser, laptop: Laptop) -
             assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0], (view, size)
 
 
+def test_text_is_as_large_as_its_reader_has_asked_the_browser_for(browser: Browser, laptop: Laptop) -> None:
+    browser.screen(DESKTOP)
+    for view in ("orders", f"orders/{order(laptop)['id']}", "exports"):
+        show(browser, laptop, view)
+        browser.one(".rows, .items, form")
+        size = "return parseFloat(getComputedStyle(document.querySelector('main p, main td')).fontSize)"
+        before = browser.execute_script(size)
+        browser.execute_script("document.documentElement.style.fontSize = '200%'")
+        assert browser.execute_script(size) == 2 * before
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= DESKTOP[0], view
+
+
 def test_a_service_that_cannot_be_reached_is_said_to_be_and_can_be_tried_again(browser: Browser, laptop: Laptop) -> None:
     show(browser, laptop, "orders")
     browser.one(ROWS)

@@ -538,6 +538,15 @@ def test_the_first_field_that_is_wrong_gets_the_focus(browser: Browser, laptop: 
     assert browser.complaints("422") == []
 
 
+@pytest.mark.parametrize(("number", "said"), [("999999", "There is no customer 999999."), ("x", "customer_id: must be")])
+def test_a_customer_who_cannot_be_found_for_a_new_order_is_said_to_be_missing(
+    browser: Browser, laptop: Laptop, number: str, said: str
+) -> None:
+    show(browser, laptop, f"orders/new?customer_id={number}")
+    browser.one(".field .wrong", said)
+    assert browser.complaints("404", "422") == []
+
+
 # Holds the answers to what changes something.
 HOLD_CHANGES = """
 const real = fetch;

@@ -23,7 +23,10 @@ export default function NewOrder({ query }) {
 
   useEffect(() => {
     if (!customer || customer.name !== undefined || !may("customers/read")) return;
-    call("GET", `/api/customers/${customer.id}/`).then(({ document }) => setCustomer(document), () => setCustomer(null));
+    call("GET", `/api/customers/${encodeURIComponent(query.customer_id)}/`).then(({ document }) => setCustomer(document), (reason) => {
+      setCustomer(null);
+      setErrors({ customer_id: reason.message });
+    });
   }, []);
 
   const change = (id, field) => (event) => setItems(items.map((item) => (item.id === id ? { ...item, [field]: event.target.value } : item)));

@@ -724,6 +724,17 @@ def test_an_export_of_the_orders_with_a_reference_has_no_others(browser: Browser
     assert browser.complaints() == []
 
 
+def test_an_export_is_what_its_form_shows_whatever_the_address_asks_for(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "exports?kind=everything&format=xml&status=lost")
+    browser.one("button", "Start").click()
+    browser.shows("Orders, CSV")
+    browser.shows("Succeeded")
+    browser.one("button", "Remove").click()
+    browser.one("dialog button", "Remove it").click()
+    browser.shows("No exports yet")
+    assert browser.complaints() == []
+
+
 def test_what_is_wrong_with_an_export_stands_beside_the_field(browser: Browser, laptop: Laptop) -> None:
     show(browser, laptop, "exports")
     browser.one("input[name=customer_id]").send_keys("none")

@@ -89,7 +89,12 @@ export default function Exports({ query }) {
 
 function Form({ query, onStarted }) {
   const kinds = KINDS.filter(({ scope }) => may(scope));
-  const [chosen, setChosen] = useState({ kind: kinds[0]?.name, format: "csv", ...query });
+  // What an address asks for that cannot be chosen is not asked for in secret.
+  const [chosen, setChosen] = useState({
+    ...query,
+    format: query.format in FORMATS ? query.format : "csv",
+    status: STATUSES.includes(query.status) ? query.status : "",
+  });
   const [errors, setErrors] = useState({});
   const [refusal, setRefusal] = useState(null);
   const [busy, setBusy] = useState(false);

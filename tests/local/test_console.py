@@ -682,6 +682,28 @@ def test_a_seed_run_is_started_and_watched_to_its_end(browser: Browser, laptop: 
     assert browser.complaints("422") == []
 
 
+@pytest.mark.parametrize("view", ["seed", "exports"])
+def test_what_is_watched_is_seen_to_its_end_although_the_service_was_away_meanwhile(
+    browser: Browser, laptop: Laptop, view: str
+) -> None:
+    show(browser, laptop, view)
+    # Only what is read fails: with two customers, the work has ended before.
+    browser.execute_script(DOWN.replace("window.down ?", "window.down && request[1].method === 'GET' ?"))
+    if view == "seed":
+        browser.one("form input").clear()
+        browser.one("form input").send_keys("2")
+    browser.one("button", "Start").click()
+    browser.one(".notice.error", "The database cannot be reached.")
+    browser.execute_script("window.down = false")
+    browser.shows("Succeeded")
+    browser.until(lambda b: not b.find_elements(By.CSS_SELECTOR, ".notice"))
+    if view == "exports":
+        browser.one("button", "Remove").click()
+        browser.one("dialog button", "Remove it").click()
+        browser.shows("No exports yet")
+    assert browser.complaints() == []
+
+
 def test_an_export_is_started_watched_and_downloaded_with_the_keyboard_alone(
     browser: Browser, laptop: Laptop, tmp_path: Path
 ) -> None:

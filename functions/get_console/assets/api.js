@@ -10,6 +10,11 @@ export class Refusal extends Error {
     this.errors = Object.fromEntries((document.errors ?? []).map(({ field, message }) => [field, message]));
     this.requestId = document.requestId ?? null;
   }
+
+  /** Whether the same request may be answered otherwise a moment later. */
+  get passing() {
+    return this.status === 0 || this.status >= 500;
+  }
 }
 
 /**

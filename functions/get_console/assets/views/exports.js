@@ -6,6 +6,8 @@ import { Button, Confirm, Empty, Failure, Field, focusWrong, Heading, Loading, N
 import { may } from "../session.js";
 
 const POLL_MS = 1000;
+// While the service cannot be reached.
+const RETRY_MS = 2000;
 const MOST = 200;
 const UNFINISHED = ["queued", "running"];
 const STATUSES = ["pending", "paid", "shipped", "delivered", "cancelled"];
@@ -37,7 +39,11 @@ export default function Exports({ query }) {
       clearTimeout(timer.current);
       if (document.results.some(({ status }) => UNFINISHED.includes(status))) timer.current = setTimeout(look, POLL_MS);
     } catch (reason) {
-      if (!gone.current) setRefusal(reason);
+      if (gone.current) return;
+      // The first is said, and not again each time.
+      setRefusal((said) => said ?? reason);
+      clearTimeout(timer.current);
+      if (reason.passing) timer.current = setTimeout(look, RETRY_MS);
     }
   }
 

@@ -101,7 +101,7 @@ export default function Order({ parameters }) {
     } catch (reason) {
       if (reason.status === 409 || reason.status === 412) await explain(what, before, reason);
       else {
-        unanswered.current ||= reason.status === 0 || reason.status >= 500;
+        unanswered.current ||= reason.passing;
         if (options.body) throw reason;
         setNotice({ kind: "error", title: reason.title ?? "Failed", text: reason.message });
       }

@@ -6,6 +6,8 @@ import { forgetLists } from "../list.js";
 import { Button, Failure, Field, focusWrong, Heading, Loading, Notice } from "../parts.js";
 
 const POLL_MS = 500;
+// While the service cannot be reached.
+const RETRY_MS = 2000;
 const ENDED = ["succeeded", "failed", "cancelled"];
 const FIELDS = [
   { name: "customers", label: "Customers", default: "1000" },
@@ -72,6 +74,7 @@ function Run({ id }) {
   const gone = useRef(false);
 
   async function poll() {
+    clearTimeout(timer.current);
     try {
       const { document } = await call("GET", path);
       if (gone.current) return;
@@ -80,7 +83,10 @@ function Run({ id }) {
       if (!ENDED.includes(document.status)) timer.current = setTimeout(poll, POLL_MS);
       else forgetLists("/api/orders/", "/api/customers/", "/api/orders/summary/");
     } catch (reason) {
-      if (!gone.current) setRefusal(reason);
+      if (gone.current) return;
+      // The first is said, and not again each time.
+      setRefusal((said) => said ?? reason);
+      if (reason.passing) timer.current = setTimeout(poll, RETRY_MS);
     }
   }
 

@@ -98,6 +98,16 @@ def test_orders_are_filtered_by_status_and_by_a_part_of_the_address(browser: Bro
     assert browser.complaints() == []
 
 
+def test_a_list_that_has_become_empty_says_so_to_those_who_do_not_see_it(browser: Browser, laptop: Laptop) -> None:
+    show(browser, laptop, "orders")
+    browser.one(ROWS)
+    browser.execute_script("window.said = document.querySelector('main [role=status]')")
+    browser.until(lambda b: b.execute_script("return said.textContent") == "50 orders loaded")
+    browser.one("input[type=search]").send_keys("nobody")
+    browser.shows("No order matches")
+    browser.until(lambda b: b.execute_script("return said.isConnected && said.textContent") == "No orders")
+
+
 # Faster than the pause after which the address follows what is typed.
 TYPE = """
 const typed = (at, text) => {

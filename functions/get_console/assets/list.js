@@ -168,10 +168,13 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
 
   const { pages, hasNewer, hasOlder, end } = walk.current;
   const first = pages.length > 0 && pages[0].rows.length === 0;
-  if (first) return empty;
   const isBusy = state.loading !== null || (pages.length === 0 && !state.refusal);
   const failure = state.refusal && html`<${Failure} refusal=${state.refusal} onRetry=${() => load(state.failed)} />`;
   const counted = `${number(end)} ${end === 1 ? what.replace(/ies$/, "y").replace(/s$/, "") : what}`;
+  const said = isBusy ? `Loading ${what}` : state.refusal ? "" : first ? `No ${what}` : `${counted} loaded`;
+  // The same element in both, because only a change of what is there is read out.
+  const status = html`<p class="visually-hidden" role="status">${said}</p>`;
+  if (first) return html`${empty}${status}`;
   return html`
     <div class="endless">
       <div ref=${above} class="end">
@@ -196,7 +199,7 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
         ${pages.length > 0 && hasOlder && state.failed !== "older" && html`<button type="button" onClick=${() => load("older")}>Show more ${what}</button>`}
         ${pages.length > 0 && !hasOlder && html`<p class="soft">${counted}, and no more</p>`}
       </div>
-      <p class="visually-hidden" role="status">${isBusy ? `Loading ${what}` : `${counted} loaded`}</p>
     </div>
+    ${status}
   `;
 }

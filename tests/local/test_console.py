@@ -309,6 +309,27 @@ def test_the_history_shows_metadata_as_they_were_and_as_they_became(browser: Bro
     ]
 
 
+def test_what_is_written_from_right_to_left_became_what_stands_to_the_right_of_the_arrow(
+    browser: Browser, laptop: Laptop
+) -> None:
+    before, after = "שלום", "עולם"
+    made = order(laptop, metadata={"note": before})
+    laptop.http.patch(f"/api/orders/{made['id']}/", json={"metadata": {"note": after}})
+    show(browser, laptop, f"orders/{made['id']}")
+    browser.one(".timeline .changes .break", after)
+    left = """
+    const text = document.querySelector(".timeline .changes .break").firstChild;
+    return arguments[0].map((part) => {
+      const range = document.createRange();
+      range.setStart(text, text.data.indexOf(part));
+      range.setEnd(text, text.data.indexOf(part) + part.length);
+      return range.getBoundingClientRect().left;
+    });
+    """
+    first, second = browser.execute_script(left, [before, after])
+    assert first < second
+
+
 # Pages of one event, instead of 200.
 SHORT_PAGES = """
 const real = fetch;

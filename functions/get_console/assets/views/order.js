@@ -344,6 +344,11 @@ function Changes({ changes }) {
   </ul>`;
 }
 
+const FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+
+/** A text that is written from right to left does not turn round what stands beside it, such as the arrow after it. */
+const isolated = (text) => (FROM_RIGHT.test(text) ? `\u2068${text}\u2069` : text);
+
 function became(name, before, after) {
   if (name === "metadata") return metadataBecame(before, after);
   if (before === null) return shown(name, after);
@@ -353,17 +358,17 @@ function became(name, before, after) {
 
 /** The names are a client's own, and shown as they are. */
 function metadataBecame(before, after) {
-  const textOf = (metadata, name) => (Object.hasOwn(metadata, name) ? metadata[name] : "nothing");
+  const textOf = (metadata, name) => (Object.hasOwn(metadata, name) ? isolated(metadata[name]) : "nothing");
   return Object.keys({ ...before, ...after })
     .filter((name) => textOf(before, name) !== textOf(after, name))
-    .map((name) => `${name}: ${textOf(before, name)} → ${textOf(after, name)}`)
+    .map((name) => `${isolated(name)}: ${textOf(before, name)} → ${textOf(after, name)}`)
     .join(", ");
 }
 
 function shown(name, value) {
   if (value === null) return "nothing";
   if (typeof value === "number") return name.endsWith("_cents") ? money(value) : number(value);
-  if (typeof value !== "object") return String(value);
+  if (typeof value !== "object") return isolated(String(value));
   return fieldsOf(value, shown);
 }
 

@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 from orders_cli.errors import Refused, WrongUse, failure_of
 from orders_cli.transport import Answer, connect, is_private, read, split, unreachable
 
-RETRIED = (429, 502, 503, 504)
+# 500 is API Gateway's answer when a function crashes, which the next one may not.
+RETRIED = (429, 500, 502, 503, 504)
 RETRIES = 3
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60
@@ -57,7 +58,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
     ) -> Any:
-        """The answer's JSON. A GET, and what is repeatable, is sent again after 429, 502 to 504, or a lost connection.
+        """The answer's JSON. A GET, and what is repeatable, is sent again after RETRIED or a lost connection.
 
         query: parameters; those that are None are left out. Raises a Failure for anything but a success.
         """

@@ -149,6 +149,16 @@ def test_a_creating_post_is_sent_again_with_the_same_key(shell: Shell) -> None:
     assert len({request.body for request in server.requests}) == 1
 
 
+def test_what_a_crashed_function_leaves_open_is_sent_again(shell: Shell) -> None:
+    crashed = (500, {"message": "Internal Server Error"})
+    with SmallServer() as server:
+        server.answer("GET", "/api/orders/", crashed, (200, EMPTY))
+        shell.ok("list", "--url", server.url)
+        server.answer("POST", "/api/customers/", crashed, (201, CUSTOMER))
+        assert shell(*NEW_CUSTOMER, "--url", server.url).json == CUSTOMER
+    assert len({request.headers["idempotency-key"] for request in server.requests[2:]}) == 1
+
+
 def test_two_commands_have_two_keys(shell: Shell) -> None:
     with SmallServer() as server:
         server.answer("POST", "/api/customers/", (201, CUSTOMER))
@@ -157,7 +167,9 @@ def test_two_commands_have_two_keys(shell: Shell) -> None:
     assert len({request.headers["idempotency-key"] for request in server.requests}) == 2
 
 
-@pytest.mark.parametrize("fault", [(503, {"title": "Unavailable"}), (429, {"message": "Too Many Requests"}), "hang up"])
+@pytest.mark.parametrize(
+    "fault", [(500, {}), (503, {"title": "Unavailable"}), (429, {"message": "Too Many Requests"}), "hang up"]
+)
 @pytest.mark.parametrize(("method", "words"), [("PATCH", ("update", "1", "--name", "B")), ("DELETE", ("delete", "1", "--yes"))])
 def test_what_is_not_safe_is_sent_once(shell: Shell, fault: Any, method: str, words: tuple[str, ...]) -> None:
     with SmallServer() as server:

@@ -15,6 +15,7 @@ import pytest
 
 from contract.functions import OPENAPI, ROOT
 from drill.laptop import Laptop
+from tests.cli.server import SmallServer
 
 HERE = Path(__file__).parent
 NODE = HERE / "node_modules" / ".bin"
@@ -123,6 +124,15 @@ def test_what_integrators_are_shown_works_in_python(guarded: Laptop, token: str)
     program = shown("integrate.md", "python")
     lines = run(sys.executable, "-c", program, ORDERS_URL=guarded.url, ORDERS_TOKEN=token).splitlines()
     assert lines == ["[True, ['P-1']]", "1 order.created", "2 order.paid"]
+
+
+def test_what_integrators_are_shown_asks_again_after_a_function_has_crashed() -> None:
+    """API Gateway says 500 then, the service never."""
+    beginning, _, _ = shown("integrate.md", "python").partition("customer = call(")
+    with SmallServer() as server:
+        server.answer("GET", "/api/events/", (500, {"message": "Internal Server Error"}), (200, {"results": []}))
+        run(sys.executable, "-c", f"{beginning}call('GET', '/api/events/')", ORDERS_URL=server.url, ORDERS_TOKEN="any")
+    assert len(server.requests) == 2
 
 
 def test_what_integrators_are_shown_works_in_curl(guarded: Laptop, tmp_path: Path) -> None:

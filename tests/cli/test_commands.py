@@ -234,6 +234,24 @@ def test_a_closed_pipe_is_no_error_message(orders: Shell, laptop: Laptop) -> Non
     process.stderr.close()
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("list --limit 1 >&-", 0),
+        ("list --limit 1 2>&-", 0),
+        ("show 999999999 2>&-", 1),
+        ("create --from - <&-", 2),
+        ("customers delete 1 <&-", 2),
+        ("list --limit 1 <&- >&- 2>&-", 0),
+    ],
+)
+def test_a_stream_that_the_caller_has_closed_is_an_empty_one(orders: Shell, words: str, code: int) -> None:
+    """As schedulers and daemons start programs."""
+    command = ["sh", "-c", f"{PROGRAM} {words}"]
+    ended = subprocess.run(command, env=orders.full_environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
+
+
 def test_what_completion_suggests_is_in_the_contract() -> None:
     contract = json.loads(OPENAPI.read_text())
     assert list(STATUSES) == contract["components"]["schemas"]["OrderStatus"]["enum"]

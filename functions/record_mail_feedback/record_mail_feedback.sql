@@ -2,6 +2,8 @@
 WITH told_mail AS (
     UPDATE mails
     SET status = :status, error = :error, message_id = coalesce(message_id, :message_id),
+        -- The sender's report would have counted it.
+        attempts = attempts + (status = 'queued')::integer,
         finished_at = coalesce(finished_at, now()), leased_until = NULL
     -- Who complains has got it, so a bounce that comes later says less.
     WHERE id = :mail AND (status IN ('queued', 'sent') OR status = 'bounced' AND :status::text = 'complained')

@@ -658,7 +658,9 @@ def test_a_bounce_may_come_before_the_senders_report(service: Service, db: Datab
     [mail] = mails(service, order)
     feedback(service, mail, "Bounce", bounceType="Permanent", bounceSubType="OnAccountSuppressionList")
     work(service)
-    assert [(each["status"], each["message_id"]) for each in mails(service, order)] == [("bounced", "from-ses")]
+    assert [(each["status"], each["attempts"], each["message_id"]) for each in mails(service, order)] == [
+        ("bounced", 1, "from-ses")
+    ]
     make_due(db)
     work(service)
     assert db.value("SELECT count(*) FROM outbox") == 0

@@ -54,7 +54,7 @@ def list_events(
         rows = _feed(type, customer_id, transaction_id=start[0], id=start[1], rows=limit + 1)
     [now, *_] = rows[0]
     if cursor is not None and generation != now:
-        raise invalid("cursor", "is from before the database was restored; start again without one")
+        raise invalid("cursor", "is of another database, or from before this one was restored; start again without one")
     return page(request, [[*keys, now, text] for _, *keys, text in rows if text is not None], limit, kept=[*start, now])
 
 

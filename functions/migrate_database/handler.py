@@ -7,6 +7,7 @@ its present form. Numbered files that only a newer release knows are left alone,
 
 import hashlib
 import os
+import secrets
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -64,7 +65,7 @@ def migrate(connection: Connection, folder: Path) -> list[str]:
     applied += _run_current(connection, folder, done)
     for name in applied:
         connection.run(RECORD, name=name, checksum=_checksum(folder / name))
-    _begin_etag_generation(connection)
+    _begin_etag_generation(connection, new=not done)
     if "MAIL_FROM" in os.environ:
         connection.run(load_sql(__file__, "switch_mail.sql"), wanted=os.environ["MAIL_FROM"] != "")
     connection.run("RESET ROLE")
@@ -101,9 +102,12 @@ def _checksum(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _begin_etag_generation(connection: Connection) -> None:
-    """A restored instance reuses transaction ids that clients hold ETags of, so each instance has its own generation."""
-    instance = os.environ.get("DATABASE_INSTANCE")
+def _begin_etag_generation(connection: Connection, *, new: bool) -> None:
+    """A restored instance reuses transaction ids that clients hold ETags and cursors of, so each has its own generation.
+
+    So has a new database whose instance nobody names: on the laptop it may take the place of one that was deleted.
+    """
+    instance = os.environ.get("DATABASE_INSTANCE", secrets.token_hex() if new else None)
     if instance is None:
         return
     generation = hashlib.blake2b(instance.encode(), digest_size=4).hexdigest()

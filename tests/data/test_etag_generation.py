@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,20 @@ def test_no_validator_stands_for_two_versions_after_a_restore(
     with closing(cluster.server.connect()) as owner:
         deploy(owner, functions, "db-SECOND", monkeypatch)
         assert not versions(owner, "restored") & lost
+
+
+def test_a_new_database_takes_nothing_that_clients_have_of_another_one(functions: Service, cluster: EmbeddedPostgres) -> None:
+    """As after `make reset`, where nobody names the instance. A cursor from there may be far ahead of the first events."""
+    migration = functions.module("migrate_database")
+    generations = []
+    for name in ("orders", "another", "orders"):
+        with closing(cluster.server.connect()) as owner:
+            if name == "another":
+                owner.run("CREATE DATABASE another")
+        with closing(replace(cluster.server, database=name).connect()) as owner:
+            migration.migrate(owner, migration.MIGRATIONS)
+            generations.append(owner.run("SELECT etag_generation()")[0][0])
+    assert generations[0] == generations[2] != generations[1]
 
 
 def test_a_deployment_on_the_same_instance_keeps_the_validators(

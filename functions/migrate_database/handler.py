@@ -33,6 +33,7 @@ DONE_TABLE = load_sql(__file__, "schema_migrations.sql")
 RECORD = load_sql(__file__, "record.sql")
 FORGET = load_sql(__file__, "forget.sql")
 SHOW_EVENTS = load_sql(__file__, "show_events.sql")
+SKIP_IDS = load_sql(__file__, "skip_ids.sql")
 
 
 class MigrationEdited(Exception):
@@ -114,6 +115,8 @@ def _begin_etag_generation(connection: Connection, *, new: bool) -> None:
     if connection.run("SELECT etag_generation()") != [[generation]]:
         connection.run(f"CREATE OR REPLACE FUNCTION etag_generation() RETURNS text STABLE PARALLEL SAFE RETURN '{generation}'")
         connection.run(SHOW_EVENTS)
+        if not new:
+            connection.run(SKIP_IDS)
 
 
 def _set_passwords(connection: Connection) -> None:

@@ -69,7 +69,7 @@ def test_no_validator_stands_for_two_versions_after_a_restore(
 def test_a_new_database_takes_nothing_that_clients_have_of_another_one(functions: Service, cluster: EmbeddedPostgres) -> None:
     """As after `make reset`, where nobody names the instance. A cursor from there may be far ahead of the first events."""
     migration = functions.module("migrate_database")
-    generations = []
+    generations, ids = [], []
     for name in ("orders", "another", "orders"):
         with closing(cluster.server.connect()) as owner:
             if name == "another":
@@ -77,7 +77,9 @@ def test_a_new_database_takes_nothing_that_clients_have_of_another_one(functions
         with closing(replace(cluster.server, database=name).connect()) as owner:
             migration.migrate(owner, migration.MIGRATIONS)
             generations.append(owner.run("SELECT etag_generation()")[0][0])
+            ids.append(owner.run("INSERT INTO customers (email, name) VALUES (random()::text, 'A') RETURNING id")[0][0])
     assert generations[0] == generations[2] != generations[1]
+    assert ids == [1, 1, 2]
 
 
 def test_a_deployment_on_the_same_instance_keeps_the_validators(
@@ -91,6 +93,21 @@ def test_a_deployment_on_the_same_instance_keeps_the_validators(
     assert tags[0] == tags[1] != tags[2]
     assert service.http("POST", f"{path}pay/", headers={"If-Match": tags[1]}).status == 412
     assert service.http("POST", f"{path}pay/", headers={"If-Match": tags[2]}).status == 200
+
+
+def test_a_restored_database_gives_no_id_again(service: Service, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients ignore events whose ids they know. Those of events that the restore has lost must not come to others."""
+    deploy(db.connection, service, "db-FIRST", monkeypatch)
+    service.order(service.customer()["id"])
+    counters = "SELECT array_agg(last_value ORDER BY sequencename) FROM pg_sequences WHERE schemaname = 'public'"
+    before = db.value(counters)
+    deploy(db.connection, service, "db-FIRST", monkeypatch)
+    assert db.value(counters) == before
+    deploy(db.connection, service, "db-SECOND", monkeypatch)
+    assert all(later > 1_000_000_000 + (earlier or 0) for earlier, later in zip(before, db.value(counters), strict=True))
+    order = service.order(service.customer("late@example.com")["id"])
+    assert order["id"] > 1_000_000_000
+    assert {event["order_id"] for event in feed(service)} >= {order["id"]}
 
 
 def test_a_connection_that_keeps_its_plans_returns_the_new_generation(

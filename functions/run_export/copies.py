@@ -26,11 +26,18 @@ CONDITIONS = {
 # JSON as it is: PostgreSQL would quote neither of these characters' neighbours, and neither can occur in a document.
 JSON_OPTIONS = r"FORMAT csv, DELIMITER E'\x02', QUOTE E'\x01'"
 NEWEST = "SELECT coalesce(max(id), 0), now()::text FROM {table}"
+NEXT_NEWER = "SELECT min(id) FROM {table} WHERE id > :id"
+NEXT_OLDER = "SELECT max(id) FROM {table} WHERE id <= :id"
 
 
 def newest(kind: str) -> str:
     """The statement for the largest id, and for when the snapshot was taken."""
     return NEWEST.format(table=TABLES[kind])
+
+
+def next_row(kind: str) -> str:
+    """The statement for the id at which rows go on, or null: above :id of what is copied oldest first, else at or below it."""
+    return (NEXT_NEWER if kind in OLDEST_FIRST else NEXT_OLDER).format(table=TABLES[kind])
 
 
 def copy_statement(kind: str, form: str, filters: Mapping[str, str], ids: tuple[int, int]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from copies import OLDEST_FIRST, copy_statement, heading, newest
+from copies import OLDEST_FIRST, copy_statement, heading, newest, next_row
 from uploads import PART_BYTES, Upload, begin_upload, is_known
 
 from orders import database
@@ -82,10 +82,20 @@ class Export:
         begun, written = time.monotonic(), self.upload.written
         done = (self.first - self.position, self.first - end)
         ids = done if self.kind in OLDEST_FIRST else (end, self.position)
-        self.rows += self.source.copy(copy_statement(self.kind, self.format, self.filters, ids), self.upload)
-        self.position = end
+        copied = self.source.copy(copy_statement(self.kind, self.format, self.filters, ids), self.upload)
+        self.rows += copied
+        self.position = end if copied or end == 0 else self._next_position(end)
         taken = max((time.monotonic() - begun) / RANGE_SECONDS, (self.upload.written - written) / RANGE_BYTES)
         return max(FIRST_RANGE // 4, min(MOST_IDS, int(span * min(FASTEST_GROWTH, 1 / taken))))
+
+    def _next_position(self, end: int) -> int:
+        """The position, end or below it, at which rows go on: after a restore a billion ids and more belong to none."""
+        oldest_first = self.kind in OLDEST_FIRST
+        [[found]] = self.source.run(next_row(self.kind), id=self.first - end if oldest_first else end)
+        if found is None:
+            return 0
+        # The row found is the first of the next range.
+        return self.first - found + 1 if oldest_first else int(found)
 
     def _next_number(self) -> int:
         number: int = self._change(NUMBER_PART)

@@ -22,6 +22,7 @@ from botocore.config import Config
 
 from drill.servers import wait_until
 from orders import database
+from orders.connection import Connection
 from orders.exports import KINDS, presigned_link
 from tests.harness import (
     ROLE_PASSWORD,
@@ -142,6 +143,32 @@ def test_events_of_one_order_and_one_customer_are_those_of_the_feed(service: Ser
     [order, customer] = db.sql("SELECT id, customer_id FROM orders ORDER BY id DESC LIMIT 1")[0]
     for name, value in {"order_id": order, "customer_id": customer}.items():
         assert exported(service, "events", **{name: value}) == listed(service, "/api/events/", **{name: value}) != []
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [("orders", "/api/orders/"), ("customers", "/api/customers/"), ("events", "/api/events/")]
+)
+def test_ids_that_belong_to_no_row_take_no_time(service: Service, db: Database, kind: str, path: str) -> None:
+    """As after a restore, twice."""
+    db.sql(FROM_ONE)
+    service.order(service.customer("a@example.com")["id"])
+    for gap in (3_000_000_000, 5_000_000_000):
+        for table in ("orders", "customers", "events"):
+            db.sql(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {gap})")
+        service.order(service.customer(f"{gap}@example.com")["id"])
+    copies = Counter[str]()
+    copy = Connection.copy
+
+    def counted(connection: Connection, sql: str, *rest: Any) -> int:
+        copies[kind] += 1
+        return copy(connection, sql, *rest)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Connection, "copy", counted)
+        assert exported(service, kind) == listed(service, path)
+    # The ranges begin with 2,000 ids and grow. Each gap is crossed by one look.
+    assert copies[kind] <= 6
+    db.sql(";".join(f"ALTER TABLE {table} ALTER id RESTART" for table in ("orders", "customers", "events")))
 
 
 def test_an_event_that_the_feed_does_not_show_yet_is_not_exported(service: Service, db: Database) -> None:

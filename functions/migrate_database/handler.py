@@ -32,8 +32,6 @@ TAKE_TURNS = load_sql(__file__, "take_turns.sql")
 DONE_TABLE = load_sql(__file__, "schema_migrations.sql")
 RECORD = load_sql(__file__, "record.sql")
 FORGET = load_sql(__file__, "forget.sql")
-SHOW_EVENTS = load_sql(__file__, "show_events.sql")
-SKIP_IDS = load_sql(__file__, "skip_ids.sql")
 
 
 class MigrationEdited(Exception):
@@ -104,19 +102,15 @@ def _checksum(file: Path) -> str:
 
 
 def _begin_etag_generation(connection: Connection, *, new: bool) -> None:
-    """A restored instance reuses transaction ids that clients hold ETags and cursors of, so each has its own generation.
-
-    So has a new database whose instance nobody names: on the laptop it may take the place of one that was deleted.
-    """
-    instance = os.environ.get("DATABASE_INSTANCE", secrets.token_hex() if new else None)
-    if instance is None:
-        return
+    """A restored instance reuses transaction ids that clients hold ETags and cursors of, so each has its own generation."""
+    # On the laptop nobody names it, and a new database may take the place of one that was deleted.
+    instance = os.environ.get("DATABASE_INSTANCE", secrets.token_hex() if new else "")
     generation = hashlib.blake2b(instance.encode(), digest_size=4).hexdigest()
-    if connection.run("SELECT etag_generation()") != [[generation]]:
+    if instance and connection.run("SELECT etag_generation()") != [[generation]]:
         connection.run(f"CREATE OR REPLACE FUNCTION etag_generation() RETURNS text STABLE PARALLEL SAFE RETURN '{generation}'")
-        connection.run(SHOW_EVENTS)
+        connection.run(load_sql(__file__, "show_events.sql"))
         if not new:
-            connection.run(SKIP_IDS)
+            connection.run(load_sql(__file__, "skip_ids.sql"))
 
 
 def _set_passwords(connection: Connection) -> None:

@@ -9,7 +9,11 @@ from drill.laptop import Laptop
 from local.cloud import Settings
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder, Laptop(Path(folder), MAIL_FROM=Settings.mail_from) as laptop:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        # Named, so that the ETags of every recording begin alike.
+        Laptop(Path(folder), MAIL_FROM=Settings.mail_from, DATABASE_INSTANCE="examples") as laptop,
+    ):
         call = Recorder(laptop.url)
         walk(call)
     save(call)

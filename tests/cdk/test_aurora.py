@@ -12,7 +12,7 @@ from botocore import xform_name
 from cdk.settings import from_context
 from contract.functions import ROOT, load_functions
 from tests.artefact.assembly import Assembly
-from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, synthesize
+from tests.cdk.conftest import CLUSTER, INSTANCE, Synthesized, synthesize, synthesize_few
 from tests.cdk.test_database import EGRESS, INGRESS, PROXY, RESTORED, TARGETS, exports, imports, migration, of_type
 
 ENDPOINT, FUNCTION = "AWS::RDS::DBProxyEndpoint", "AWS::Lambda::Function"
@@ -28,18 +28,18 @@ def on_aurora(request: pytest.FixtureRequest) -> Synthesized:
 
 @pytest.fixture(scope="module")
 def on_rds() -> dict[str, dict[str, Any]]:
-    return synthesize("prod").templates
+    return synthesize_few("prod").templates
 
 
 @pytest.fixture(scope="module")
 def moved() -> dict[str, dict[str, Any]]:
     """Production, made on RDS, after a move to a cluster."""
-    return synthesize("prod", **RESTORED_CLUSTER).templates
+    return synthesize_few("prod", **RESTORED_CLUSTER).templates
 
 
 @pytest.fixture(scope="module")
 def made_on_aurora() -> dict[str, dict[str, Any]]:
-    return synthesize("prod", database="aurora").templates
+    return synthesize_few("prod", database="aurora").templates
 
 
 def hosts(stage: Synthesized) -> dict[str, str]:
@@ -171,8 +171,8 @@ def test_a_live_stage_moves_without_losing_its_instance(
 
 @pytest.mark.parametrize("made", ["on_rds", "made_on_aurora"])
 def test_everything_follows_to_a_cluster_that_was_restored(made: str, request: pytest.FixtureRequest) -> None:
-    database = "rds" if made == "on_rds" else "aurora"
-    after = synthesize("prod", database=database, **RESTORED_CLUSTER).templates
+    engine = {} if made == "on_rds" else {"database": "aurora"}
+    after = synthesize_few("prod", **engine, **RESTORED_CLUSTER).templates
     [targets] = of_type(after["Data"], TARGETS).values()
     assert targets["Properties"]["DBClusterIdentifiers"] == ["orders-prod-2"]
     assert "DBInstanceIdentifiers" not in targets["Properties"]

@@ -14,7 +14,7 @@ from botocore import xform_name
 
 from cdk.compute import NETWORK_ACTIONS
 from contract.functions import ROOT
-from tests.cdk.conftest import EVERY_CHOICE, INSTANCE, Synthesized, synthesize
+from tests.cdk.conftest import EVERY_CHOICE, INSTANCE, Synthesized, synthesize_few
 
 PROXY, TARGETS = "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup"
 INGRESS, EGRESS = "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"
@@ -95,7 +95,7 @@ def test_the_proxys_target_waits_for_the_rules_that_make_it_reachable(stage: Syn
 @pytest.mark.parametrize("stage_name", ["dev", "prod"])
 def test_a_stage_of_the_first_edition_can_be_deployed_over(stage_name: str) -> None:
     """CloudFormation refuses to remove an export that another stack imports, and the Data stack is deployed first."""
-    after = synthesize(stage_name, first_edition="true").templates
+    after = synthesize_few(stage_name, first_edition="true").templates
     kept = exports(after["Data"])
     for name, value in FIRST_EDITION[stage_name].items():
         assert kept.get(name) == value, name
@@ -110,13 +110,13 @@ RESTORED = {"restored": "orders-prod-2,db-ABCDEF0123,orders-prod-2.abc.eu-centra
 
 @pytest.fixture(scope="module")
 def before() -> dict[str, dict[str, Any]]:
-    return synthesize("prod").templates
+    return synthesize_few("prod").templates
 
 
 @pytest.fixture(scope="module")
 def after() -> dict[str, dict[str, Any]]:
     """Production after a restore, as the runbook deploys it."""
-    return synthesize("prod", **RESTORED).templates
+    return synthesize_few("prod", **RESTORED).templates
 
 
 def of_type(template: dict[str, Any], *types: str) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def test_people_reach_the_database_through_the_migrations_group_with_a_token(bef
 
 
 def test_postgresql_has_the_version_that_was_chosen() -> None:
-    older = synthesize("dev", **EVERY_CHOICE).templates
+    older = synthesize_few("dev", **EVERY_CHOICE).templates
     [instance] = of_type(older["Data"], INSTANCE).values()
     assert instance["Properties"]["EngineVersion"] == "17"
     [parameters] = of_type(older["Data"], "AWS::RDS::DBParameterGroup").values()

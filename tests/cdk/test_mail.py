@@ -8,14 +8,14 @@ import pytest
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
 from cdk.settings import from_context
-from tests.cdk.conftest import EVERY_CHOICE, Synthesized, synthesize
+from tests.cdk.conftest import EVERY_CHOICE, Synthesized, synthesize_few
 
 SENDER = EVERY_CHOICE["mail_from"]
 
 
 @pytest.fixture(scope="module")
 def mailing() -> Synthesized:
-    return synthesize("prod", **EVERY_CHOICE)
+    return synthesize_few("prod", **EVERY_CHOICE)
 
 
 def variables(stage: Synthesized, name: str) -> dict[str, Any]:

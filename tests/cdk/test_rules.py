@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
 from cdk.app import build
@@ -18,7 +17,7 @@ from cdk.nag import BY_BUCKET, BY_CLUSTER, BY_REFERENCE, REASONS
 from cdk.settings import STAGES, from_context
 from contract.edge import CLI_CALLBACK, LAPTOP_ONLY
 from contract.functions import FUNCTIONS, OPEN_ROUTES, ROOT, camel_case, load_functions
-from tests.cdk.conftest import CLUSTER, EVERY_CHOICE, EXTERNAL, INSTANCE, Synthesized, synthesize
+from tests.cdk.conftest import CLUSTER, EVERY_CHOICE, EXTERNAL, INSTANCE, Synthesized, one_of_each, synthesize, synthesize_few
 from tests.cdk.test_database import exports
 
 FUNCTION, LOGS, QUEUE, ALARM, ROUTE, GROUP, INVOKE, AREA = (
@@ -687,14 +686,14 @@ def test_the_migration_runs_before_every_other_function(stage: Synthesized) -> N
 
 
 def test_a_deployment_can_ignore_alarms_to_fix_their_cause() -> None:
-    forced = synthesize("prod", **EVERY_CHOICE)
+    forced = synthesize_few("prod", **EVERY_CHOICE)
     for group in forced.resources(GROUP).values():
         assert group["Properties"]["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
         assert "DEPLOYMENT_STOP_ON_ALARM" not in group["Properties"]["AutoRollbackConfiguration"]["Events"]
 
 
 def test_an_external_issuer_replaces_the_user_pool() -> None:
-    external = synthesize("prod", **EXTERNAL)
+    external = synthesize_few("prod", **EXTERNAL)
     [authorizer] = external.resources("AWS::ApiGatewayV2::Authorizer").values()
     assert authorizer["Properties"]["JwtConfiguration"] == {"Audience": ["orders"], "Issuer": "https://issuer.example.com"}
 
@@ -730,7 +729,7 @@ def test_people_sign_in_at_the_pool_with_a_public_client(stage: Synthesized) -> 
 
 def test_people_can_sign_in_at_an_external_issuer() -> None:
     for context, expected in ((EXTERNAL, ""), (EVERY_CHOICE, "https://issuer.example.com/token")):
-        external = synthesize("prod", **context)
+        external = synthesize_few("prod", **context)
         assert [variables["OAUTH_TOKEN_URL"] for variables in pages(external)] == [expected] * 2
         assert not [c for c in external.resources("AWS::Cognito::UserPoolClient").values() if "CallbackURLs" in c["Properties"]]
 
@@ -739,9 +738,9 @@ def test_people_can_sign_in_at_an_external_issuer() -> None:
 def test_no_choice_of_the_operator_changes_what_a_live_data_stack_exports(name: str, choices: dict[str, str]) -> None:
     """It is deployed before the stack that uses its exports, and CloudFormation removes none that is in use."""
 
-    ordinary = exports(synthesize(name).templates["Data"])
+    ordinary = exports(synthesize_few(name).templates["Data"])
     assert [exported for exported in ordinary if "IdentityUsers" in exported]
-    assert exports(synthesize(name, **choices).templates["Data"]) == ordinary
+    assert exports(synthesize_few(name, **choices).templates["Data"]) == ordinary
 
 
 def test_stacks_stay_below_cloudformations_limits(stage: Synthesized) -> None:
@@ -764,6 +763,7 @@ def test_every_finding_of_cdk_nag_has_a_reason(production: Synthesized, pack: Ca
 
 def test_every_reason_is_for_a_finding_of_cdk_nag(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdk.app.acknowledge", lambda app, *parts: None)
+    monkeypatch.setattr("cdk.app.load_functions", one_of_each)
     for database, also in (("rds", {}), ("aurora", BY_CLUSTER)):
         app = build({"stage": "prod", "database": database, "mail_from": "a@shop.example.com", "aws:cdk:bundling-stacks": []})
         # References between stacks have the names that findings have only then.
@@ -795,15 +795,15 @@ def test_an_invalid_choice_is_refused(context: dict[str, str]) -> None:
 
 
 def test_an_operator_can_limit_unfinished_rows(dev: Synthesized) -> None:
-    for stage, rows in ((dev, "50000000"), (synthesize("dev", **EVERY_CHOICE), "1000")):
+    for stage, rows in ((dev, "50000000"), (synthesize_few("dev", **EVERY_CHOICE), "1000")):
         variables = [function["Environment"]["Variables"] for function in ours(stage).values()]
         assert [v["SEED_MAX_UNFINISHED_ROWS"] for v in variables if "SEED_MAX_UNFINISHED_ROWS" in v] == [rows]
 
 
 @pytest.fixture(scope="module")
 def ci() -> dict[str, dict[str, Any]]:
-    app = build({"aws:cdk:bundling-stacks": [], "github": "owner@123/repository@456"})
-    resources: dict[str, dict[str, Any]] = Template.from_stack(app.node.find_child("OrdersCi")).to_json()["Resources"]  # type: ignore[arg-type]
+    template = synthesize_few("dev", github="owner@123/repository@456").folder / "OrdersCi.template.json"
+    resources: dict[str, dict[str, Any]] = json.loads(template.read_text())["Resources"]
     return resources
 
 

@@ -9,10 +9,15 @@ import typer
 
 from orders_cli.errors import WrongUse
 
+DEFAULT_LIMIT = 50
+
 OrderId = Annotated[int, typer.Argument(metavar="ORDER", min=1, help="The order's id.")]
 CustomerId = Annotated[int, typer.Argument(metavar="CUSTOMER", min=1, help="The customer's id.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="At most that many rows.")]
-All = Annotated[bool, typer.Option("--all", help="Every row, page by page.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help=f"At most that many rows; {DEFAULT_LIMIT} unless chosen, or no limit with --all."),
+]
+All = Annotated[bool, typer.Option("--all", help="Every row, page by page; a --limit still holds.")]
 Email = Annotated[str | None, typer.Option("--email", help="Part of the customer's e-mail address, in any letter case.")]
 Key = Annotated[
     str | None,
@@ -25,7 +30,10 @@ Removed = Annotated[
     list[str] | None, typer.Option("--remove", metavar="KEY", help="Remove this key of the metadata; repeat it.")
 ]
 
-DEFAULT_LIMIT = 50
+
+def most(limit: int | None, every: bool) -> int | None:
+    """Rows to show; None is all of them."""
+    return DEFAULT_LIMIT if limit is None and not every else limit
 
 
 def metadata(given: Iterable[str] | None, removed: Iterable[str] | None = None) -> dict[str, Any]:

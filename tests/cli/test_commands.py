@@ -18,6 +18,7 @@ from drill.servers import wait_until
 from orders_cli.commands.events import TYPES
 from orders_cli.commands.orders import ACTIONS, STATUSES, cancel
 from tests.cli.conftest import PROGRAM, Shell, heed_ctrl_c
+from tests.cli.server import Asked, Reply, SmallServer
 
 
 def new_customer(orders: Shell, name: str = "Alice Nguyen") -> Any:
@@ -123,6 +124,36 @@ def test_a_list_has_filters_a_limit_and_all_of_its_pages(orders: Shell, laptop: 
     # Not on a terminal: a line per row, tabs between the columns, no heading.
     rows = [line.split("\t") for line in orders.ok("list", "--customer", customer).out.splitlines()]
     assert [(int(row[0]), row[1]) for row in rows] == [(order["id"], order["status"]) for order in mine]
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (("list",), "/api/orders/"),
+        (("summary",), "/api/orders/summary/"),
+        (("customers", "list"), "/api/customers/"),
+        (("webhooks", "list"), "/api/webhooks/"),
+        (("webhooks", "deliveries", 1), "/api/webhooks/1/deliveries/"),
+    ],
+)
+def test_a_limit_holds_also_for_all_pages(shell: Shell, words: tuple[str | int, ...], path: str) -> None:
+    def page(asked: Asked) -> Reply:
+        first, count = int(asked.query.get("cursor", "0")), int(asked.query["limit"])
+        rows = [{"id": number} for number in range(first, min(first + count, 450))]
+        return 200, {"results": rows, "next": None, "next_cursor": str(first + count) if first + count < 450 else None}
+
+    with SmallServer() as server:
+        server.answer("GET", path, page)
+        for options, rows, pages in (
+            ((), 50, 1),
+            (("--all",), 450, 3),
+            (("--all", "--limit", 3), 3, 1),
+            (("--limit", 203, "--all"), 203, 2),
+            (("--limit", 200, "--all"), 200, 1),
+        ):
+            server.requests.clear()
+            shown = shell.ok(*words, *options, "--json", "--url", server.url).lines
+            assert (len(shown), len(server.requests)) == (rows, pages), options
 
 
 def test_customers_are_created_shown_listed_changed_and_deleted(orders: Shell) -> None:

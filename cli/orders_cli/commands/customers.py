@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from orders_cli.errors import Unsuccessful, WrongUse
-from orders_cli.options import DEFAULT_LIMIT, All, CustomerId, Email, Key, Limit, Metadata, Removed, metadata
+from orders_cli.options import All, CustomerId, Email, Key, Limit, Metadata, Removed, metadata, most
 from orders_cli.output import Column, moment, pairs
 from orders_cli.session import Session, command
 
@@ -21,9 +21,9 @@ app = typer.Typer(help="List, show and change customers.", no_args_is_help=True,
 
 
 @command(app, "list")
-def list_customers(session: Session, email: Email = None, limit: Limit = DEFAULT_LIMIT, every: All = False) -> None:
+def list_customers(session: Session, email: Email = None, limit: Limit = None, every: All = False) -> None:
     """List customers, newest first."""
-    session.out.rows(session.client.rows("/api/customers/", None if every else limit, email=email), CUSTOMERS)
+    session.out.rows(session.client.rows("/api/customers/", most(limit, every), email=email), CUSTOMERS)
 
 
 def print_customer(session: Session, customer: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from orders_cli.errors import WrongUse
-from orders_cli.options import DEFAULT_LIMIT, All, Email, Key, Limit, Metadata, OrderId, Removed, metadata, suggested
+from orders_cli.options import All, Email, Key, Limit, Metadata, OrderId, Removed, metadata, most, suggested
 from orders_cli.output import Column, moment, money, pairs
 from orders_cli.session import Session, command
 
@@ -62,12 +62,12 @@ def list_orders(
     email: Email = None,
     customer: Annotated[int | None, typer.Option(min=1, help="Only orders of the customer with this id.")] = None,
     reference: Annotated[str | None, typer.Option(help="Only the order that has this reference.")] = None,
-    limit: Limit = DEFAULT_LIMIT,
+    limit: Limit = None,
     every: All = False,
 ) -> None:
     """List orders, newest first."""
     filters = {"status": status, "email": email, "customer_id": customer, "reference": reference}
-    session.out.rows(session.client.rows("/api/orders/", None if every else limit, **filters), ORDERS)
+    session.out.rows(session.client.rows("/api/orders/", most(limit, every), **filters), ORDERS)
 
 
 def show(session: Session, order: OrderId) -> None:
@@ -168,6 +168,6 @@ def change(session: Session, order: OrderId, own: Metadata = None, removed: Remo
     print_order(session, session.client.ask("PATCH", f"/api/orders/{order}/", body))
 
 
-def summary(session: Session, limit: Limit = DEFAULT_LIMIT, every: All = False) -> None:
+def summary(session: Session, limit: Limit = None, every: All = False) -> None:
     """Summarize orders per customer, biggest spender first."""
-    session.out.rows(session.client.rows("/api/orders/summary/", None if every else limit), SUMMARY)
+    session.out.rows(session.client.rows("/api/orders/summary/", most(limit, every)), SUMMARY)

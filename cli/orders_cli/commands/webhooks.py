@@ -6,7 +6,7 @@ import typer
 
 from orders_cli.commands.events import TYPES
 from orders_cli.errors import WrongUse
-from orders_cli.options import DEFAULT_LIMIT, All, Key, Limit, secret_of, suggested
+from orders_cli.options import All, Key, Limit, most, secret_of, suggested
 from orders_cli.output import Column, moment
 from orders_cli.session import Session, command
 
@@ -29,9 +29,9 @@ app = typer.Typer(help="List, create and listen to webhooks.", no_args_is_help=T
 
 
 @command(app, "list")
-def list_webhooks(session: Session, limit: Limit = DEFAULT_LIMIT, every: All = False) -> None:
+def list_webhooks(session: Session, limit: Limit = None, every: All = False) -> None:
     """List webhooks."""
-    session.out.rows(session.client.rows("/api/webhooks/", None if every else limit), WEBHOOKS)
+    session.out.rows(session.client.rows("/api/webhooks/", most(limit, every)), WEBHOOKS)
 
 
 @command(app, "create")
@@ -60,14 +60,14 @@ def deliveries(
     session: Session,
     webhook: Annotated[int | None, typer.Argument(metavar="WEBHOOK", min=1, help="The webhook's id.")] = None,
     order: Annotated[int | None, typer.Option(min=1, help="Those about this order instead, of all webhooks.")] = None,
-    limit: Limit = DEFAULT_LIMIT,
+    limit: Limit = None,
     every: All = False,
 ) -> None:
     """List what was delivered to a webhook, newest first, or of an order to all of them, oldest first."""
     if (webhook is None) == (order is None):
         raise WrongUse("Give a webhook, or --order")
     path = f"/api/orders/{order}/webhook-deliveries/" if webhook is None else f"/api/webhooks/{webhook}/deliveries/"
-    session.out.rows(session.client.rows(path, None if every else limit), DELIVERIES)
+    session.out.rows(session.client.rows(path, most(limit, every)), DELIVERIES)
 
 
 @command(app, "listen")

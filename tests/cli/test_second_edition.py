@@ -76,6 +76,12 @@ def test_events_are_walked_and_continued_from_a_cursor(shell: Shell) -> None:
         assert ended.err == "Continue with --cursor 5\n"
 
 
+def test_an_empty_cursor_is_the_beginning_of_the_feed(orders: Shell) -> None:
+    """What a script reads from the file in which it will keep the cursor."""
+    orders.ok("customers", "create", "--email", "begin@example.com", "--name", "A")
+    assert orders.ok("events", "--cursor", "", "--json").lines == orders.ok("events", "--json").lines != []
+
+
 def test_a_refused_cursor_is_not_advised_again(orders: Shell) -> None:
     ended = orders("events", "--cursor", "zzz")
     assert (ended.code, ended.err.startswith("orders: Invalid request (422)\n  cursor: ")) == (1, True)

@@ -47,13 +47,15 @@ def events(
     ] = None,
     order: Annotated[int | None, typer.Option(min=1, help="Only those of this order.")] = None,
     customer: Annotated[int | None, typer.Option(min=1, help="Only those of this customer.")] = None,
-    cursor: Annotated[str | None, typer.Option(help="Continue where a walk with the same filters has stopped.")] = None,
+    cursor: Annotated[
+        str, typer.Option(help="Continue where a walk with the same filters has stopped; an empty one is the beginning.")
+    ] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more at the end, until Ctrl-C.")] = False,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two questions at the end.")] = 2,
 ) -> None:
     """Print every event, oldest first, once per walk. At the end, stderr says how to continue from there."""
     filters = {"type": kind, "order_id": order, "customer_id": customer, "limit": PAGE_ROWS}
-    shown, heading = cursor, True
+    shown, heading = cursor or None, True
     try:
         while True:
             page = session.client.page("/api/events/", **filters, cursor=shown)

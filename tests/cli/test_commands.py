@@ -107,6 +107,10 @@ def test_an_order_is_read_from_a_file_and_from_stdin(orders: Shell, tmp_path: Pa
     (tmp_path / "order.json").write_text(body)
     for source, stdin in ((str(tmp_path / "order.json"), ""), ("-", body)):
         assert orders.ok("create", "--from", source, "--json", stdin=stdin).json["items"][0]["sku"] == "TEE-é"
+    # As some editors and shells of Windows write it.
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "order.json").write_text(body, encoding=encoding)
+        orders.ok("create", "--from", tmp_path / "order.json")
 
 
 def test_a_list_has_filters_a_limit_and_all_of_its_pages(orders: Shell, laptop: Laptop) -> None:

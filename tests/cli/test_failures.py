@@ -84,6 +84,18 @@ def test_a_wrong_command_line_is_not_sent(shell: Shell, words: tuple[str, ...]) 
     assert ended.err
 
 
+def test_a_body_that_cannot_be_read_is_named_with_the_reason(shell: Shell, tmp_path: Path) -> None:
+    begun = "standard input is not a JSON document: "
+    assert shell("create", "--from", "-").err == f"orders: {begun}it is empty\n"
+    assert shell("create", "--from", "-", stdin="{").err.startswith(f"orders: {begun}Expecting property name")
+    assert shell("create", "--from", "-", stdin="[" * 100_000).err == f"orders: {begun}it is nested too deeply\n"
+    file = tmp_path / "order.json"
+    assert shell("create", "--from", file).err == f"orders: {file} cannot be read: No such file or directory\n"
+    assert shell("create", "--from", tmp_path).err == f"orders: {tmp_path} cannot be read: Is a directory\n"
+    file.write_bytes(b'{"sku": "\xff"}')
+    assert shell("create", "--from", file).err.startswith(f"orders: {file} is not a JSON document: 'utf-8' codec")
+
+
 def test_a_service_that_is_down_is_not_reachable(shell: Shell) -> None:
     ended = shell("list", "--url", "http://127.0.0.1:9", ORDERS_RETRIES="1")
     assert ended.code == 3

@@ -115,10 +115,17 @@ def parse_item(text: str) -> dict[str, Any]:
 
 
 def read_body(file: str) -> Any:
+    name = "standard input" if file == "-" else file
     try:
-        return json.loads(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as reason:
-        raise WrongUse(f"{file} is not a JSON document: {reason}") from reason
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as reason:
+        raise WrongUse(f"{name} cannot be read: {reason.strerror}") from reason
+    try:
+        # Bytes, whose encoding JSON says itself, whatever that of the terminal is.
+        return json.loads(content)
+    except (ValueError, RecursionError) as reason:
+        why = "it is nested too deeply" if isinstance(reason, RecursionError) else reason if content else "it is empty"
+        raise WrongUse(f"{name} is not a JSON document: {why}") from reason
 
 
 def create(

@@ -108,12 +108,18 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(204)
 
-    def _answer(self, status: int, refusal: str = "") -> None:
+    def refuse_method(self) -> None:
+        self._answer(405, f"it is a {self.command}, and deliveries are POSTs", Allow="POST")
+
+    do_GET = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = refuse_method  # noqa: N815 - the library's names
+
+    def _answer(self, status: int, refusal: str = "", **headers: str) -> None:
         if refusal:
             self.server.refused.append(refusal)
+            headers |= {"Content-Length": "0"}
         self.send_response(status)
-        if refusal:
-            self.send_header("Content-Length", "0")
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:

@@ -339,6 +339,19 @@ def test_listening_prints_verified_deliveries_only(shell: Shell) -> None:
     assert "\\x1b[2J" in out
 
 
+def test_listening_takes_posts_only(shell: Shell) -> None:
+    process, url = listening(shell, "--count", "1")
+    for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        with pytest.raises(HTTPError) as refused, urlopen(Request(url, method=method), timeout=10):
+            pass
+        with refused.value as answer:
+            assert (answer.code, answer.headers["Allow"], answer.read()) == (405, "POST", b""), method
+    assert deliver(url, b"{}") == 204
+    _, err = process.communicate(timeout=30)
+    assert err.splitlines()[0] == "Refused a delivery: it is a GET, and deliveries are POSTs"
+    assert len(err.splitlines()) == 6
+
+
 def test_ctrl_c_ends_listening_and_a_secret_is_checked(shell: Shell) -> None:
     process, url = listening(shell)
     assert deliver(url, b"{}") == 204

@@ -24,6 +24,12 @@ PYTHON = ROOT / ".venv" / "clients" / "bin"
 OURS = ROOT / ".venv" / "bin"
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "FASTMCP_CHECK_FOR_UPDATES": "off"}
 
+WITHOUT_BODY = """
+const path = { customer_id: 1 };
+console.log(must(await api.DELETE("/api/customers/{customer_id}/", { params: { path } })) === undefined);
+console.log(await api.GET("/api/customers/{customer_id}/", { params: { path } }).then(must).catch(({ message }) => message));
+"""
+
 pytestmark = pytest.mark.skipif(
     not (NODE.exists() and PYTHON.exists()) and "CI" not in os.environ, reason="`make test` installs what these tests use"
 )
@@ -58,7 +64,10 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(NODE / "openapi-typescript", OPENAPI, "--output", folder / "api.d.ts")
     for name in ("journey.ts", "tsconfig.json", "package.json", "node_modules"):
         (folder / name).symlink_to(HERE / name)
-    (folder / "integrate.ts").write_text(shown("integrate.md", "ts"))
+    program = shown("integrate.md", "ts")
+    (folder / "integrate.ts").write_text(program)
+    beginning, _, _ = program.partition("const customer = must(")
+    (folder / "without_body.ts").write_text(beginning + WITHOUT_BODY)
     run(NODE / "tsc", "--project", "tsconfig.json", "--preserveSymlinks", cwd=folder)
     return folder
 
@@ -68,6 +77,10 @@ def shown(page: str, language: str) -> str:
     fences = re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
     assert fences
     return "\n".join(fences)
+
+
+def beginning_in_python() -> str:
+    return shown("integrate.md", "python").partition("customer = call(")[0]
 
 
 def run_typescript(file: str, *words: str, cwd: Path, **environment: str) -> str:
@@ -128,11 +141,48 @@ def test_what_integrators_are_shown_works_in_python(guarded: Laptop, token: str)
 
 def test_what_integrators_are_shown_asks_again_after_a_function_has_crashed() -> None:
     """API Gateway says 500 then, the service never."""
-    beginning, _, _ = shown("integrate.md", "python").partition("customer = call(")
     with SmallServer() as server:
         server.answer("GET", "/api/events/", (500, {"message": "Internal Server Error"}), (200, {"results": []}))
-        run(sys.executable, "-c", f"{beginning}call('GET', '/api/events/')", ORDERS_URL=server.url, ORDERS_TOKEN="any")
+        program = f"{beginning_in_python()}call('GET', '/api/events/')"
+        run(sys.executable, "-c", program, ORDERS_URL=server.url, ORDERS_TOKEN="any")
     assert len(server.requests) == 2
+
+
+def test_what_integrators_are_shown_takes_an_answer_without_a_body(typed: Path) -> None:
+    with SmallServer() as server:
+        server.answer("DELETE", "/api/customers/1/", (204, ""))
+        server.answer("GET", "/api/customers/1/", (502, ""))
+        program = f"{beginning_in_python()}print(call('DELETE', '/api/customers/1/'))"
+        assert run(sys.executable, "-c", program, ORDERS_URL=server.url, ORDERS_TOKEN="any") == "None\n"
+        shown_by_node = run_typescript("without_body.ts", cwd=typed, ORDERS_URL=server.url, ORDERS_TOKEN="any")
+    assert shown_by_node == "true\n502 \n"
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "pauses"),
+    [
+        ("3", [3]),
+        ("Wed, 21 Oct 2065 07:28:10 GMT", [10]),
+        ("Wed, 21 Oct 2065 07:28:00 GMT", [0]),
+        ("Wed, 21 Oct 2064 07:28:00 GMT", [0]),
+        ("soon", [0.5]),
+        ("-1", [0.5]),
+    ],
+)
+def test_what_integrators_are_shown_waits_as_long_as_it_is_told(retry_after: str, pauses: list[float]) -> None:
+    """With a clock that stands still, and pauses that take no time."""
+    with SmallServer() as server:
+        server.answer("GET", "/api/events/", (503, {}, {"Retry-After": retry_after}), (200, {"results": []}))
+        program = (
+            "import datetime, time\n"
+            "now = datetime.datetime(2065, 10, 21, 7, 28, tzinfo=datetime.UTC).timestamp()\n"
+            "pauses = []\n"
+            "time.sleep, time.time = pauses.append, lambda: now\n"
+            f"{beginning_in_python()}call('GET', '/api/events/')\n"
+            "print(pauses)\n"
+        )
+        shown_pauses = run(sys.executable, "-c", program, ORDERS_URL=server.url, ORDERS_TOKEN="any")
+    assert json.loads(shown_pauses) == pauses
 
 
 def test_what_integrators_are_shown_works_in_curl(guarded: Laptop, tmp_path: Path) -> None:

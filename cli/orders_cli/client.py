@@ -43,8 +43,8 @@ class Client:
         """POST with an idempotency key, by default a new one, so that it can be repeated."""
         from uuid import uuid4  # needed by few commands
 
-        key = key or str(uuid4())
-        if not key.isascii() or not key.isprintable() or " " in key:
+        key = str(uuid4()) if key is None else key
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise WrongUse("An idempotency key is 1 to 255 visible ASCII characters")
         return self.ask("POST", path, body, headers={"Idempotency-Key": key}, repeatable=True)
 

@@ -141,7 +141,7 @@ def create(
 ) -> None:
     """Create an order with its items."""
     told = {**({} if reference is None else {"reference": reference}), **metadata(own)}
-    if (file is None) == (customer is None) or bool(item) != (customer is not None) or (file and told):
+    if bool(file) == (customer is not None) or bool(item) != (customer is not None) or (file and told):
         raise WrongUse("Give --customer and at least one --item, or --from with the whole order")
     items = [parse_item(text) for text in item or []]
     body = read_body(file) if file else {"customer_id": customer, "items": items, **told}

@@ -31,6 +31,8 @@ def seed(
     """Fill the database with made-up data, and show the progress until it ends. Ctrl-C stops watching, not the run."""
     numbers = {"customers": customers, "orders_per_customer": orders_per_customer, "items_per_order": items_per_order}
     given = {name: number for name, number in numbers.items() if number is not None}
+    if run == "":
+        raise WrongUse("--run takes the id of a run, which is empty here")
     if (run and given) or (cancel and not run):
         raise WrongUse("--run takes --cancel or --detach, and no numbers; --cancel needs --run")
     path = f"/api/dev/seed/{quote(run or '', safe='')}/"

@@ -63,7 +63,8 @@ class Client:
         query: parameters; those that are None are left out. Raises a Failure for anything but a success.
         """
         given = [(name, value) for name, value in (query or {}).items() if value is not None]
-        target = f"{self.url.path}{path}" + (f"?{urlencode(given)}" if given else "")
+        # Bytes of the command line that are no text arrive as they are, and the service says what is wrong with them.
+        target = f"{self.url.path}{path}" + (f"?{urlencode(given, errors='surrogateescape')}" if given else "")
         data = None if body is None else json.dumps(body).encode()
         sent = {"Accept": "application/json", "User-Agent": "orders-cli", **(headers or {})}
         if data is not None:

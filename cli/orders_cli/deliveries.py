@@ -4,7 +4,6 @@ Written here because the standard's own library needs an HTTP client and more, f
 """
 
 import base64
-import binascii
 import hmac
 import json
 import time
@@ -49,7 +48,7 @@ class Delivery(NamedTuple):
 def secret_key(secret: str) -> bytes:
     try:
         key = base64.b64decode(secret.strip().removeprefix(PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if not key:
         raise WrongUse(f"A webhook's secret is {PREFIX} and base64")

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import os
 import re
 import socket
 import socketserver
@@ -97,6 +98,21 @@ def test_a_body_that_cannot_be_read_is_named_with_the_reason(shell: Shell, tmp_p
     assert shell("create", "--from", tmp_path).err == f"orders: {tmp_path} cannot be read: Is a directory\n"
     file.write_bytes(b'{"sku": "\xff"}')
     assert shell("create", "--from", file).err.startswith(f"orders: {file} is not a JSON document: 'utf-8' codec")
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        (("list", "--email", b"\xff"), "Malformed request (400)"),
+        (("events", "--cursor", b"\xff"), "Malformed request (400)"),
+        (("seed", "--run", b"\xff"), "Invalid request (422)"),
+        (("create", "--customer", "1", "--item", b"A\xff:1:1"), "Invalid request (422)"),
+    ],
+    ids=str,
+)
+def test_bytes_that_are_no_text_are_refused_by_the_service(orders: Shell, words: tuple[str | bytes, ...], refusal: str) -> None:
+    ended = orders(*map(os.fsdecode, words))
+    assert (ended.code, ended.out, ended.err.splitlines()[0]) == (1, "", f"orders: {refusal}")
 
 
 def test_a_service_that_is_down_is_not_reachable(shell: Shell) -> None:

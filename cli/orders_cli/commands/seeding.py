@@ -35,7 +35,7 @@ def seed(
         raise WrongUse("--run takes the id of a run, which is empty here")
     if (run and given) or (cancel and not run):
         raise WrongUse("--run takes --cancel or --detach, and no numbers; --cancel needs --run")
-    path = f"/api/dev/seed/{quote(run or '', safe='')}/"
+    path = f"/api/dev/seed/{quote(run or '', safe='', errors='surrogateescape')}/"
     if cancel:
         document = session.client.ask("POST", f"{path}cancel/", repeatable=True)
     elif run:

@@ -122,7 +122,7 @@ class Client:
                     return answer
             time.sleep(pause)
             attempts_left -= 1
-            wait *= 2
+            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
     def _send_once(self, method: str, target: str, data: bytes | None, headers: Mapping[str, str], token: str | None) -> Answer:
         sent = dict(headers)
@@ -142,7 +142,7 @@ class Client:
 
 
 def retries() -> int:
-    text = os.environ.get("ORDERS_RETRIES", str(RETRIES))
+    text = os.environ.get("ORDERS_RETRIES") or str(RETRIES)
     if not text.isdecimal():
         raise WrongUse(f"ORDERS_RETRIES must be a number, not {text!r}")
     return int(text)

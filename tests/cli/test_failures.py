@@ -21,7 +21,8 @@ import pytest
 
 from drill.laptop import Laptop
 from orders_cli.app import app
-from orders_cli.errors import EXIT_CODES, Failure
+from orders_cli.client import Client
+from orders_cli.errors import EXIT_CODES, Failure, Unavailable, Unreachable
 from tests.cli.conftest import Shell
 from tests.cli.server import Asked, Reply, SmallServer
 
@@ -171,6 +172,22 @@ def test_a_date_in_retry_after_is_honoured_and_a_long_wait_is_not_begun(shell: S
     assert (ended.code, len(server.requests)) == (5, 3)
 
 
+def test_many_retries_never_wait_longer_than_a_minute_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setenv("ORDERS_RETRIES", "12")
+    with SmallServer() as server:
+        monkeypatch.setattr("orders_cli.client.time.sleep", pauses.append)
+        server.answer("GET", "/api/orders/", (503, {"title": "Unavailable"}), "hang up")
+        server.answer("GET", "/api/customers/", (503, {"title": "Unavailable"}))
+        client = Client(server.url, lambda refused: None)
+        with pytest.raises(Unreachable):
+            client.get("/api/orders/")
+        with pytest.raises(Unavailable):
+            client.get("/api/customers/")
+        client.close()
+    assert (len(server.requests), len(pauses), max(pauses) <= 60) == (26, 24, True)
+
+
 def test_a_creating_post_is_sent_again_with_the_same_key(shell: Shell) -> None:
     with SmallServer() as server:
         server.answer("POST", "/api/customers/", (503, {}), "hang up", (201, CUSTOMER))
@@ -268,6 +285,13 @@ def test_a_refusal_in_the_form_of_another_service_is_said(shell: Shell, errors: 
         server.answer("GET", "/api/orders/", (422, {"title": "No", "errors": errors}, {"Retry-After": "9" * 5000}))
         ended = shell("list", "--url", server.url)
     assert (ended.code, "orders: No (422)" in ended.err) == (1, True)
+
+
+def test_an_empty_number_of_retries_is_that_of_a_variable_that_is_not_set(shell: Shell) -> None:
+    with SmallServer() as server:
+        server.answer("GET", "/api/orders/", (503, {}, {"Retry-After": "0"}), (200, EMPTY))
+        shell.ok("list", "--url", server.url, ORDERS_RETRIES="")
+        assert shell("list", "--url", server.url, ORDERS_RETRIES="-1").code == 2
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "tokén"])

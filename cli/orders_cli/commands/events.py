@@ -1,16 +1,18 @@
 """The feed of events."""
 
 import time
+from math import isnan
 from typing import Annotated
 
 import typer
 
-from orders_cli.errors import Refused
+from orders_cli.errors import Refused, WrongUse
 from orders_cli.options import suggested
 from orders_cli.output import Column, moment
 from orders_cli.session import Session, command
 
 PAGE_ROWS = 200
+DAY_SECONDS = 86_400
 TYPES = (
     "order.created",
     "order.item_added",
@@ -51,9 +53,12 @@ def events(
         str, typer.Option(help="Continue where a walk with the same filters has stopped; an empty one is the beginning.")
     ] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more at the end, until Ctrl-C.")] = False,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two questions at the end.")] = 2,
+    interval: Annotated[float, typer.Option(min=0.1, max=DAY_SECONDS, help="Seconds between two questions at the end.")] = 2,
 ) -> None:
     """Print every event, oldest first, once per walk. At the end, stderr says how to continue from there."""
+    # It is neither below nor above a range.
+    if isnan(interval):
+        raise WrongUse("--interval is a number of seconds")
     filters = {"type": kind, "order_id": order, "customer_id": customer, "limit": PAGE_ROWS}
     shown, heading = cursor or None, True
     try:

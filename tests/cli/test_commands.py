@@ -168,6 +168,8 @@ def test_customers_are_created_shown_listed_changed_and_deleted(orders: Shell) -
     assert [row["name"] for row in orders.ok("customers", "list", "--email", customer["email"], "--json").lines] == ["Alice B."]
     assert orders.ok("customers", "show", number).out.startswith(f"Customer {number}: Alice B. <{customer['email']}>")
     assert [orders("customers", "delete", number, stdin=stdin).code for stdin in ("n\n", "")] == [6, 2]
+    nobody = orders("customers", "delete", number, "--json")
+    assert (nobody.code, nobody.error["title"]) == (2, "Nobody is there to ask; --yes does it without asking")
     assert orders.ok("customers", "delete", number, stdin="y\n").out == f"Customer {number} is deleted\n"
     assert orders("customers", "show", number).code == 1
     spare = new_customer(orders)["id"]
@@ -205,18 +207,19 @@ def test_the_same_key_creates_once(orders: Shell) -> None:
     assert orders.ok(*words).json == orders.ok(*words).json
 
 
-def on_a_terminal(orders: Shell, *words: str | int) -> tuple[int, str]:
-    """The exit code, and what a terminal shows of both streams."""
+def on_a_terminal(orders: Shell, *words: str | int, answer: str = "") -> tuple[int, str]:
+    """The exit code, and what a terminal shows of both streams. answer: what somebody types, if there is anybody."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [PROGRAM, *map(str, words)],
         env={**orders.full_environment(), "TERM": "xterm"},
-        stdin=subprocess.DEVNULL,
+        stdin=slave if answer else subprocess.DEVNULL,
         stdout=slave,
         stderr=slave,
         preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - one system call
     )
     os.close(slave)
+    os.write(master, answer.encode())
     shown = b""
     while True:
         try:
@@ -228,6 +231,16 @@ def on_a_terminal(orders: Shell, *words: str | int) -> tuple[int, str]:
         shown += part
     os.close(master)
     return process.wait(), re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.decode())
+
+
+def test_a_person_is_asked_before_a_customer_is_deleted(orders: Shell) -> None:
+    number = new_customer(orders)["id"]
+    code, shown = on_a_terminal(orders, "customers", "delete", number, answer="n\n")
+    assert (code, f"Delete customer {number}? [y/N] " in shown, "orders: Nothing was deleted" in shown) == (6, True, True)
+    # Ctrl-D
+    code, shown = on_a_terminal(orders, "customers", "delete", number, answer="\x04")
+    assert (code, shown.splitlines()[-1]) == (2, "orders: Nobody is there to ask; --yes does it without asking")
+    assert on_a_terminal(orders, "customers", "delete", number, answer="y\n")[0] == 0
 
 
 def test_a_terminal_shows_tables_and_a_progress_bar(orders: Shell) -> None:

@@ -73,10 +73,14 @@ def update(
 
 
 def confirm(question: str, done: str) -> None:
-    """Asks beside the output, which may be read by a program. done: what does not happen without a yes."""
-    print(question, end="", file=sys.stderr, flush=True)
+    """Asks a person beside the output, which may be read by a program. done: what does not happen without a yes."""
+    asked = sys.stdin.isatty()
+    if asked:
+        print(question, end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer:
+        if asked:
+            print(file=sys.stderr)
         raise WrongUse("Nobody is there to ask; --yes does it without asking")
     if answer.strip().lower() not in ("y", "yes"):
         raise Unsuccessful(f"Nothing was {done}")

@@ -38,8 +38,11 @@ def split(url: str) -> SplitResult:
     """Raises WrongUse unless it is an http or https URL with a host."""
     try:
         parts = urlsplit(url)
-        # A terminal will show it, and a browser may be given it.
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.isprintable()
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        # A terminal will show it, a browser may be given it, and a request line ends a path at a space.
+        valid = valid and url.isprintable() and target(parts).isascii() and " " not in url
+        # As the look-up of the host does: a name may have empty parts, or one that is too long.
+        (parts.hostname or "").encode("idna")
     except ValueError:
         valid = False
     if not valid:

@@ -83,6 +83,10 @@ def test_a_conflict_and_an_invalid_field_are_refused(orders: Shell) -> None:
         ("seed", "--run", "x", "--customers", "1"),
         ("list", "--url", "orders.example.com"),
         ("list", "--url", "ftp://orders.example.com"),
+        ("list", "--url", "https://orders..example.com"),
+        ("list", "--url", f"https://{'o' * 64}.example.com"),
+        ("list", "--url", "https://orders.example.com/ü"),
+        ("list", "--url", "https://orders.example.com/a b"),
     ],
     ids=" ".join,
 )

@@ -38,11 +38,13 @@ def most(limit: int | None, every: bool) -> int | None:
 
 def metadata(given: Iterable[str] | None, removed: Iterable[str] | None = None) -> dict[str, Any]:
     """The field `metadata` of a body; no field if nothing was said. What keys and values may be is up to the service."""
-    pairs = [text.partition("=") for text in given or ()]
-    for key, equals, _ in pairs:
+    values: dict[str, str | None] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
         if not key or not equals:
-            raise WrongUse(f"Metadata is written KEY=VALUE, such as channel=web, not {key!r}")
-    values = {key: value for key, _, value in pairs} | dict.fromkeys(removed or (), None)
+            raise WrongUse(f"Metadata is written KEY=VALUE, such as channel=web, not {text!r}")
+        values[key] = value
+    values |= dict.fromkeys(removed or (), None)
     return {"metadata": values} if values else {}
 
 

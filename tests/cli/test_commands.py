@@ -78,6 +78,7 @@ def test_an_order_is_found_by_its_reference_and_has_metadata(orders: Shell) -> N
     shown = orders.ok("show", order["id"]).out
     assert f"\n  reference {reference}\n" in shown
     assert "\n  metadata: gift=, channel=web\n" in shown
+    assert "not '=web'" in orders("set", 1, "--metadata", "=web").err
     for wrong in (("set", 1), ("set", 1, "--metadata", "gift"), ("create", "--from", "-", "--reference", "x")):
         assert orders(*wrong).code == 2, wrong
 

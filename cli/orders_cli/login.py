@@ -41,7 +41,10 @@ def endpoints(url: str, issuer: str | None) -> tuple[str | None, str, list[str]]
 
 def consoles_client(url: str) -> str:
     """Whose redirects include this machine's. Raises WrongUse if the service names none."""
-    known = (_document(f"{url}/api/").get("sign_in") or {}).get("client_id")
+    sign_in = _document(f"{url}/api/").get("sign_in", {})
+    if sign_in is None:
+        raise WrongUse("The service requires no token: there is nothing to sign in to")
+    known = sign_in.get("client_id")
     if not known:
         raise WrongUse("The service does not say which app client people use; name it with --client-id")
     return str(known)

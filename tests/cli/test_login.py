@@ -147,7 +147,7 @@ def test_a_person_signs_in_with_the_code_flow_and_the_token_is_refreshed(browsin
 
 def test_a_person_need_not_know_the_app_client(browsing: Shell) -> None:
     with PlayedIssuer() as server:
-        server.answer("GET", "/api/", (200, {"sign_in": {"client_id": "console"}}), (200, {"sign_in": None}))
+        server.answer("GET", "/api/", (200, {"sign_in": {"client_id": "console"}}), (200, {"sign_in": {"client_id": None}}))
         browsing.environment["ORDERS_URL"] = server.url
         browsing.ok("login", "--port", 0)
         assert server.questions[0]["client_id"] == "console"
@@ -164,6 +164,11 @@ def test_a_browser_is_only_given_a_page_with_encryption(browsing: Shell, page: s
         server.answer("GET", "/api/openapi.json", (200, contract))
         ended = browsing("login", "--client-id", "console", "--port", 0, "--url", server.url)
     assert (ended.code, "Sign in at" in ended.err, "\x1b" in ended.err) == (2, False, False)
+
+
+def test_nobody_signs_in_where_no_token_is_required(orders: Shell) -> None:
+    ended = orders("login")
+    assert (ended.code, ended.err) == (2, "orders: The service requires no token: there is nothing to sign in to\n")
 
 
 def test_where_to_sign_in_is_not_asked_without_encryption(shell: Shell) -> None:

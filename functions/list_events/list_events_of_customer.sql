@@ -3,14 +3,14 @@ SELECT feed.generation, found.transaction_id::text::bigint, found.id, CASE WHEN 
 FROM (SELECT feed_generation() AS generation) AS feed
 LEFT JOIN LATERAL (
     SELECT next.*
-    -- A subselect, or the number of types would be known to each plan but the one that is kept.
+    -- Subselects, or each plan but the one that is kept would know the number of types, and whose events are more than others'.
     FROM unnest((SELECT :event_types::text[])) AS wanted (type),
         LATERAL (
             SELECT next_of_type.*
             FROM (
                 SELECT e AS e, e.transaction_id, e.id
                 FROM events AS e
-                WHERE e.customer_id = :customer_id AND e.type = wanted.type
+                WHERE e.customer_id = (SELECT :customer_id::bigint) AND e.type = wanted.type
                   AND (e.transaction_id, e.id) > (:transaction_id::xid8, :id)
                   AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
                 ORDER BY e.transaction_id, e.id

@@ -89,7 +89,7 @@ class Export:
         return max(FIRST_RANGE // 4, min(MOST_IDS, int(span * min(FASTEST_GROWTH, 1 / taken))))
 
     def _next_position(self, end: int) -> int:
-        """The position, end or below it, at which rows go on: after a restore a billion ids and more belong to none."""
+        """The position, end or below it, at which rows go on: after a restore most ids belong to none."""
         oldest_first = self.kind in OLDEST_FIRST
         [[found]] = self.source.run(next_row(self.kind), id=self.first - end if oldest_first else end)
         if found is None:

@@ -7,4 +7,5 @@ SELECT setval(
     greatest(last_value, (extract(epoch FROM now()) * 1000000)::bigint)
 )
 FROM pg_sequences
-WHERE schemaname = 'public'
+-- Somebody's own table may stand beside ours, and its sequence is not the migrator's to set.
+WHERE schemaname = 'public' AND sequenceowner = current_user

@@ -203,6 +203,21 @@ def test_the_master_user_of_rds_migrates_with_an_iam_token_every_time(
             rds.master.connect()
 
 
+def test_a_restored_database_is_migrated_where_the_master_user_has_made_a_table_of_its_own(
+    functions: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose counter the owner of our tables may not set."""
+    with RdsServer(tmp_path / "rds") as rds:
+        with IamDoor(rds.socket, rds.server.port, members_of_rds_iam(rds.server)) as door:
+            monkeypatch.setenv("DATABASE_INSTANCE", "db-FIRST")
+            through(door, functions, monkeypatch)
+            rds.sql(f"CREATE TABLE notes (id serial); INSERT INTO notes DEFAULT VALUES; ALTER TABLE notes OWNER TO {MASTER}")
+            monkeypatch.setenv("DATABASE_INSTANCE", "db-SECOND")
+            assert through(door, functions, monkeypatch) == []
+        assert rds.sql("SELECT last_value FROM notes_id_seq") == [[1]]
+        assert rds.sql("SELECT last_value > 1000000000 FROM orders_id_seq") == [[True]]
+
+
 def test_a_stage_whose_master_user_had_a_password_is_migrated_with_an_iam_token(
     functions: Service, migrate: Any, folder: Path, current: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

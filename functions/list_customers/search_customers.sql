@@ -6,9 +6,14 @@ WITH near AS MATERIALIZED (
     LIMIT (SELECT :rows::bigint)
 ), sample AS MATERIALIZED (
     -- Whether the needle is common, in two places: those of one may have come together, from elsewhere than the others.
+    -- Both would lie in the gap that a restore leaves in the ids. So where the second quarter is empty, they lie before that.
     SELECT min(customers) >= 3 AS common
     FROM (SELECT min(id) AS oldest, max(id) AS newest FROM customers WHERE id < (SELECT :before::bigint)) AS ends,
-        unnest(ARRAY[oldest + (newest - oldest) / 3, newest - (newest - oldest) / 3]) AS place,
+        LATERAL (
+            SELECT CASE WHEN max(id) < oldest + (newest - oldest) / 4 THEN max(id) ELSE newest END - oldest AS span
+            FROM customers WHERE id <= oldest + (newest - oldest) / 2
+        ) AS ids,
+        unnest(ARRAY[oldest + span / 3, oldest + span - span / 3]) AS place,
         LATERAL (
             SELECT count(*) AS customers
             FROM (SELECT email FROM customers WHERE id <= place ORDER BY id DESC LIMIT 200) AS c

@@ -28,7 +28,10 @@ ASK_AGAIN = {"Cache-Control": "no-cache", "Vary": "Accept, Accept-Encoding"}
 # What modules name instead of a file, as they do in npm's packages.
 PACKAGES = {"preact": "vendor/preact.js", "preact/hooks": "vendor/hooks.js", "htm": "vendor/htm.js"}
 # What every view needs; a browser would learn of each only from the one before.
-PRELOADED = [*PACKAGES.values(), "html.js", "settings.js", "session.js", "api.js", "format.js", "parts.js", "app.js"]
+PRELOADED = [
+    *PACKAGES.values(),
+    *("html.js", "settings.js", "session.js", "api.js", "format.js", "parts.js", "typed.js", "app.js"),
+]
 
 
 @app.endpoint("GET", "/", scopes=[], returns={200: "Index, text/html"}, tag="Pages")

@@ -58,6 +58,11 @@ def exchange(guarded: Laptop, given: str, **changes: str) -> httpx.Response:
     return guarded.http.post(TOKEN_PATH, data={**fields, **changes})
 
 
+def of_everything(guarded: Laptop) -> dict[str, str]:
+    """With the token that the laptop prints, which has every scope."""
+    return {"Authorization": f"Bearer {re.findall(r'eyJ[-.A-Za-z0-9_]+', guarded.output)[0]}"}
+
+
 def test_a_code_and_its_verifier_get_a_token_with_the_scopes_that_were_allowed(guarded: Laptop) -> None:
     answer = exchange(guarded, code(guarded))
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
@@ -175,8 +180,7 @@ def test_what_an_address_says_is_text_on_the_page_and_another_page_cannot_post_i
 
 @needs_browser
 def test_people_sign_in_see_what_their_scopes_allow_and_stay_signed_in(browser: Browser, guarded: Laptop) -> None:
-    everything = re.findall(r"eyJ[\w.-]+", guarded.output)[0]
-    headers = {"Authorization": f"Bearer {everything}"}
+    headers = of_everything(guarded)
     ada = guarded.post("/api/customers/", {"email": "ada@example.com", "name": "Ada"}, headers).json()
     item = {"sku": "A", "quantity": 1, "unit_price_cents": 1}
     made = guarded.post("/api/orders/", {"customer_id": ada["id"], "items": [item]}, headers).json()
@@ -232,6 +236,169 @@ def test_a_renewal_that_does_not_reach_the_issuer_ends_no_session(browser: Brows
     browser.execute_script("sessionStorage['orders.session'] = arguments[0]", json.dumps(kept))
     browser.refresh()
     browser.one("button", "Sign in")
+
+
+# The same module as the page's own: an answer 401 asks it for a new token, too.
+RENEW = """
+const src = document.querySelector("script[src]").src.replace("app.js", "session.js");
+return import(src).then((session) => session.token({ renewed: true }));
+"""
+
+
+def sign_in_as(browser: Browser, name: str) -> None:
+    browser.one("button", "Sign in").click()
+    browser.one("input[name=subject]").clear()
+    browser.one("input[name=subject]").send_keys(name)
+    browser.one("button", "Sign in").click()
+    browser.one("button", "Sign out")
+
+
+def end_session(browser: Browser, guarded: Laptop) -> None:
+    """The refresh token can be used once, and is used elsewhere."""
+    refresh = json.loads(browser.execute_script("return sessionStorage['orders.session']"))["refresh"]
+    form = {"grant_type": "refresh_token", "client_id": "console", "refresh_token": refresh}
+    assert guarded.http.post(TOKEN_PATH, data=form).status_code == 200
+    browser.execute_script(RENEW)
+    browser.one("button", "Sign in")
+
+
+def order_of(guarded: Laptop) -> dict[str, Any]:
+    headers = of_everything(guarded)
+    buyer = guarded.post("/api/customers/", {"email": f"{time.time_ns()}@example.com", "name": "Ada"}, headers).json()
+    items = [{"sku": "A", "quantity": 1, "unit_price_cents": 1}]
+    made: dict[str, Any] = guarded.post("/api/orders/", {"customer_id": buyer["id"], "items": items}, headers).json()
+    return made
+
+
+TYPED = "return [...document.querySelectorAll('main input')].map((input) => input.value)"
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("view", "opened", "number", "typed"),
+    [
+        ("customers/new", "", 2, ["Mary Shelley", "mary@example.com"]),
+        ("customers/{customer}", "", 2, ["Ada II", "ada.ii@example.com"]),
+        ("orders/new?customer_id={customer}", "Add an item", 6, ["TEA", "12", "3.50", "CUP", "1", "9"]),
+        ("orders/{order}", "Edit", 2, ["7", "8.90"]),
+        ("orders/{order}", "Add an item", 3, ["TEA", "12", "3.50"]),
+        ("exports", "", 3, ["alice", "12", "PO-1"]),
+        ("webhooks", "", 3, ["https://shop.example.com/hook", "order.paid", "The shop"]),
+        ("seed", "", 3, ["11", "12", "13"]),
+    ],
+)
+def test_what_somebody_has_typed_is_there_again_once_they_have_signed_in_again(
+    browser: Browser, guarded: Laptop, view: str, opened: str, number: int, typed: list[str]
+) -> None:
+    made = order_of(guarded)
+    browser.get(f"{guarded.url}/#/{view.format(customer=made['customer']['id'], order=made['id'])}")
+    sign_in_as(browser, "grace")
+    if "customer_id" in view:
+        browser.shows(made["customer"]["email"])
+    if opened:
+        browser.one("button", opened).click()
+    browser.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, "main input")) == number)
+    for field, text in zip(browser.find_elements(By.CSS_SELECTOR, "main input"), typed, strict=True):
+        field.clear()
+        field.send_keys(text)
+    address = browser.current_url
+    end_session(browser, guarded)
+    browser.shows("What you had typed waits in this tab")
+    assert browser.violations() == []
+    sign_in_as(browser, "grace")
+    browser.until(lambda b: b.execute_script(TYPED) == typed)
+    if "customer_id" in view:
+        browser.shows(made["customer"]["email"])
+    assert browser.current_url == address
+    assert browser.execute_script("return [Object.keys(sessionStorage), localStorage.length]") == [["orders.session"], 0]
+
+
+@needs_browser
+def test_what_was_typed_is_kept_for_nobody_else_no_other_view_and_no_longer_than_wanted(
+    browser: Browser, guarded: Laptop
+) -> None:
+    def typed_by_grace() -> None:
+        browser.get("about:blank")
+        browser.get(f"{guarded.url}/#/customers/new")
+        sign_in_as(browser, "grace")
+        browser.one("input[name=name]").send_keys("Mary Shelley")
+        end_session(browser, guarded)
+        browser.shows("waits in this tab")
+
+    def nothing_is_left() -> None:
+        assert browser.one("input[name=name]").get_attribute("value") == ""
+        assert "Mary" not in browser.execute_script("return JSON.stringify(sessionStorage)")
+        browser.one("button", "Sign out").click()
+        browser.one("button", "Sign in")
+        assert browser.execute_script("return sessionStorage.length") == 0
+
+    typed_by_grace()
+    sign_in_as(browser, "another")
+    nothing_is_left()
+    typed_by_grace()
+    browser.execute_script("location.hash = '#/summary'")
+    sign_in_as(browser, "grace")
+    browser.one("main h1", "Summary")
+    browser.execute_script("location.hash = '#/customers/new'")
+    nothing_is_left()
+    typed_by_grace()
+    browser.one("button", "Discard it").click()
+    browser.until(lambda b: b.execute_script("return sessionStorage.length") == 0)
+    sign_in_as(browser, "grace")
+    nothing_is_left()
+    # A form that nobody has touched is not said to wait.
+    browser.get("about:blank")
+    browser.get(f"{guarded.url}/#/customers/new")
+    sign_in_as(browser, "grace")
+    browser.one("input[name=name]")
+    end_session(browser, guarded)
+    assert "waits in this tab" not in browser.find_element(By.TAG_NAME, "main").text
+
+
+@needs_browser
+def test_what_was_typed_before_somebody_else_made_a_change_is_said_to_be_older(browser: Browser, guarded: Laptop) -> None:
+    made = order_of(guarded)
+    headers = of_everything(guarded)
+    buyer = f"customers/{made['customer']['id']}"
+    item = f"orders/{made['id']}/items/{made['items'][0]['id']}"
+    for view, field, path, change, now in (
+        (buyer, "[name=name]", buyer, {"name": "Faster"}, "It is Faster, "),
+        (f"orders/{made['id']}", "", item, {"quantity": 5}, "It is 5 × 0.01 now."),
+    ):
+        browser.get("about:blank")
+        browser.get(f"{guarded.url}/#/{view}")
+        sign_in_as(browser, "grace")
+        if view != buyer:
+            browser.one("button", "Edit").click()
+        browser.one(f"form input{field}").send_keys("2")
+        typed = browser.one(f"form input{field}").get_attribute("value")
+        end_session(browser, guarded)
+        assert guarded.http.patch(f"/api/{path}/", json=change, headers=headers).status_code == 200
+        sign_in_as(browser, "grace")
+        browser.one(".notice.conflict", now)
+        assert browser.one(f"form input{field}").get_attribute("value") == typed
+        browser.one("form button", "Save").click()
+        browser.shows("Saved." if view == buyer else "Item saved.")
+        browser.one("button", "Sign out").click()
+
+
+@needs_browser
+def test_an_attempt_without_an_answer_is_not_made_twice_by_signing_in_again(browser: Browser, guarded: Laptop) -> None:
+    browser.get(f"{guarded.url}/#/customers/new")
+    sign_in_as(browser, "grace")
+    browser.one("input[name=name]").send_keys("Once")
+    browser.one("input[name=email]").send_keys("once@answers.example.com")
+    browser.execute_script(
+        "window.real = fetch; window.fetch = async (...request) => { await real(...request); throw new TypeError('lost') }"
+    )
+    browser.one("button", "Create customer").click()
+    browser.one(".notice.error", "The service cannot be reached")
+    browser.execute_script("window.fetch = real")
+    end_session(browser, guarded)
+    sign_in_as(browser, "grace")
+    browser.one("button", "Create customer").click()
+    # The same answer again, and not that there is such a customer.
+    browser.until(lambda b: re.search(r"#/customers/\d+$", b.current_url))
 
 
 @needs_browser

@@ -70,16 +70,6 @@ function parsed(text) {
 /** A new idempotency key: one per intention, kept over its attempts. */
 export const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** Gives the key for a body: the same for all attempts at it, until what it says is changed. */
-export function keysOfBodies() {
-  let [last, key] = [null, null];
-  return (body) => {
-    const text = JSON.stringify(body);
-    if (text !== last) [last, key] = [text, newKey()];
-    return key;
-  };
-}
-
 /** A path, which may have a query, with those parameters that have a value. */
 export function withQuery(path, parameters) {
   const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");

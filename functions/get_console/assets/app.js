@@ -1,8 +1,9 @@
 // The frame of the console: which view an address shows, and how to get to the others.
 import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
-import { Failure, Field, Loading, Notice } from "./parts.js";
+import { Failure, Field, keepFocus, Loading } from "./parts.js";
 import * as session from "./session.js";
 import { settings } from "./settings.js";
+import * as typed from "./typed.js";
 
 // The first that fits the address is shown. path: `:name` stands for one part. load: the view's module, whose default export
 // is a component that gets {parameters, query}. scopes: any one suffices. link: the endpoint that a deployment must have.
@@ -132,6 +133,7 @@ function Alone({ title, children }) {
 }
 
 function SignIn() {
+  const [waits, setWaits] = useState(typed.waits);
   const [token, setToken] = useState("");
   const [error, setError] = useState(null);
   function paste(event) {
@@ -142,7 +144,14 @@ function SignIn() {
       setError(reason.message);
     }
   }
+  function discard() {
+    typed.discard();
+    setWaits(false);
+    keepFocus();
+  }
   return html`<${Alone} title="Sign in">
+    ${waits && html`<p>Your sign-in has ended. What you had typed waits in this tab until you have signed in again.
+      <button type="button" class="plain" onClick=${discard}>Discard it</button></p>`}
     ${session.interactive
       ? html`<p>This deployment asks who you are. You come back here afterwards.</p>
           <p><button type="button" class="primary" onClick=${session.begin}>Sign in</button></p>`

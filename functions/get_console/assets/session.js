@@ -14,10 +14,22 @@ export const interactive = required && Boolean(settings.sign_in.authorization_en
 let session = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
 let renewal = null;
 const listeners = new Set();
+const endings = new Set();
 
 export function onChange(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
+}
+
+/** listener: called when the session ends by itself, while it is still known whose it was. */
+export function onEnd(listener) {
+  endings.add(listener);
+  return () => endings.delete(listener);
+}
+
+function end() {
+  for (const listener of endings) listener();
+  keep(null);
 }
 
 function keep(found) {
@@ -81,6 +93,8 @@ export function paste(text) {
 
 export function signOut() {
   keep(null);
+  // Nothing that was done in this tab outlives it.
+  sessionStorage.clear();
   const { end_session_endpoint, client_id } = settings.sign_in;
   if (!end_session_endpoint || !client_id) return;
   const asked = new URL(end_session_endpoint, location.href);
@@ -101,12 +115,12 @@ export async function token({ renewed = false } = {}) {
 }
 
 async function renew() {
-  if (!session.refresh) return keep(null);
+  if (!session.refresh) return end();
   try {
     await exchange({ grant_type: "refresh_token", refresh_token: session.refresh });
   } catch (reason) {
     // An issuer that cannot be reached, or not now, has ended nothing.
-    if (reason.final) keep(null);
+    if (reason.final) end();
   }
 }
 

@@ -1,10 +1,11 @@
 // One customer: name and address, which can be changed, and the way to their orders. Without an id, a new one.
-import { call, keysOfBodies } from "../api.js";
+import { call } from "../api.js";
 import { moment } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { forgetLists } from "../list.js";
 import { Button, Confirm, Failure, Field, focusWrong, Heading, leadOn, Loading, Notice } from "../parts.js";
 import { may } from "../session.js";
+import { useKeyOf, useTyped } from "../typed.js";
 
 // Every list that shows customers by name.
 const SHOWING = ["/api/customers/", "/api/orders/", "/api/orders/summary/"];
@@ -14,7 +15,7 @@ export default function Customer({ parameters }) {
 }
 
 function New() {
-  const [keyOf] = useState(keysOfBodies);
+  const [keyOf] = useKeyOf();
   async function save(body) {
     const from = location.hash;
     const { document } = await call("POST", "/api/customers/", { body, key: keyOf(body) });
@@ -101,17 +102,16 @@ function Existing({ id }) {
         <dt>Since</dt><dd>${moment(customer.created_at)}</dd>
         ${!may("customers/write") && html`<dt>E-mail</dt><dd class="break">${customer.email}</dd>`}
       </dl>
-      ${may("customers/write") && html`<${Form} key=${etag} customer=${customer} action="Save" save=${save}>
+      ${may("customers/write") && html`<${Form} key=${etag} customer=${customer} etag=${etag} action="Save" save=${save}>
         <button type="button" class="danger-quiet" onClick=${() => setAsking(true)}>Delete</button>
       <//>`}
     </section>
   `;
 }
 
-/** save(body): rejects with a Refusal. children: further buttons. */
-function Form({ customer, action, save, children }) {
-  const [name, setName] = useState(customer.name);
-  const [email, setEmail] = useState(customer.email);
+/** etag: of the customer as it is. save(body): rejects with a Refusal. children: further buttons. */
+function Form({ customer, etag, action, save, children }) {
+  const [fields, setFields, outdated] = useTyped("customer", { name: customer.name, email: customer.email }, etag);
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState(null);
 
@@ -122,7 +122,7 @@ function Form({ customer, action, save, children }) {
     setBusy(true);
     setRefusal(null);
     try {
-      await save({ name, email });
+      await save(fields);
     } catch (reason) {
       setRefusal(reason);
       focusWrong(form);
@@ -131,11 +131,14 @@ function Form({ customer, action, save, children }) {
     }
   }
 
+  const set = (name) => (event) => setFields({ ...fields, [name]: event.target.value });
   const errors = refusal?.errors ?? {};
   const elsewhere = refusal && !errors.name && !errors.email;
   return html`<form onSubmit=${submit} novalidate>
-    <${Field} label="Name" name="name" maxlength="200" required value=${name} error=${errors.name} onInput=${(event) => setName(event.target.value)} />
-    <${Field} label="E-mail" name="email" type="email" maxlength="254" required value=${email} error=${errors.email} onInput=${(event) => setEmail(event.target.value)} />
+    ${outdated && html`<${Notice} kind="conflict" title="Changed meanwhile.">
+      It is <span class="break">${customer.name}, ${customer.email}</span> now. Below is what you had typed.<//>`}
+    <${Field} label="Name" name="name" maxlength="200" required value=${fields.name} error=${errors.name} onInput=${set("name")} />
+    <${Field} label="E-mail" name="email" type="email" maxlength="254" required value=${fields.email} error=${errors.email} onInput=${set("email")} />
     ${elsewhere && html`<${Failure} refusal=${refusal} />`}
     <div class="buttons"><${Button} type="submit" class="primary" busy=${busy}>${action}<//>${children}</div>
   </form>`;

@@ -1,9 +1,10 @@
 // Whole lists as files: asks for one, shows how far each is, and downloads it.
-import { call, newKey, withQuery } from "../api.js";
+import { call, withQuery } from "../api.js";
 import { count, words } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { Button, Confirm, Empty, Failure, Field, focusWrong, Heading, Loading, Notice, Time, keepFocus } from "../parts.js";
 import { may } from "../session.js";
+import { useKeyOf, useTyped } from "../typed.js";
 
 const POLL_MS = 1000;
 // While the service cannot be reached.
@@ -96,7 +97,7 @@ export default function Exports({ query }) {
 function Form({ query, onStarted }) {
   const kinds = KINDS.filter(({ scope }) => may(scope));
   // What an address asks for that cannot be chosen is not asked for in secret.
-  const [chosen, setChosen] = useState({
+  const [chosen, setChosen] = useTyped("chosen", {
     ...query,
     format: query.format in FORMATS ? query.format : "csv",
     status: STATUSES.includes(query.status) ? query.status : "",
@@ -104,13 +105,10 @@ function Form({ query, onStarted }) {
   const [errors, setErrors] = useState({});
   const [refusal, setRefusal] = useState(null);
   const [busy, setBusy] = useState(false);
-  const key = useRef(newKey());
+  const [keyOf, renewKey] = useKeyOf();
   const kind = kinds.find(({ name }) => name === chosen.kind) ?? kinds[0];
   if (!kind) return html`<p>Your sign-in allows exports, but reading no list that could be exported.</p>`;
-  const set = (name) => (event) => {
-    key.current = newKey();
-    setChosen({ ...chosen, [name]: event.target.value });
-  };
+  const set = (name) => (event) => setChosen({ ...chosen, [name]: event.target.value });
 
   async function submit(event) {
     event.preventDefault();
@@ -122,8 +120,9 @@ function Form({ query, onStarted }) {
     const given = kind.filters.map((name) => [name, (chosen[name] ?? "").trim()]).filter(([, text]) => text !== "");
     const filters = Object.fromEntries(given.map(([name, text]) => [name, name.endsWith("_id") ? (Number(text) || text) : text]));
     try {
-      await call("POST", "/api/exports/", { body: { kind: kind.name, format: chosen.format, filters }, key: key.current });
-      key.current = newKey();
+      const body = { kind: kind.name, format: chosen.format, filters };
+      await call("POST", "/api/exports/", { body, key: keyOf(body) });
+      renewKey();
       await onStarted();
     } catch (reason) {
       setErrors(reason.errors);

@@ -1,10 +1,11 @@
 // A new order: whose it is, and its items.
-import { call, keysOfBodies, newKey, withQuery } from "../api.js";
+import { call, newKey, withQuery } from "../api.js";
 import { cents, count, whole } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { forgetLists } from "../list.js";
 import { Button, Failure, Field, focusWrong, Heading, leadOn, Money } from "../parts.js";
 import { may } from "../session.js";
+import { useKeyOf, useTyped } from "../typed.js";
 
 const MOST_ITEMS = 500;
 const PAUSE_MS = 200;
@@ -13,12 +14,12 @@ const MOST_FOUND = 8;
 const blank = () => ({ id: newKey(), sku: "", quantity: "1", price: "" });
 
 export default function NewOrder({ query }) {
-  const [customer, setCustomer] = useState(query.customer_id ? { id: Number(query.customer_id) } : null);
-  const [items, setItems] = useState(() => [blank()]);
+  const [customer, setCustomer] = useTyped("customer", query.customer_id ? { id: Number(query.customer_id) } : null);
+  const [items, setItems] = useTyped("items", () => [blank()]);
   const [errors, setErrors] = useState({});
   const [refusal, setRefusal] = useState(null);
   const [busy, setBusy] = useState(false);
-  const [keyOf] = useState(keysOfBodies);
+  const [keyOf] = useKeyOf();
   const last = useRef();
 
   useEffect(() => {
@@ -98,7 +99,7 @@ export default function NewOrder({ query }) {
 
 /** Finds a customer by a part of the address. Whoever may not read customers knows the number. */
 function Picker({ customer, error, onPick }) {
-  const [text, setText] = useState("");
+  const [text, setText] = useTyped("search", "");
   const [found, setFound] = useState(null);
   const [failed, setFailed] = useState(null);
   const timer = useRef();

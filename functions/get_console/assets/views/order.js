@@ -1,10 +1,11 @@
 // One order: its items, what may be done with it, and what happened to it.
-import { call, keysOfBodies } from "../api.js";
+import { call } from "../api.js";
 import { cents, count, money, moment, number, whole, words } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { forgetLists, updateLists } from "../list.js";
 import { Button, Confirm, Failure, Field, focusWrong, Heading, keepFocus, Loading, Money, Notice, Status, Time } from "../parts.js";
 import { may } from "../session.js";
+import { useKeyOf, useTyped } from "../typed.js";
 
 // Primary: what usually comes next. An action that is not known here is offered by its name.
 const ACTIONS = {
@@ -196,8 +197,8 @@ function Conflict({ what, status, news, mine, onDismiss }) {
 }
 
 function Items({ order, editable, change, id }) {
-  const [editing, setEditing] = useState(null);
-  const [adding, setAdding] = useState(false);
+  const [editing, setEditing] = useTyped("editing", null);
+  const [adding, setAdding] = useTyped("adding", false);
   return html`<section aria-labelledby="items" class="card">
     <h2 id="items">${count(order.items.length, "item")}</h2>
     <table class="items">
@@ -241,20 +242,20 @@ function Items({ order, editable, change, id }) {
 
 /** item: the one that is changed; without it, a new one. save(body, key): resolves to whether it was saved. */
 function ItemForm({ item, save, onDone }) {
-  const [sku, setSku] = useState("");
-  const [quantity, setQuantity] = useState(String(item?.quantity ?? 1));
-  const [price, setPrice] = useState(item ? money(item.unit_price_cents) : "");
+  const before = { sku: "", quantity: String(item?.quantity ?? 1), price: item ? money(item.unit_price_cents) : "" };
+  const name = `item ${item?.id ?? "new"}`;
+  const [typed, setTyped, outdated] = useTyped(name, before, item ? `${before.quantity} × ${before.price}` : null);
   const [errors, setErrors] = useState({});
   const [refusal, setRefusal] = useState(null);
   const [busy, setBusy] = useState(false);
-  const [keyOf] = useState(keysOfBodies);
+  const [keyOf] = useKeyOf(`key of ${name}`);
   const form = useRef();
   useEffect(() => form.current.querySelector("input").focus(), []);
 
   async function submit(event) {
     event.preventDefault();
     if (busy) return;
-    const body = { quantity: whole(quantity), unit_price_cents: cents(price), ...(item ? {} : { sku }) };
+    const body = { quantity: whole(typed.quantity), unit_price_cents: cents(typed.price), ...(item ? {} : { sku: typed.sku }) };
     const wrong = {
       ...(body.quantity === null && { quantity: "must be a whole number" }),
       ...(body.unit_price_cents === null && { unit_price_cents: "must be an amount such as 12.50" }),
@@ -274,16 +275,18 @@ function ItemForm({ item, save, onDone }) {
     }
   }
 
+  const set = (field) => (event) => setTyped({ ...typed, [field]: event.target.value });
   return html`<form class="item-form" ref=${form} onSubmit=${submit} onKeyDown=${(event) => event.key === "Escape" && onDone()}>
     ${item
       ? html`<div class="field"><span class="label">SKU</span><span class="sku">${item.sku}</span></div>`
-      : html`<${Field} label="SKU" required maxlength="64" value=${sku} error=${errors.sku} onInput=${(event) => setSku(event.target.value)} />`}
-    <${Field} label="Quantity" inputmode="numeric" required value=${quantity} error=${errors.quantity} onInput=${(event) => setQuantity(event.target.value)} />
-    <${Field} label="Price" inputmode="decimal" required placeholder="0.00" value=${price} error=${errors.unit_price_cents} onInput=${(event) => setPrice(event.target.value)} />
+      : html`<${Field} label="SKU" required maxlength="64" value=${typed.sku} error=${errors.sku} onInput=${set("sku")} />`}
+    <${Field} label="Quantity" inputmode="numeric" required value=${typed.quantity} error=${errors.quantity} onInput=${set("quantity")} />
+    <${Field} label="Price" inputmode="decimal" required placeholder="0.00" value=${typed.price} error=${errors.unit_price_cents} onInput=${set("price")} />
     <div class="buttons">
       <${Button} type="submit" class="primary" busy=${busy}>${item ? "Save" : "Add"}<//>
       <button type="button" onClick=${onDone}>Close</button>
     </div>
+    ${outdated && html`<${Notice} kind="conflict" title="Changed meanwhile.">It is ${before.quantity} × ${before.price} now. Above is what you had typed.<//>`}
     ${refusal && html`<${Failure} refusal=${refusal} />`}
   </form>`;
 }

@@ -1,9 +1,10 @@
 // Fills the database with examples, and shows how far that is.
-import { call, newKey } from "../api.js";
+import { call } from "../api.js";
 import { count, number, whole, words } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { forgetLists } from "../list.js";
 import { Button, Failure, Field, focusWrong, Heading, Loading, Notice } from "../parts.js";
+import { useKeyOf, useTyped } from "../typed.js";
 
 const POLL_MS = 500;
 // While the service cannot be reached.
@@ -20,11 +21,11 @@ export default function Seed({ parameters }) {
 }
 
 function Form() {
-  const [texts, setTexts] = useState(Object.fromEntries(FIELDS.map((field) => [field.name, field.default])));
+  const [texts, setTexts] = useTyped("numbers", Object.fromEntries(FIELDS.map((field) => [field.name, field.default])));
   const [errors, setErrors] = useState({});
   const [refusal, setRefusal] = useState(null);
   const [busy, setBusy] = useState(false);
-  const [key] = useState(newKey);
+  const [keyOf] = useKeyOf();
 
   async function submit(event) {
     event.preventDefault();
@@ -37,7 +38,7 @@ function Form() {
     if (Object.keys(wrong).length) return focusWrong(form);
     setBusy(true);
     try {
-      const { document } = await call("POST", "/api/dev/seed/", { body, key: `${key}-${Object.values(body).join("-")}` });
+      const { document } = await call("POST", "/api/dev/seed/", { body, key: keyOf(body) });
       // Unlike an order, with a way back to the form.
       if (location.hash === from) location.assign(`#/seed/${document.id}`);
     } catch (reason) {

@@ -1,10 +1,11 @@
 // Webhooks: who is told of events, what was delivered and what was not, and delivering it again.
-import { call, newKey } from "../api.js";
+import { call } from "../api.js";
 import { moment, number, words } from "../format.js";
-import { html, useEffect, useRef, useState } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 import { EndlessTable, forgetLists } from "../list.js";
 import { Button, Confirm, Empty, Failure, Field, focusWrong, Heading, leadOn, Loading, Notice, Time, keepFocus } from "../parts.js";
 import { may } from "../session.js";
+import { useKeyOf, useTyped } from "../typed.js";
 
 const pathOf = (id) => `/api/webhooks/${encodeURIComponent(id)}/`;
 const COLOURS = { succeeded: "delivered", pending: "pending" };
@@ -57,14 +58,14 @@ function Secret({ webhook, onDismiss }) {
 }
 
 function Form({ onMade }) {
-  const [url, setUrl] = useState("");
-  const [wanted, setWanted] = useState("*");
-  const [description, setDescription] = useState("");
+  const [url, setUrl] = useTyped("url", "");
+  const [wanted, setWanted] = useTyped("types", "*");
+  const [description, setDescription] = useTyped("description", "");
   const [errors, setErrors] = useState({});
   const [refusal, setRefusal] = useState(null);
   const [busy, setBusy] = useState(false);
-  const key = useRef(newKey());
-  const set = (change) => (event) => ((key.current = newKey()), change(event.target.value));
+  const [keyOf, renewKey] = useKeyOf();
+  const set = (change) => (event) => change(event.target.value);
 
   async function submit(event) {
     event.preventDefault();
@@ -75,8 +76,8 @@ function Form({ onMade }) {
     setRefusal(null);
     try {
       const body = { url: url.trim(), types: wanted.split(/[\s,]+/).filter(Boolean), description };
-      const { document } = await call("POST", "/api/webhooks/", { body, key: key.current });
-      key.current = newKey();
+      const { document } = await call("POST", "/api/webhooks/", { body, key: keyOf(body) });
+      renewKey();
       setUrl("");
       onMade(document);
     } catch (reason) {

@@ -132,6 +132,53 @@ def test_a_filter_that_is_chosen_while_another_is_typed_does_not_undo_it(browser
     assert browser.complaints() == []
 
 
+@pytest.mark.parametrize(
+    ("view", "said", "offered", "without"),
+    [
+        ("orders?status=paid&customer_id=x", "customer_id: must be", "Remove the filter", "orders?status=paid"),
+        ("orders?status=lost&email=alice&customer_id=x", "status: must be", "Remove the filters", "orders?email=alice"),
+        ("customers?email=%00", "email: must", "Remove the filter", "customers"),
+    ],
+)
+def test_a_filter_that_is_refused_can_be_removed_and_is_not_tried_again(
+    browser: Browser, laptop: Laptop, view: str, said: str, offered: str, without: str
+) -> None:
+    show(browser, laptop, view)
+    browser.one(".notice.error", said)
+    assert not [text for text in texts(browser, "main button, main a") if "Try again" in text]
+    browser.tab_to(offered)
+    browser.press(Keys.ENTER)
+    browser.one(ROWS)
+    assert browser.current_url == f"{laptop.url}/#/{without}"
+    assert browser.switch_to.active_element.tag_name == "h1"
+    assert browser.violations() == []
+    assert browser.complaints("422") == []
+
+
+def test_a_list_that_cannot_be_read_on_because_its_cursor_is_of_another_database_begins_anew(
+    browser: Browser, laptop: Laptop
+) -> None:
+    show(browser, laptop, "orders")
+    first = browser.one(f"{ROWS} .row-link").text
+    browser.execute_script(
+        "const real = fetch; window.fetch = (path, ...rest) => real(path.replace(/cursor=[^&]+/, 'cursor=x'), ...rest)"
+    )
+    browser.execute_script("scrollTo(0, document.body.scrollHeight)")
+    browser.one(".notice.error", "cursor")
+    assert not [text for text in texts(browser, "main button") if "Try again" in text]
+    browser.one("button", "Begin anew").click()
+    browser.until(lambda b: texts(b, f"{ROWS} .row-link")[:1] == [first] and not b.find_elements(By.CSS_SELECTOR, ".notice"))
+    assert browser.complaints("422") == []
+
+
+@pytest.mark.parametrize("view", ["orders/x", "orders/999999999", "customers/x", "webhooks/x", "webhooks/999999999", "seed/x"])
+def test_what_does_not_exist_is_said_not_to_and_is_not_tried_again(browser: Browser, laptop: Laptop, view: str) -> None:
+    show(browser, laptop, view)
+    browser.one("h1", "No such")
+    assert not [text for text in texts(browser, "main button") if "Try again" in text]
+    assert browser.complaints("404", "422") == []
+
+
 def test_a_long_list_is_walked_to_its_end_and_back_with_as_many_rows_on_the_page_as_before(
     browser: Browser, laptop: Laptop
 ) -> None:

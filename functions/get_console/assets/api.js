@@ -15,6 +15,11 @@ export class Refusal extends Error {
   get passing() {
     return this.status === 0 || this.status >= 500;
   }
+
+  /** Whether there is nothing that has the id of the path; an id that is none is refused as invalid. */
+  get missing() {
+    return this.status === 404 || this.status === 422;
+  }
 }
 
 /**

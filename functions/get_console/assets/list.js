@@ -3,7 +3,7 @@
 import { call, withQuery } from "./api.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { number } from "./format.js";
-import { Failure } from "./parts.js";
+import { Failure, focusHeading } from "./parts.js";
 
 const ROWS_PER_PAGE = 50;
 const MOST_PAGES = 6;
@@ -17,6 +17,10 @@ const MOST_LEFT = 8;
 class Walk {
   constructor(path) {
     this.path = path;
+    this.begin();
+  }
+
+  begin() {
     this.pages = [];
     // Where each page begins: cursors[0] is the beginning.
     this.cursors = [null];
@@ -82,10 +86,10 @@ export function updateLists(path, document) {
 }
 
 /**
- * path: of the list, with its filters but without limit and cursor. head: the header row. row(document, position): a row.
+ * path: of the list, with its filters but without limit and cursor. address: of the view, without filters. head: the header row. row(document, position): a row.
  * empty: what is shown instead of no rows. what: the rows' name in the plural.
  */
-export function EndlessTable({ path, head, row, empty, what, columns }) {
+export function EndlessTable({ path, address, head, row, empty, what, columns }) {
   const walk = useRef(null);
   const [, setVersion] = useState(0);
   // loading: the direction in which rows are fetched. refusal: of the last attempt, which was made in the direction failed.
@@ -116,6 +120,13 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
     }
     loading.current = null;
     setVersion((version) => version + 1);
+  }
+
+  function beginAnew() {
+    walk.current.begin();
+    setState({ loading: null, refusal: null, failed: null });
+    scrollTo({ top: 0, behavior: "instant" });
+    focusHeading();
   }
 
   // Rows and messages that appear or vanish above the rows in view must not move them.
@@ -169,7 +180,9 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
   const { pages, hasNewer, hasOlder, end } = walk.current;
   const first = pages.length > 0 && pages[0].rows.length === 0;
   const isBusy = state.loading !== null || (pages.length === 0 && !state.refusal);
-  const failure = state.refusal && html`<${Failure} refusal=${state.refusal} onRetry=${() => load(state.failed)} />`;
+  const failure = state.refusal && (state.refusal.status === 422
+    ? html`<${Failure} refusal=${state.refusal}><${Remedy} path=${path} address=${address} refused=${state.refusal.errors} onBegin=${beginAnew} /><//>`
+    : html`<${Failure} refusal=${state.refusal} onRetry=${() => load(state.failed)} />`);
   const counted = `${number(end)} ${end === 1 ? what.replace(/ies$/, "y").replace(/s$/, "") : what}`;
   const said = isBusy ? `Loading ${what}` : state.refusal ? "" : first ? `No ${what}` : `${counted} loaded`;
   // The same element in both, because only a change of what is there is read out.
@@ -202,4 +215,13 @@ export function EndlessTable({ path, head, row, empty, what, columns }) {
     </div>
     ${status}
   `;
+}
+
+/** What helps where trying again does not: without the filters that were refused, or, as it was the cursor, from the beginning. */
+function Remedy({ path, address, refused, onBegin }) {
+  const filters = Object.entries(Object.fromEntries(new URLSearchParams(path.split("?")[1])));
+  const others = filters.filter(([name]) => !(name in refused));
+  if (others.length === filters.length) return html`<button type="button" onClick=${onBegin}>Begin anew</button>`;
+  const text = filters.length - others.length === 1 ? "Remove the filter" : "Remove the filters";
+  return html`<a class="button" href=${withQuery(address, Object.fromEntries(others))} onClick=${focusHeading}>${text}</a>`;
 }

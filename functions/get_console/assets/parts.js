@@ -37,13 +37,14 @@ export function Notice({ kind, title, children, onDismiss }) {
   </div>`;
 }
 
-/** A refusal in words, and with onRetry a way to try again. */
-export function Failure({ refusal, onRetry }) {
+/** A refusal in words, and with onRetry a way to try again. children: what else helps. */
+export function Failure({ refusal, onRetry, children }) {
   return html`<div class="notice error" role="alert">
     <div>
       <strong>${refusal.title}.</strong> ${refusal.message}
       ${refusal.requestId && html`<div class="soft small">Request ${refusal.requestId}</div>`}
     </div>
+    ${children}
     ${onRetry && html`<button type="button" onClick=${onRetry}>Try again</button>`}
   </div>`;
 }
@@ -117,8 +118,12 @@ export function Confirm({ title, children, action, onYes, onNo }) {
 /** After something that may remove the element with the focus: the heading of the view then gets it. */
 export function keepFocus() {
   requestAnimationFrame(() => {
-    if (document.activeElement === document.body) document.querySelector("main h1")?.focus({ preventScroll: true });
+    if (document.activeElement === document.body) focusHeading();
   });
+}
+
+export function focusHeading() {
+  document.querySelector("main h1")?.focus({ preventScroll: true });
 }
 
 /** After a form was refused: its first wrong field gets the focus. */

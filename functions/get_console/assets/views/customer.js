@@ -81,7 +81,7 @@ function Existing({ id }) {
   }
 
   const back = html`<p class="back"><a href="#/customers">← Customers</a></p>`;
-  if (refusal?.status === 404 || refusal?.status === 422) return html`${back}<${Heading} title="No such customer" /><p>There is no customer ${id}.</p>`;
+  if (refusal?.missing) return html`${back}<${Heading} title="No such customer" /><p>There is no customer ${id}.</p>`;
   if (refusal) return html`${back}<${Heading} title=${`Customer ${id}`} /><${Failure} refusal=${refusal} onRetry=${load} />`;
   if (!known) return html`${back}<${Heading} title=${`Customer ${id}`} /><${Loading} what="the customer" />`;
 

@@ -17,6 +17,7 @@ export default function Customers({ query }) {
     </div>
     <${EndlessTable}
       path=${withQuery("/api/customers/", { email })}
+      address="#/customers"
       what="customers"
       columns=${3}
       head=${html`<tr>

@@ -142,7 +142,7 @@ export default function Order({ parameters }) {
     }
   }
 
-  if (refusal?.status === 404 || refusal?.status === 422) {
+  if (refusal?.missing) {
     return html`<${Heading} title="No such order" /><p>There is no order ${parameters.id}. <a href="#/orders">All orders</a></p>`;
   }
   if (refusal) return html`<${Heading} title=${`Order ${parameters.id}`} /><${Failure} refusal=${refusal} onRetry=${open} />`;

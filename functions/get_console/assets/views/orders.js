@@ -45,6 +45,7 @@ export default function Orders({ query }) {
     <${EndlessTable}
       key=${round}
       path=${withQuery("/api/orders/", filters)}
+      address="#/orders"
       what="orders"
       columns=${5}
       head=${html`<tr>

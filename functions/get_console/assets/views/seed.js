@@ -109,6 +109,7 @@ function Run({ id }) {
   }
 
   const back = html`<p class="back"><a href="#/seed">← Seed</a></p>`;
+  if (refusal?.missing) return html`${back}<${Heading} title="No such seed run" /><p>There is no seed run ${id}.</p>`;
   if (refusal && !run) return html`${back}<${Heading} title="Seed run" /><${Failure} refusal=${refusal} onRetry=${poll} />`;
   if (!run) return html`${back}<${Heading} title="Seed run" /><${Loading} what="the run" />`;
   const ended = ENDED.includes(run.status);

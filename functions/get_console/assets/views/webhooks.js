@@ -161,6 +161,7 @@ function Webhook({ id }) {
   }
 
   const back = html`<p class="back"><a href="#/webhooks">← Webhooks</a></p>`;
+  if (refusal?.missing && !webhook) return html`${back}<${Heading} title="No such webhook" /><p>There is no webhook ${id}.</p>`;
   if (refusal && !webhook) return html`${back}<${Heading} title="Webhook" /><${Failure} refusal=${refusal} onRetry=${look} />`;
   if (!webhook) return html`${back}<${Heading} title="Webhook" /><${Loading} what="the webhook" />`;
   return html`

@@ -404,6 +404,36 @@ def test_a_history_too_long_to_be_read_at_once_says_so_and_is_read_on_to_its_new
     assert browser.complaints() == []
 
 
+# The list of an order's history is read as it is, and the browser tells how often.
+READINGS = """
+return performance.getEntriesByType("resource").map(({ name }) => name).filter((name) => name.includes("/events/")).length
+"""
+
+
+def test_a_long_history_begins_with_the_newest_events_and_is_not_read_anew_after_each_change(
+    browser: Browser, laptop: Laptop
+) -> None:
+    made = order(laptop)
+    for number in range(450):
+        laptop.http.patch(f"/api/orders/{made['id']}/", json={"metadata": {"turn": str(number)}})
+    show(browser, laptop, f"orders/{made['id']}")
+    browser.until(lambda b: len(texts(b, ".timeline > li")) == 200)
+    assert "turn: 448 → 449" in texts(browser, ".timeline > li")[0]
+    assert browser.execute_script(READINGS) == 3
+    browser.one("button", "Mark as paid").click()
+    browser.until(lambda b: texts(b, ".timeline .event strong")[0] == "Paid")
+    # The last page alone.
+    assert browser.execute_script(READINGS) == 4
+    browser.tab_to("Show 200 older events")
+    browser.press(Keys.ENTER)
+    browser.until(lambda b: len(texts(b, ".timeline > li")) == 400)
+    assert browser.switch_to.active_element.text == "Show 52 older events"
+    browser.press(Keys.ENTER)
+    browser.until(lambda b: texts(b, ".timeline .event strong")[-1] == "Created")
+    assert len(texts(browser, ".timeline > li")) == 452
+    assert browser.complaints() == []
+
+
 @pytest.mark.parametrize("view", ["orders/..", "customers/%2e%2e", "seed/."])
 def test_an_address_that_would_leave_its_path_leads_nowhere(browser: Browser, laptop: Laptop, view: str) -> None:
     """A browser takes two dots for the folder above, however they are escaped."""

@@ -1,7 +1,7 @@
 // One order: its items, what may be done with it, and what happened to it.
 import { call } from "../api.js";
 import { cents, count, money, moment, number, whole, words } from "../format.js";
-import { html, useEffect, useRef, useState } from "../html.js";
+import { html, useEffect, useMemo, useRef, useState } from "../html.js";
 import { forgetLists, updateLists } from "../list.js";
 import { Button, Confirm, Failure, Field, focusWrong, Heading, keepFocus, Loading, Money, Notice, Status, Time } from "../parts.js";
 import { may } from "../session.js";
@@ -17,22 +17,30 @@ const ACTIONS = {
 const ROWS_PER_PAGE = 200;
 // As many are read at a time of what may be long.
 const PAGES = 10;
+// The statuses of mails and deliveries that will be others.
+const UNSETTLED = ["queued", "pending"];
 // What the status of a mail, or of a delivery to a webhook, says in the history, where it is not the status itself.
 const MAIL = { queued: "is being sent", sent: "was sent", complained: "was called spam", suppressed: "was not sent", failed: "was not sent" };
 const DELIVERY = { pending: "has yet to be told", succeeded: "was told", failed: "could not be told", cancelled: "was not told" };
 
-/** What a list of the order has, oldest first, up to so many pages: {found, more}, where more says that there are others. */
-async function read(list, id, pages, signal) {
-  const found = [];
-  let path = `/api/orders/${id}/${list}/?limit=${ROWS_PER_PAGE}`;
-  for (let page = 0; path && page < pages; page++) {
+/**
+ * What a list of the order has, oldest first, as up to so many pages, each {rows, next}. before: the pages as they were read
+ * before; what comes after them is new, and those at their beginning whose rows change no more are not read again.
+ */
+async function read(list, id, most, signal, before) {
+  const changing = before.findIndex(({ rows, next }) => !next || rows.some(({ status }) => UNSETTLED.includes(status)));
+  const pages = before.slice(0, changing < 0 ? before.length : changing);
+  let path = pages.length ? pages.at(-1).next : `/api/orders/${id}/${list}/?limit=${ROWS_PER_PAGE}`;
+  while (path && pages.length < most) {
     const { document } = await call("GET", path, { signal });
-    found.push(...document.results);
     // Only its path and query: behind a proxy, the host may be another.
     path = document.next && new URL(document.next).pathname + new URL(document.next).search;
+    pages.push({ rows: document.results, next: path });
   }
-  return { found, more: Boolean(path) };
+  return pages;
 }
+
+const rowsOf = (pages) => pages.flatMap(({ rows }) => rows);
 
 export default function Order({ parameters }) {
   const id = encodeURIComponent(parameters.id);
@@ -48,20 +56,23 @@ export default function Order({ parameters }) {
   const unanswered = useRef(false);
   // How far somebody has read the history; it is read as far again after each change.
   const pages = useRef(PAGES);
+  const lists = useRef({ events: [], mails: [], deliveries: [] });
 
   async function load() {
     const { signal } = controller.current;
     const turn = ++turns.current;
-    const none = { found: [] };
-    const [{ document, etag }, history, mails, deliveries] = await Promise.all([
+    const before = lists.current;
+    const [{ document, etag }, events, mails, deliveries] = await Promise.all([
       call("GET", `/api/orders/${id}/`, { signal }),
-      read("events", id, pages.current, signal),
+      read("events", id, pages.current, signal, before.events),
       // The history is there without them.
-      read("mails", id, pages.current, signal).catch(() => none),
-      may("webhooks/read") ? read("webhook-deliveries", id, pages.current, signal).catch(() => none) : none,
+      read("mails", id, pages.current, signal, before.mails).catch(() => []),
+      may("webhooks/read") ? read("webhook-deliveries", id, pages.current, signal, before.deliveries).catch(() => []) : [],
     ]);
-    const found = { order: document, etag, events: history.found, more: history.more, mails: mails.found, deliveries: deliveries.found };
+    const more = Boolean(events.at(-1)?.next);
+    const found = { order: document, etag, events: rowsOf(events), more, mails: rowsOf(mails), deliveries: rowsOf(deliveries) };
     if (turn === turns.current) {
+      lists.current = { events, mails, deliveries };
       setKnown(found);
       updateLists("/api/orders/", document);
     }
@@ -315,20 +326,32 @@ function Facts({ order }) {
 const title = (event) => words(event.type.replace(/^order\./, ""));
 
 function Timeline({ events, mails, deliveries }) {
+  const [most, setMost] = useState(ROWS_PER_PAGE);
+  const [mailsOf, deliveriesOf] = useMemo(() => [byEvent(mails), byEvent(deliveries)], [mails, deliveries]);
   if (events.length === 0) return html`<p class="soft">Nothing is recorded: rows that seeding or SQL wrote begin without a history.</p>`;
+  const older = events.length - most;
   return html`<ol class="timeline">
-    ${events.toReversed().map((event) => html`<li key=${event.id}>
+    ${events.slice(-most).reverse().map((event) => html`<li key=${event.id}>
       <div class="event"><strong>${title(event)}</strong> <span class="soft small"><${Time} at=${event.at} /></span></div>
       <${Changes} changes=${event.changes ?? {}} />
-      ${mails.filter((mail) => mail.event_id === event.id).map((mail) => html`<div class="soft small break" key=${mail.id}>
+      ${mailsOf.get(event.id)?.map((mail) => html`<div class="soft small break" key=${mail.id}>
         The mail about it ${MAIL[mail.status] ?? mail.status}${mail.error ? `: ${mail.error}` : mail.finished_at && html`, <${Time} at=${mail.finished_at} />`}
       </div>`)}
-      ${deliveries.filter((delivery) => delivery.event_id === event.id).map((delivery) => html`<div class="soft small break" key=${delivery.id}>
+      ${deliveriesOf.get(event.id)?.map((delivery) => html`<div class="soft small break" key=${delivery.id}>
         <a href=${`#/webhooks/${delivery.webhook_id}`}>Webhook #${delivery.webhook_id}</a>${" "}${DELIVERY[delivery.status] ?? delivery.status}${outcome(delivery)}
       </div>`)}
       <div class="soft small break">${event.actor ? `by ${event.actor} · ` : ""}Request ${event.request_id}</div>
     </li>`)}
-  </ol>`;
+  </ol>
+  ${older > 0 && html`<p><button type="button" onClick=${() => (setMost(most + ROWS_PER_PAGE), keepFocus())}>
+    Show ${count(Math.min(older, ROWS_PER_PAGE), "older event")}
+  </button></p>`}`;
+}
+
+function byEvent(rows) {
+  const found = new Map();
+  for (const row of rows) found.set(row.event_id, [...(found.get(row.event_id) ?? []), row]);
+  return found;
 }
 
 /** What came of the last attempt, if there was one. */

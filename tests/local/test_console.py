@@ -155,6 +155,16 @@ def test_a_filter_that_is_refused_can_be_removed_and_is_not_tried_again(
     assert browser.complaints("422") == []
 
 
+def test_on_a_telephone_a_refusal_has_room_beside_what_helps(browser: Browser, laptop: Laptop) -> None:
+    browser.screen(PHONE)
+    show(browser, laptop, "orders?customer_id=x")
+    browser.one("a.button", "Remove the filter")
+    width = "return document.querySelector('.notice > div').clientWidth / document.querySelector('.notice').clientWidth"
+    assert browser.execute_script(width) > 0.8
+    assert texts(browser, ".chips") == ["Only orders of customer x · show all"]
+    assert browser.execute_script(TOO_WIDE) == []
+
+
 def test_a_list_that_cannot_be_read_on_because_its_cursor_is_of_another_database_begins_anew(
     browser: Browser, laptop: Laptop
 ) -> None:

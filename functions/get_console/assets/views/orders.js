@@ -40,7 +40,7 @@ export default function Orders({ query }) {
       ${TYPED.map(({ name, label, placeholder, maxlength }) => html`<${Filter} key=${name} aria-label=${label} placeholder=${placeholder}
         maxlength=${maxlength} given=${filters[name] ?? ""} onTyped=${(text) => location.replace(withQuery("#/orders", { ...filters, [name]: text }))} />`)}
     </div>
-    ${customer_id && html`<p class="chips">Only orders of <a href=${`#/customers/${encodeURIComponent(customer_id)}`}>customer ${customer_id}</a>
+    ${customer_id && html`<p class="chips">Only orders of <a href=${`#/customers/${encodeURIComponent(customer_id)}`}>customer ${customer_id}</a>${" "}
       · <a href=${withQuery("#/orders", { ...filters, customer_id: undefined })}>show all</a></p>`}
     <${EndlessTable}
       key=${round}

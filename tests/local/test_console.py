@@ -444,6 +444,25 @@ def test_a_long_history_begins_with_the_newest_events_and_is_not_read_anew_after
     assert browser.complaints() == []
 
 
+def test_the_history_of_an_order_with_many_items_is_one_key_away(browser: Browser, laptop: Laptop) -> None:
+    made = order(laptop, items=[{"sku": f"SKU-{number}", "quantity": 1, "unit_price_cents": 1} for number in range(100)])
+    browser.screen(PHONE)
+    show(browser, laptop, f"orders/{made['id']}")
+    browser.one(".timeline > li")
+    browser.tab_to("To the history")
+    browser.press(Keys.ENTER)
+    browser.until(lambda b: b.switch_to.active_element.text == "History")
+    top = browser.execute_script("return document.activeElement.getBoundingClientRect().top")
+    header = browser.execute_script("return document.querySelector('header').getBoundingClientRect().bottom")
+    assert header <= top < PHONE[1]
+    # The address still says which view this is.
+    assert browser.current_url.endswith(f"#/orders/{made['id']}")
+    assert browser.violations() == []
+    show(browser, laptop, f"orders/{order(laptop)['id']}")
+    browser.one(".timeline > li")
+    assert "To the history" not in texts(browser, "main")[0]
+
+
 @pytest.mark.parametrize("view", ["orders/..", "customers/%2e%2e", "seed/."])
 def test_an_address_that_would_leave_its_path_leads_nowhere(browser: Browser, laptop: Laptop, view: str) -> None:
     """A browser takes two dots for the folder above, however they are escaped."""

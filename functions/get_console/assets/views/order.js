@@ -15,6 +15,8 @@ const ACTIONS = {
   cancel: { label: "Cancel order", danger: true },
 };
 const ROWS_PER_PAGE = 200;
+// With more items, the history is far down on a telephone, and many presses of the tab key away.
+const FEW_ITEMS = 20;
 // As many are read at a time of what may be long.
 const PAGES = 10;
 // The statuses of mails and deliveries that will be others.
@@ -50,6 +52,7 @@ export default function Order({ parameters }) {
   const [busy, setBusy] = useState(null);
   const [asking, setAsking] = useState(null);
   const controller = useRef();
+  const pastHeading = useRef();
   // A number for each reading and each change: what an older reading found is out of date, and not shown.
   const turns = useRef(0);
   // Whether the last attempt at a change had no answer, or none that says whether it was made.
@@ -171,6 +174,7 @@ export default function Order({ parameters }) {
         return html`<${Button} key=${action} class=${primary ? "primary" : danger ? "danger-quiet" : ""} busy=${busy === labelOf(action)}
           onClick=${() => (danger ? setAsking(action) : act(action))}>${labelOf(action)}<//>`;
       })}
+      ${order.items.length > FEW_ITEMS && html`<button type="button" onClick=${() => pastHeading.current.focus()}>To the history</button>`}
     <//>
     ${notice && (notice.kind === "conflict"
       ? html`<${Conflict} ...${notice} onDismiss=${() => setNotice(null)} />`
@@ -185,7 +189,7 @@ export default function Order({ parameters }) {
         <${Facts} order=${order} />
       </div>
       <section aria-labelledby="history" class="card">
-        <h2 id="history">History</h2>
+        <h2 id="history" tabindex="-1" ref=${pastHeading}>History</h2>
         ${more && html`<p>There are newer events than these ${number(events.length)}, the oldest.</p>
           <p><${Button} busy=${busy === "history"} onClick=${readOn}>Show newer events<//></p>`}
         <${Timeline} events=${events} mails=${mails} deliveries=${deliveries} />

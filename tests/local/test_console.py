@@ -1037,6 +1037,24 @@ def test_the_largest_amounts_are_shown_whole(browser: Browser, laptop: Laptop) -
             assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0], (view, size)
 
 
+# A restore makes them long (skip_ids.sql).
+LONG_ID = """
+const link = document.querySelector("td .row-link");
+link.textContent = "#9007199254740991";
+const right = (element) => element.getBoundingClientRect().right;
+return right(link) <= right(link.closest("td"));
+"""
+
+
+def test_a_long_number_of_an_order_does_not_reach_into_what_stands_beside_it(browser: Browser, laptop: Laptop) -> None:
+    order(laptop)
+    for size in (DESKTOP, PHONE):
+        browser.screen(size)
+        show(browser, laptop, "orders")
+        browser.one(f"{ROWS} .row-link")
+        assert browser.execute_script(LONG_ID), size
+
+
 def test_text_is_as_large_as_its_reader_has_asked_the_browser_for(browser: Browser, laptop: Laptop) -> None:
     browser.screen(DESKTOP)
     for view in ("orders", f"orders/{order(laptop)['id']}", "exports"):

@@ -19,6 +19,7 @@ from local import sign_in
 from local.auth import AUTHORIZE_PATH, TOKEN_PATH, Issuer
 from local.events import HttpRequest
 from tests.browser import Browser, needs_browser
+from tests.local.test_console import LOST
 
 VERIFIER = "verifier-of-at-least-forty-three-characters-1"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -388,12 +389,9 @@ def test_an_attempt_without_an_answer_is_not_made_twice_by_signing_in_again(brow
     sign_in_as(browser, "grace")
     browser.one("input[name=name]").send_keys("Once")
     browser.one("input[name=email]").send_keys("once@answers.example.com")
-    browser.execute_script(
-        "window.real = fetch; window.fetch = async (...request) => { await real(...request); throw new TypeError('lost') }"
-    )
+    browser.execute_script(LOST)
     browser.one("button", "Create customer").click()
     browser.one(".notice.error", "The service cannot be reached")
-    browser.execute_script("window.fetch = real")
     end_session(browser, guarded)
     sign_in_as(browser, "grace")
     browser.one("button", "Create customer").click()

@@ -86,7 +86,8 @@ export function updateLists(path, document) {
 }
 
 /**
- * path: of the list, with its filters but without limit and cursor. address: of the view, without filters. head: the header row. row(document, position): a row.
+ * path: of the list, with its filters but without limit and cursor. address: of the view, without filters.
+ * head: the header row. row(document, position): a row.
  * empty: what is shown instead of no rows. what: the rows' name in the plural.
  */
 export function EndlessTable({ path, address, head, row, empty, what, columns }) {

@@ -414,6 +414,34 @@ def test_a_history_too_long_to_be_read_at_once_says_so_and_is_read_on_to_its_new
     assert browser.complaints() == []
 
 
+# The next page of the history arrives once window.arrive is called.
+SLOW_PAGE = """
+const short = fetch;
+window.fetch = async (path, ...rest) => {
+  if (!window.arrive && String(path).includes("/events/")) await new Promise((arrive) => { window.arrive = arrive; });
+  return short(path, ...rest);
+};
+"""
+
+
+def test_a_change_is_made_while_the_history_is_read_on(browser: Browser, laptop: Laptop) -> None:
+    made = order(laptop)
+    for number in range(10):
+        laptop.http.patch(f"/api/orders/{made['id']}/", json={"metadata": {"turn": str(number)}})
+    show(browser, laptop, "seed")
+    browser.execute_script(SHORT_PAGES, f"#/orders/{made['id']}")
+    browser.one("button", "Show newer events")
+    browser.execute_script(SLOW_PAGE)
+    browser.one("button", "Show newer events").click()
+    browser.until(lambda b: b.execute_script("return Boolean(window.arrive)"))
+    browser.one("button", "Mark as paid").click()
+    browser.until(lambda _: laptop.get(f"/api/orders/{made['id']}/").json()["status"] == "paid")
+    browser.execute_script("window.arrive()")
+    browser.until(lambda b: texts(b, ".timeline .event strong")[0] == "Paid")
+    assert len(texts(browser, ".timeline > li")) == 12
+    assert browser.complaints() == []
+
+
 # The list of an order's history is read as it is, and the browser tells how often.
 READINGS = """
 return performance.getEntriesByType("resource").map(({ name }) => name).filter((name) => name.includes("/events/")).length
@@ -550,6 +578,19 @@ def test_an_item_that_is_refused_for_what_the_order_would_be_says_so_beside_its_
     add_item(browser, "MOST-10", "000000", "10000000")
     assert "The order would total more than" in browser.one(".item-form .notice").text
     assert browser.complaints("422") == []
+
+
+def test_a_form_says_that_its_item_is_another_than_when_it_was_opened(browser: Browser, laptop: Laptop) -> None:
+    """The next attempt, with the new ETag, would undo what somebody else has done."""
+    made = order(laptop)
+    show(browser, laptop, f"orders/{made['id']}")
+    browser.one("button", "Edit").click()
+    browser.one(".item-form input").send_keys("2")
+    path = f"/api/orders/{made['id']}/items/{made['items'][0]['id']}/"
+    assert laptop.http.patch(path, json={"unit_price_cents": 9900}).status_code == 200
+    browser.one("form button", "Save").click()
+    browser.one(".item-form .notice.conflict", "It is 2 × 99.00 now.")
+    assert browser.complaints("412") == []
 
 
 # The answer to the next POST is lost, although the service has acted.

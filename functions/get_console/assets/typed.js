@@ -44,19 +44,19 @@ addEventListener("hashchange", check);
 
 /**
  * As useState, for what people type. name: unique in the view. basis: of what it is a change, such as an ETag. The third part
- * says whether that is another now than when this was typed, before a session that has ended.
+ * says whether that is another now than when this was typed, be it before a session that has ended.
  */
 export function useTyped(name, initial, basis = null) {
   const [found] = useState(() => take(name));
   const [value, setValue] = useState(found ? found.value : initial);
   const [untouched] = useState(() => (found ? null : JSON.stringify(value)));
-  const [first] = useState(basis);
+  const [typedOn] = useState(found ? found.basis : basis);
   const latest = useRef();
   latest.current = value;
   useEffect(() => session.onEnd(() => {
-    if (JSON.stringify(latest.current) !== untouched) keep(name, { value: latest.current, basis: first });
+    if (JSON.stringify(latest.current) !== untouched) keep(name, { value: latest.current, basis: typedOn });
   }), []);
-  return [value, setValue, found !== null && found.basis !== first];
+  return [value, setValue, typedOn !== basis];
 }
 
 /**

@@ -51,6 +51,7 @@ export default function Order({ parameters }) {
   const [notice, setNotice] = useState(null);
   const [busy, setBusy] = useState(null);
   const [asking, setAsking] = useState(null);
+  const [reading, setReading] = useState(false);
   const controller = useRef();
   const pastHeading = useRef();
   // A number for each reading and each change: what an older reading found is out of date, and not shown.
@@ -69,8 +70,8 @@ export default function Order({ parameters }) {
       call("GET", `/api/orders/${id}/`, { signal }),
       read("events", id, pages.current, signal, before.events),
       // The history is there without them.
-      read("mails", id, pages.current, signal, before.mails).catch(() => []),
-      may("webhooks/read") ? read("webhook-deliveries", id, pages.current, signal, before.deliveries).catch(() => []) : [],
+      read("mails", id, pages.current, signal, before.mails).catch(() => before.mails),
+      may("webhooks/read") ? read("webhook-deliveries", id, pages.current, signal, before.deliveries).catch(() => before.deliveries) : [],
     ]);
     const more = Boolean(events.at(-1)?.next);
     const found = { order: document, etag, events: rowsOf(events), more, mails: rowsOf(mails), deliveries: rowsOf(deliveries) };
@@ -107,7 +108,7 @@ export default function Order({ parameters }) {
       const { document, etag } = await call(method, path, { ...options, ifMatch: known.etag });
       turns.current++;
       unanswered.current = false;
-      setKnown({ ...known, order: document, etag });
+      setKnown((shown) => ({ ...shown, order: document, etag }));
       updateLists("/api/orders/", document);
       forgetLists("/api/orders/summary/");
       setNotice({ kind: "done", title: done ?? `The order is ${document.status} now.` });
@@ -128,7 +129,8 @@ export default function Order({ parameters }) {
   }
 
   async function readOn() {
-    setBusy("history");
+    if (reading) return;
+    setReading(true);
     const before = pages.current;
     pages.current += PAGES;
     try {
@@ -137,7 +139,7 @@ export default function Order({ parameters }) {
       pages.current = before;
       if (!controller.current.signal.aborted) setNotice({ kind: "error", title: "The history was not read on.", text: reason.message });
     } finally {
-      setBusy(null);
+      setReading(false);
       keepFocus();
     }
   }
@@ -191,7 +193,7 @@ export default function Order({ parameters }) {
       <section aria-labelledby="history" class="card">
         <h2 id="history" tabindex="-1" ref=${pastHeading}>History</h2>
         ${more && html`<p>There are newer events than these ${number(events.length)}, the oldest.</p>
-          <p><${Button} busy=${busy === "history"} onClick=${readOn}>Show newer events<//></p>`}
+          <p><${Button} busy=${reading} onClick=${readOn}>Show newer events<//></p>`}
         <${Timeline} events=${events} mails=${mails} deliveries=${deliveries} />
       </section>
     </div>

@@ -455,3 +455,34 @@ def test_the_documentation_page_signs_people_in_the_same_way(browser: Browser, g
     block.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
     browser.one(".execute").click()
     browser.one(".live-responses-table .highlight-code", '"results": [')
+
+
+@needs_browser
+def test_a_customer_who_was_chosen_by_number_is_not_replaced_by_that_of_the_address(browser: Browser, guarded: Laptop) -> None:
+    """Whoever signs in again may do more than before, such as reading customers."""
+    former, chosen = (order_of(guarded)["customer"] for _ in range(2))
+    browser.get(f"{guarded.url}/#/orders/new?customer_id={former['id']}")
+    browser.one("button", "Sign in").click()
+    browser.one("input[name=subject]").clear()
+    browser.one("input[name=subject]").send_keys("grace")
+    browser.one("input[name='may customers/read']").click()
+    browser.one("button", "Sign in").click()
+    browser.one("main input").clear()
+    browser.one("main input").send_keys(str(chosen["id"]))
+    end_session(browser, guarded)
+    sign_in_as(browser, "grace")
+    browser.shows(chosen["email"])
+
+
+@needs_browser
+def test_a_session_ends_and_begins_whatever_the_tab_can_keep(browser: Browser, guarded: Laptop) -> None:
+    browser.get(f"{guarded.url}/#/customers/new")
+    sign_in_as(browser, "grace")
+    browser.one("input[name=name]").send_keys("Mary Shelley")
+    browser.execute_script("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }")
+    end_session(browser, guarded)
+    # What another release, or half of a write, has left.
+    browser.execute_script("sessionStorage['orders.typed'] = '{'")
+    browser.refresh()
+    sign_in_as(browser, "grace")
+    browser.one("input[name=name]")

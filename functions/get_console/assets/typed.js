@@ -6,7 +6,18 @@ import * as session from "./session.js";
 const KEY = "orders.typed";
 
 // view: the address at which it was typed. person: who did. fields: name → {value, basis}.
-let kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+let kept = found();
+
+function found() {
+  try {
+    const { view, person, fields } = JSON.parse(sessionStorage.getItem(KEY));
+    return { view, person, fields: { ...fields } };
+  } catch {
+    // Nothing, or nothing that can be read.
+    sessionStorage.removeItem(KEY);
+    return null;
+  }
+}
 
 export const waits = () => kept !== null;
 
@@ -21,7 +32,12 @@ function keep(name, field) {
   if (person === null) return;
   kept ??= { view: location.hash, person, fields: {} };
   kept.fields[name] = field;
-  sessionStorage.setItem(KEY, JSON.stringify(kept));
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(kept));
+  } catch {
+    // More than a browser keeps. The session ends all the same.
+    discard();
+  }
 }
 
 function take(name) {

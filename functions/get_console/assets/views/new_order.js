@@ -24,7 +24,7 @@ export default function NewOrder({ query }) {
 
   useEffect(() => {
     if (!customer || customer.name !== undefined || !may("customers/read")) return;
-    call("GET", `/api/customers/${encodeURIComponent(query.customer_id)}/`).then(({ document }) => setCustomer(document), (reason) => {
+    call("GET", `/api/customers/${encodeURIComponent(customer.id)}/`).then(({ document }) => setCustomer(document), (reason) => {
       setCustomer(null);
       setErrors({ customer_id: reason.message });
     });

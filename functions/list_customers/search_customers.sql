@@ -6,14 +6,22 @@ WITH near AS MATERIALIZED (
     LIMIT (SELECT :rows::bigint)
 ), sample AS MATERIALIZED (
     -- Whether the needle is common, in two places: those of one may have come together, from elsewhere than the others.
-    -- Both would lie in the gap that a restore leaves in the ids. So where the second quarter is empty, they lie before that.
+    -- Both would lie in the gap that a restore leaves in the ids. So where the second quarter is empty, they lie on that side
+    -- of the gap which has more ids.
     SELECT min(customers) >= 3 AS common
     FROM (SELECT min(id) AS oldest, max(id) AS newest FROM customers WHERE id < (SELECT :before::bigint)) AS ends,
+        LATERAL (SELECT max(id) AS last FROM customers WHERE id <= oldest + (newest - oldest) / 2) AS lower_half,
+        LATERAL (SELECT min(id) AS next FROM customers WHERE id > last AND id < (SELECT :before::bigint)) AS upper_half,
         LATERAL (
-            SELECT CASE WHEN max(id) < oldest + (newest - oldest) / 4 THEN max(id) ELSE newest END - oldest AS span
-            FROM customers WHERE id <= oldest + (newest - oldest) / 2
+            SELECT first, span
+            FROM (VALUES
+                (oldest, CASE WHEN last < oldest + (newest - oldest) / 4 THEN last ELSE newest END - oldest),
+                (next, newest - next)
+            ) AS side (first, span)
+            ORDER BY span DESC
+            LIMIT 1
         ) AS ids,
-        unnest(ARRAY[oldest + span / 3, oldest + span - span / 3]) AS place,
+        unnest(ARRAY[first + span / 3, first + span - span / 3]) AS place,
         LATERAL (
             SELECT count(*) AS customers
             FROM (SELECT email FROM customers WHERE id <= place ORDER BY id DESC LIMIT 200) AS c

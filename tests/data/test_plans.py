@@ -347,16 +347,17 @@ def test_a_search_for_customers_reads_little_in_vain(
         assert len(ids) == len(expected) or (answer["next_cursor"] and index_pattern(needle) is None), what
 
 
-@pytest.mark.parametrize(("count", "restored"), [(600, False), (21_000, False), (600, True)])
+# A restore leaves a gap in the ids, here before or after all but one customer.
+@pytest.mark.parametrize(("count", "gap"), [(600, 0), (21_000, 0), (600, 10**15), (600, -(10**15))])
 def test_newest_customers_of_one_kind_do_not_hide_that_a_needle_is_common(
-    functions: Service, skewed: Database, monkeypatch: pytest.MonkeyPatch, count: int, restored: bool
+    functions: Service, skewed: Database, monkeypatch: pytest.MonkeyPatch, count: int, gap: int
 ) -> None:
-    """As after an import. Of those before them the index would find 12,000. A restore since then leaves a gap in the ids."""
+    """As after an import. Of those before them the index would find 12,000."""
     insert = "INSERT INTO customers (email, name) SELECT n || '@imported.example.com', 'I'"
     skewed.sql(f"{insert} FROM generate_series(1, :count::bigint) AS n", count=count)
-    if restored:
+    if gap:
         into = "INSERT INTO customers (id, email, name) OVERRIDING SYSTEM VALUE"
-        skewed.sql(f"{into} VALUES (1795000000000000, '0@imported.example.com', 'I')")
+        skewed.sql(f"{into} SELECT max(id) + :gap::bigint, '0@imported.example.com', 'I' FROM customers", gap=gap)
     skewed.sql("ANALYZE customers")
     search, answer = read(functions, skewed, monkeypatch, "/api/customers/", email="gmail.com")
     skewed.sql("DELETE FROM customers WHERE email LIKE '%@imported.example.com'")

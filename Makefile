@@ -30,10 +30,10 @@ run: .venv/run ## Start the whole service on 127.0.0.1:$PORT (DATABASE_URL=… f
 reset: ## Delete the laptop's data
 	rm -rf .local
 
-# The tests that daily work needs: none that build, unpack, fuzz, count instructions or open a browser.
+# The tests that daily work needs: none that kill, build, unpack, fuzz, count instructions or open a browser.
 quick: .venv/test ## Run the tests of the API, the data and the contract in under two minutes
 	@$(BIN)/python -m tests.tools
-	$(PYTEST) tests/api tests/contract tests/data --ignore tests/contract/test_openapi.py
+	$(PYTEST) tests/api tests/contract tests/data -m "not slow"
 
 test: .venv/test $(CLIENTS) ## Run every test
 	@$(BIN)/python -m tests.tools

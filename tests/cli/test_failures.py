@@ -349,7 +349,7 @@ class TunnelHandler(socketserver.StreamRequestHandler):
 
 def test_the_proxy_of_the_environment_is_used_except_for_this_machine(shell: Shell) -> None:
     with SmallServer() as server, Tunnel(urlsplit(server.url).port or 0) as proxy:
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        threading.Thread(target=proxy.serve_forever, args=(0.01,), daemon=True).start()
         server.answer("GET", "/api/orders/", (200, EMPTY))
         shell.environment["http_proxy"] = f"http://me:pass%3A@127.0.0.1:{proxy.server_address[1]}"
         assert shell("list", "--url", "http://orders.example.com:8080").code == 0

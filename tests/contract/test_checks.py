@@ -22,6 +22,8 @@ from orders.errors import MAX_ERRORS, Problem, shortened
 from tests.contract import former_checks
 from tests.contract.former_checks import MAX_INTEGER, Verdict, resolver
 
+pytestmark = pytest.mark.slow
+
 # `make fuzz` sends more, and different ones each time.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10")) * 10
 FUZZING = "FUZZ_EXAMPLES" in os.environ

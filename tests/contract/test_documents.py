@@ -272,6 +272,7 @@ def shape(value: Any) -> Any:
     return {name: entry if name == "status" else shape(entry) for name, entry in value.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("curl" in missing(), reason="curl is not installed, and `make test` could not install it")
 def test_the_examples_of_the_documents_show_the_real_answers(tmp_path: Path) -> None:
     with Laptop(tmp_path) as laptop:

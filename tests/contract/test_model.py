@@ -9,6 +9,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from tests.harness import Answer, Database, Service
 
+pytestmark = pytest.mark.slow
+
 LEGAL = {"pay": ("pending",), "ship": ("paid",), "deliver": ("shipped",), "cancel": ("pending", "paid")}
 BECOMES = {"pay": "paid", "ship": "shipped", "deliver": "delivered", "cancel": "cancelled"}
 ITEMS = st.fixed_dictionaries(

@@ -21,6 +21,8 @@ from contract.walk import walk
 from drill.laptop import Laptop
 from local.cloud import Settings
 
+pytestmark = pytest.mark.slow
+
 # Generated requests per operation; each results in about fifty test cases over all operations and phases.
 GENERATED = int(os.environ.get("FUZZ_EXAMPLES", "12"))
 

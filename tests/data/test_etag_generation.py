@@ -52,6 +52,7 @@ def versions(connection: Connection, life: str) -> set[str]:
     return {connection.run(NOTED, name=f"{life} {n}")[0][0] for n in range(CHANGES)}
 
 
+@pytest.mark.slow
 def test_no_validator_stands_for_two_versions_after_a_restore(
     functions: Service, cluster: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_restored_database_gives_no_id_again(service: Service, db: Database, m
     assert {event["order_id"] for event in feed(service)} >= {order["id"]}
 
 
+@pytest.mark.slow
 def test_a_second_restore_from_the_same_backup_gives_no_id_of_the_first_one_again(
     functions: Service, cluster: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -514,6 +514,7 @@ def peak_megabytes(service: Service) -> float:
     return int(worker.stdout.rpartition(" ")[2]) / 1024
 
 
+@pytest.mark.slow
 def test_three_times_the_parts_take_no_more_memory(service: Service, db: Database) -> None:
     """Both exports fill parts: one that does not is smaller by what the part before it has left behind."""
     db.sql(LARGE_EVENTS, first=1, last=1_200)
@@ -530,6 +531,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+@pytest.mark.slow
 def test_whatever_is_killed_and_doubled_an_export_holds_each_row_once(
     service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

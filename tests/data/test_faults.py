@@ -15,6 +15,8 @@ from local.postgres import EmbeddedPostgres
 from orders.driver import DatabaseError
 from tests.harness import Answer, Database, LambdaContext, Service, assert_problem
 
+pytestmark = pytest.mark.slow
+
 ITEM = {"sku": "MUG-11", "quantity": 2, "unit_price_cents": 150}
 
 

@@ -290,6 +290,7 @@ def send_or_die(service: Service, event: dict[str, Any], accepted: dict[Any, Any
     return unreported
 
 
+@pytest.mark.slow
 def test_each_event_is_told_once_unless_a_kill_fell_between_ses_and_the_report(
     service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -422,7 +423,7 @@ class Refusal(BaseHTTPRequestHandler):
 @contextmanager
 def refusing(service: Service, monkeypatch: pytest.MonkeyPatch, status: int, error: str, message: str) -> Iterator[Ses]:
     with Ses(status, error, message) as server, monkeypatch.context() as patch:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         to_ses(service, patch, f"http://127.0.0.1:{server.server_port}")
         yield server
         server.shutdown()

@@ -279,6 +279,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+@pytest.mark.slow
 def test_whatever_is_killed_and_whatever_the_queue_does_each_chunk_is_made_once(
     service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

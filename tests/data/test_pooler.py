@@ -13,6 +13,8 @@ from drill.servers import PgBouncer
 from tests.harness import ROLE_PASSWORD, Database
 from tests.tools import missing
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 8
 CALLS_PER_CLIENT = 1250
 

@@ -100,6 +100,7 @@ def api_step(service: Service, number: int) -> None:
     assert service.http(*changes[number % len(changes)]).status < 500
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_totals_are_right_after_any_mix_of_writers(service: Service, db: Database, steps: list[tuple[str, int]]) -> None:

@@ -18,6 +18,8 @@ from tests.harness import Database, LambdaContext, Service, delete, queue_client
 
 __all__ = ["certificate", "receiver"]
 
+pytestmark = pytest.mark.slow
+
 EVENTS = int(os.environ.get("CHAOS_EVENTS", "40"))
 
 

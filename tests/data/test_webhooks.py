@@ -107,7 +107,7 @@ def receiver(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rec
     monkeypatch.setattr(targets, "ANYWHERE", True)
     posting.tls.cache_clear()
     with Receiver(context) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
     posting.kept.forget(math.inf)

@@ -21,13 +21,14 @@ class CopiesStack(cdk.Stack):
 
     def __init__(self, scope: Construct, construct_id: str, settings: Settings, **options: object) -> None:
         super().__init__(scope, construct_id, env=cdk.Environment(region=settings.backup_region), **options)  # type: ignore[arg-type]
-        _vault(self, "Copies", settings)
+        _vault(self, "Copies", _name_of_copies(settings))
 
 
 class Backups(Construct):
     def __init__(self, scope: Construct, construct_id: str, settings: Settings, database_arn: str) -> None:
         super().__init__(scope, construct_id)
-        copies = f"arn:{cdk.Aws.PARTITION}:backup:{settings.backup_region}:{cdk.Aws.ACCOUNT_ID}:backup-vault:{_name(settings)}"
+        vaults = f"arn:{cdk.Aws.PARTITION}:backup:{settings.backup_region}:{cdk.Aws.ACCOUNT_ID}:backup-vault"
+        copies = f"{vaults}:{_name_of_copies(settings)}"
         copy = backup.BackupPlanCopyActionProps(
             destination_backup_vault=backup.BackupVault.from_backup_vault_arn(self, "Copies", copies),
             delete_after=cdk.Duration.days(KEEP_DAYS),
@@ -39,7 +40,7 @@ class Backups(Construct):
             delete_after=cdk.Duration.days(KEEP_DAYS),
             copy_actions=[copy] if settings.backup_region else None,
         )
-        plan = backup.BackupPlan(self, "Plan", backup_vault=_vault(self, "Vault", settings), backup_plan_rules=[rule])
+        plan = backup.BackupPlan(self, "Plan", backup_vault=_vault(self, "Vault", _name(settings)), backup_plan_rules=[rule])
         # The permissions that a backup needs change with the service, so AWS's own policy is used.
         role = iam.Role(
             self,
@@ -86,11 +87,16 @@ def _name(settings: Settings) -> str:
     return f"orders-{settings.stage}"
 
 
-def _vault(scope: Construct, construct_id: str, settings: Settings) -> backup.BackupVault:
+def _name_of_copies(settings: Settings) -> str:
+    """Another one, so that the stage can be deployed to where its copies are, should its own region be lost."""
+    return f"{_name(settings)}-copies"
+
+
+def _vault(scope: Construct, construct_id: str, name: str) -> backup.BackupVault:
     return backup.BackupVault(
         scope,
         construct_id,
-        backup_vault_name=_name(settings),
+        backup_vault_name=name,
         # Snapshots only expire; nobody can delete them.
         block_recovery_point_deletion=True,
         removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,

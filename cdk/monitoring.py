@@ -500,7 +500,8 @@ def dashboard(
     """Is it our fault, and where? Alarms first, then the path of a request from the gateway to the disk, then the queues."""
     graph = monitoring.graph
     rate = monitoring.alarms["server-errors"].metric
-    board = cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=f"orders-{settings.stage}")
+    # An account's regions share its dashboards.
+    board = cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=f"orders-{settings.stage}-{cdk.Aws.REGION}")
     alarms = list(monitoring.alarms.values())
     for first in range(0, len(alarms), ALARMS_PER_WIDGET):
         shown = alarms[first : first + ALARMS_PER_WIDGET]

@@ -257,7 +257,10 @@ def test_production_is_backed_up_to_another_region_and_nobody_can_delete_it(befo
     [copies] = of_type(before["Copies"], "AWS::Backup::BackupVault").values()
     target = json.dumps(copy["DestinationBackupVaultArn"])
     assert "eu-west-1" in target
-    assert f"backup-vault:{copies['Properties']['BackupVaultName']}" in target
+    assert f'backup-vault:{copies["Properties"]["BackupVaultName"]}"' in target
+    # Where the copies are the stage is deployed to when its own region is lost, with a vault of its own.
+    [own] = of_type(before["Data"], "AWS::Backup::BackupVault").values()
+    assert own["Properties"]["BackupVaultName"] != copies["Properties"]["BackupVaultName"]
     for part in ("Data", "Copies"):
         [vault] = of_type(before[part], "AWS::Backup::BackupVault").values()
         [statement] = vault["Properties"]["AccessPolicy"]["Statement"]

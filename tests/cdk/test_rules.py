@@ -358,6 +358,8 @@ def test_every_threshold_can_be_reached_by_its_metric(stage: Synthesized) -> Non
 
 def test_the_dashboard_shows_every_alarm_in_widgets_that_cloudwatch_accepts(stage: Synthesized) -> None:
     [board] = stage.resources("AWS::CloudWatch::Dashboard").values()
+    # In another region the stage's dashboard must be another one.
+    assert {"Ref": "AWS::Region"} in board["Properties"]["DashboardName"]["Fn::Join"][1]
     parts = board["Properties"]["DashboardBody"]["Fn::Join"][1]
     body = json.loads("".join(part if isinstance(part, str) else json.dumps(part).replace('"', "'") for part in parts))
     shown = [widget["properties"]["alarms"] for widget in body["widgets"] if widget["type"] == "alarm"]

@@ -623,7 +623,7 @@ def _ours(deployed: Deployed, name: str, period: cdk.Duration, settings: Setting
 def _anchor(name: str) -> str:
     """The section of the runbook; all functions share theirs, and all queues."""
     for shared in ("errors", "throttles", "release"):
-        if name.endswith(f"-{shared}") and name != "server-errors":
+        if name.endswith(f"-{shared}") and name not in ("server-errors", "client-errors"):
             return f"function-{shared}"
     for ending, shared in (("-backlog", "queue-backlog"), ("-age", "queue-age"), ("-dead-letters", "dead-letters")):
         if name.endswith(ending) and name != "schedule-dead-letters":

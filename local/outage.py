@@ -17,6 +17,7 @@ SIGNED_FOR = re.compile(r"(?:/|%2F)(\w+)(?:/|%2F)aws4_request")
 class Outage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
 
     def around(self, application: Application) -> Application:
         """moto's application, which answers 503 for what is refusing."""

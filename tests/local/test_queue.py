@@ -295,15 +295,16 @@ def test_what_a_killed_worker_of_a_queue_that_delivers_once_had_does_not_return_
 
 
 def test_a_service_refuses_while_a_file_says_so(tmp_path: Path) -> None:
-    for server in serving(WORKER, Outage(tmp_path).around):
+    refusing = tmp_path / "refusing"
+    for server in serving(WORKER, Outage(refusing).around):
         s3 = sqs.client("s3", server.endpoint)
         s3.put_object(Bucket=sqs.BUCKET, Key="a", Body=b"a")
         link = s3.generate_presigned_url("get_object", Params={"Bucket": sqs.BUCKET, "Key": "a"})
-        (tmp_path / "s3").touch()
+        (refusing / "s3").touch()
         with pytest.raises(ClientError) as refused:
             s3.list_objects_v2(Bucket=sqs.BUCKET)
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == httpx.get(link).status_code == 503
         assert waiting(server, server.urls["work"]) == 0
-        (tmp_path / "s3").unlink()
+        (refusing / "s3").unlink()
         assert httpx.get(link).text == "a"
         s3.delete_object(Bucket=sqs.BUCKET, Key="a")

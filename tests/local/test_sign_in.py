@@ -384,6 +384,35 @@ def test_what_was_typed_before_somebody_else_made_a_change_is_said_to_be_older(b
 
 
 @needs_browser
+@pytest.mark.parametrize(
+    ("method", "path", "said"),
+    [
+        ("POST", "pay/", "The order is no longer pending, so its items cannot be changed any more."),
+        ("DELETE", "items/{item}/", "The item cannot be changed any more."),
+    ],
+)
+def test_what_was_typed_for_an_item_that_cannot_be_changed_any_more_is_said_to_be_gone(
+    browser: Browser, guarded: Laptop, method: str, path: str, said: str
+) -> None:
+    made, headers = order_of(guarded), of_everything(guarded)
+    order = f"/api/orders/{made['id']}/"
+    guarded.post(f"{order}items/", {"sku": "B", "quantity": 1, "unit_price_cents": 1}, headers)
+    browser.get(f"{guarded.url}/#/orders/{made['id']}")
+    sign_in_as(browser, "grace")
+    browser.one("button[aria-label='Edit A']").click()
+    browser.one("form input").send_keys("2")
+    end_session(browser, guarded)
+    browser.shows("What you had typed waits in this tab")
+    change = order + path.format(item=made["items"][0]["id"])
+    assert guarded.http.request(method, change, headers=headers).is_success
+    sign_in_as(browser, "grace")
+    browser.one(".notice", said)
+    assert browser.execute_script("return Object.keys(sessionStorage)") == ["orders.session"]
+    end_session(browser, guarded)
+    assert "waits in this tab" not in browser.find_element(By.TAG_NAME, "main").text
+
+
+@needs_browser
 def test_an_attempt_without_an_answer_is_not_made_twice_by_signing_in_again(browser: Browser, guarded: Laptop) -> None:
     browser.get(f"{guarded.url}/#/customers/new")
     sign_in_as(browser, "grace")

@@ -65,7 +65,7 @@ addEventListener("hashchange", check);
 export function useTyped(name, initial, basis = null) {
   const [found] = useState(() => take(name));
   const [value, setValue] = useState(found ? found.value : initial);
-  const [untouched] = useState(() => (found ? null : JSON.stringify(value)));
+  const [untouched] = useState(() => JSON.stringify(found ? initial : value));
   const [typedOn] = useState(found ? found.basis : basis);
   const latest = useRef();
   latest.current = value;

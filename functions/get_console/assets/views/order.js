@@ -5,7 +5,7 @@ import { html, useEffect, useMemo, useRef, useState } from "../html.js";
 import { forgetLists, updateLists } from "../list.js";
 import { Button, Confirm, Failure, Field, focusWrong, Heading, keepFocus, Loading, Money, Notice, Status, Time } from "../parts.js";
 import { may } from "../session.js";
-import { useKeyOf, useTyped } from "../typed.js";
+import { discard, useKeyOf, useTyped, waits } from "../typed.js";
 
 // Primary: what usually comes next. An action that is not known here is offered by its name.
 const ACTIONS = {
@@ -187,7 +187,8 @@ export default function Order({ parameters }) {
     <//>`}
     <div class="two">
       <div>
-        <${Items} order=${order} editable=${editable} change=${change} id=${id} />
+        <${Items} order=${order} editable=${editable} change=${change} id=${id}
+          onLost=${(text) => setNotice({ kind: "error", title: "What you had typed is gone.", text })} />
         <${Facts} order=${order} />
       </div>
       <section aria-labelledby="history" class="card">
@@ -213,9 +214,20 @@ function Conflict({ what, status, news, mine, onDismiss }) {
   <//>`;
 }
 
-function Items({ order, editable, change, id }) {
+/** onLost(text): called with the reason if what was typed before a session that has ended has no form any more. */
+function Items({ order, editable, change, id, onLost }) {
   const [editing, setEditing] = useTyped("editing", null);
   const [adding, setAdding] = useTyped("adding", false);
+  useEffect(() => {
+    // The forms that are shown have taken what was typed in them.
+    const lost = waits();
+    if (lost || !editable) setEditing(null);
+    if (!editable) setAdding(false);
+    if (!lost) return;
+    discard();
+    const closed = "The order is no longer pending, so its items cannot be changed any more.";
+    onLost(order.status === "pending" ? "The item cannot be changed any more." : closed);
+  }, [editable]);
   return html`<section aria-labelledby="items" class="card">
     <h2 id="items">${count(order.items.length, "item")}</h2>
     <table class="items">

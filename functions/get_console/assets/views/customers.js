@@ -22,7 +22,7 @@ export default function Customers({ query }) {
       columns=${3}
       head=${html`<tr>
         <th scope="col">Customer</th>
-        <th scope="col" class="wide">Number</th>
+        <th scope="col" class="wide id">Number</th>
         <th scope="col" class="right sum">Since</th>
       </tr>`}
       row=${(customer) => html`<tr key=${customer.id}>

@@ -7,6 +7,8 @@ import { Empty, Filter, Heading, Money, Status, Time } from "../parts.js";
 import { may } from "../session.js";
 import { settings } from "../settings.js";
 
+// Those that fit into their column on a telephone; after a restore they have 16 digits.
+const LARGEST_SHORT = 9_999_999;
 const STATUSES = ["pending", "paid", "shipped", "delivered", "cancelled"];
 // The filters that somebody types, where the list of this deployment takes them.
 const TYPED = [
@@ -68,7 +70,7 @@ export default function Orders({ query }) {
 
 function Row({ order }) {
   const quantity = order.items.length;
-  return html`<tr>
+  return html`<tr class=${order.id > LARGEST_SHORT ? "long" : ""}>
     <td class="first">
       <a class="row-link" href=${`#/orders/${order.id}`} aria-label=${`Order ${order.id}`}>#${order.id}</a>
       <div class="soft small"><${Time} at=${order.created_at} /></div>

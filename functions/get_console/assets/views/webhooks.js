@@ -212,7 +212,7 @@ function Delivery({ delivery, onAgain }) {
   return html`<tr>
     <td>
       <strong>${words(delivery.type)}</strong>
-      <div class="soft small">${delivery.event_id === null ? "" : `Event ${delivery.event_id} · `}<${Time} at=${delivery.created_at} /></div>
+      <div class="soft small break">${delivery.event_id === null ? "" : `Event ${delivery.event_id} · `}<${Time} at=${delivery.created_at} /></div>
     </td>
     <td>
       <${Outcome} status=${status} /> <span class="soft small">${number(attempts)}×${status_code === null ? "" : ` · ${status_code}`}</span>

@@ -136,7 +136,7 @@ def test_a_filter_that_is_chosen_while_another_is_typed_does_not_undo_it(browser
     ("view", "said", "offered", "without"),
     [
         ("orders?status=paid&customer_id=x", "customer_id: must be", "Remove the filter", "orders?status=paid"),
-        ("orders?status=lost&email=alice&customer_id=x", "status: must be", "Remove the filters", "orders?email=alice"),
+        ("orders?status=lost&email=alice&customer_id=x", "; customer_id: must be", "Remove the filters", "orders?email=alice"),
         ("customers?email=%00", "email: must", "Remove the filter", "customers"),
     ],
 )

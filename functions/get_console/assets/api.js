@@ -4,10 +4,13 @@ import * as session from "./session.js";
 /** A refusal. status: 0 if there was no answer. errors: field → message. detail: for people. */
 export class Refusal extends Error {
   constructor(status, document) {
-    super(document.detail ?? document.message ?? `The service answered ${status}.`);
+    const errors = document.errors ?? [];
+    // The detail names only the first of several.
+    const all = errors.length > 1 && errors.map(({ field, message }) => `${field}: ${message}`).join("; ");
+    super(all || (document.detail ?? document.message ?? `The service answered ${status}.`));
     this.status = status;
     this.title = document.title ?? (status ? `Error ${status}` : "No answer");
-    this.errors = Object.fromEntries((document.errors ?? []).map(({ field, message }) => [field, message]));
+    this.errors = Object.fromEntries(errors.map(({ field, message }) => [field, message]));
     this.requestId = document.requestId ?? null;
   }
 

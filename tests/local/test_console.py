@@ -403,14 +403,31 @@ def test_a_history_too_long_to_be_read_at_once_says_so_and_is_read_on_to_its_new
         laptop.http.patch(f"/api/orders/{made['id']}/", json={"metadata": {"turn": str(number)}})
     show(browser, laptop, "seed")
     browser.execute_script(SHORT_PAGES, f"#/orders/{made['id']}")
-    browser.shows("There are newer events than these 10, the oldest.")
+    browser.shows("There are newer events, mails or deliveries than these, the oldest.")
     assert len(texts(browser, ".timeline > li")) == 10
-    browser.one("button", "Show newer events").click()
+    browser.one("button", "Show newer ones").click()
     browser.until(lambda b: len(texts(b, ".timeline > li")) == 11)
     assert "turn: 8 → 9" in texts(browser, ".timeline > li")[0]
-    assert "newer events" not in texts(browser, "main")[0].lower()
+    assert "newer" not in texts(browser, "main")[0].lower()
     browser.one("button", "Mark as paid").click()
     browser.until(lambda b: texts(b, ".timeline .event strong")[0] == "Paid")
+    assert browser.complaints() == []
+
+
+def test_deliveries_too_many_to_be_read_at_once_are_read_on_as_events_are(browser: Browser, laptop: Laptop) -> None:
+    # Nobody listens there.
+    hook = laptop.post("/api/webhooks/", {"url": "http://127.0.0.1:9/", "types": ["order.updated"]}).json()
+    made = order(laptop)
+    for number in range(11):
+        laptop.http.patch(f"/api/orders/{made['id']}/", json={"metadata": {"turn": str(number)}})
+    browser.until(lambda _: len(laptop.get(f"/api/orders/{made['id']}/webhook-deliveries/").json()["results"]) == 11)
+    show(browser, laptop, "seed")
+    browser.execute_script(SHORT_PAGES.replace("/events/", "/webhook-deliveries/"), f"#/orders/{made['id']}")
+    browser.until(lambda b: len(texts(b, ".timeline > li a")) == 10)
+    browser.one("button", "Show newer ones").click()
+    browser.until(lambda b: len(texts(b, ".timeline > li a")) == 11)
+    browser.until(lambda b: "Show newer" not in texts(b, "main")[0])
+    laptop.http.delete(f"/api/webhooks/{hook['id']}/")
     assert browser.complaints() == []
 
 
@@ -430,9 +447,9 @@ def test_a_change_is_made_while_the_history_is_read_on(browser: Browser, laptop:
         laptop.http.patch(f"/api/orders/{made['id']}/", json={"metadata": {"turn": str(number)}})
     show(browser, laptop, "seed")
     browser.execute_script(SHORT_PAGES, f"#/orders/{made['id']}")
-    browser.one("button", "Show newer events")
+    browser.one("button", "Show newer ones")
     browser.execute_script(SLOW_PAGE)
-    browser.one("button", "Show newer events").click()
+    browser.one("button", "Show newer ones").click()
     browser.until(lambda b: b.execute_script("return Boolean(window.arrive)"))
     browser.one("button", "Mark as paid").click()
     browser.until(lambda _: laptop.get(f"/api/orders/{made['id']}/").json()["status"] == "paid")

@@ -73,7 +73,7 @@ export default function Order({ parameters }) {
       read("mails", id, pages.current, signal, before.mails).catch(() => before.mails),
       may("webhooks/read") ? read("webhook-deliveries", id, pages.current, signal, before.deliveries).catch(() => before.deliveries) : [],
     ]);
-    const more = Boolean(events.at(-1)?.next);
+    const more = [events, mails, deliveries].some((pages) => pages.at(-1)?.next);
     const found = { order: document, etag, events: rowsOf(events), more, mails: rowsOf(mails), deliveries: rowsOf(deliveries) };
     if (turn === turns.current) {
       lists.current = { events, mails, deliveries };
@@ -193,8 +193,8 @@ export default function Order({ parameters }) {
       </div>
       <section aria-labelledby="history" class="card">
         <h2 id="history" tabindex="-1" ref=${pastHeading}>History</h2>
-        ${more && html`<p>There are newer events than these ${number(events.length)}, the oldest.</p>
-          <p><${Button} busy=${reading} onClick=${readOn}>Show newer events<//></p>`}
+        ${more && html`<p>There are newer events, mails or deliveries than these, the oldest.</p>
+          <p><${Button} busy=${reading} onClick=${readOn}>Show newer ones<//></p>`}
         <${Timeline} events=${events} mails=${mails} deliveries=${deliveries} />
       </section>
     </div>

@@ -103,7 +103,7 @@ def test_the_console_shows_the_mails_that_the_laptop_kept(browser: Browser, mail
     browser.one("nav a[href='#/mails']").click()
     newest = browser.one(".mail")
     assert f"We have received your order #{number}" in newest.text
-    assert "to newest@example.com" in newest.text
+    assert " to newest@example.com" in newest.text
     newest.find_element("css selector", "summary").click()
     assert "2 × MUG-11" in newest.find_element("css selector", "pre").text
 

@@ -34,7 +34,7 @@ export default function Mails() {
 
 const Mail = ({ mail }) => html`<details class="card mail">
   <summary>
-    <strong class="break">${mail.subject}</strong>
+    <strong class="break">${mail.subject}</strong>${" "}
     <span class="soft small break">to ${mail.to}, ${moment(mail.at)}</span>
   </summary>
   <pre>${mail.text}</pre>

@@ -697,6 +697,22 @@ def test_what_is_wrong_with_a_new_order_stands_beside_the_field(browser: Browser
     assert laptop.get(f"/api/orders/?customer_id={buyer['id']}").json()["results"] == []
 
 
+def test_what_was_wrong_with_a_new_order_is_not_said_of_what_stands_there_instead(browser: Browser, laptop: Laptop) -> None:
+    buyer = customer(laptop)
+    show(browser, laptop, "orders/new")
+    browser.one("button", "Add an item").click()
+    browser.find_elements(By.CSS_SELECTOR, "input[inputmode=decimal]")[1].send_keys("12.50")
+    browser.one("button", "Create order").click()
+    browser.one(".wrong", "choose a customer")
+    browser.one("input[type=search]").send_keys(buyer["email"])
+    browser.one(".found button", buyer["email"]).click()
+    browser.one("button", "Choose another")
+    browser.until(lambda b: texts(b, ".wrong") == ["must be an amount such as 12.50"])
+    browser.one("button", "Remove").click()
+    browser.until(lambda b: texts(b, ".wrong") == [])
+    assert browser.one("input[inputmode=decimal]").get_attribute("value") == "12.50"
+
+
 def test_the_first_field_that_is_wrong_gets_the_focus(browser: Browser, laptop: Laptop) -> None:
     """Those who do not see the page learn so that something is wrong, and what; others may be far from it."""
 

@@ -32,6 +32,17 @@ export default function NewOrder({ query }) {
 
   const change = (id, field) => (event) => setItems(items.map((item) => (item.id === id ? { ...item, [field]: event.target.value } : item)));
 
+  function pick(one) {
+    setCustomer(one);
+    setErrors({ ...errors, customer_id: undefined });
+  }
+
+  function remove(item) {
+    setItems(items.filter(({ id }) => id !== item.id));
+    // Those of items name them by their place.
+    setErrors({ customer_id: errors.customer_id });
+  }
+
   function add() {
     setItems([...items, blank()]);
     requestAnimationFrame(() => last.current?.querySelector("input").focus());
@@ -73,7 +84,7 @@ export default function NewOrder({ query }) {
     <form onSubmit=${submit} novalidate>
       <section class="card" aria-labelledby="whose">
         <h2 id="whose">Customer</h2>
-        <${Picker} customer=${customer} error=${errors.customer_id} onPick=${setCustomer} />
+        <${Picker} customer=${customer} error=${errors.customer_id} onPick=${pick} />
       </section>
       <section class="card" aria-labelledby="what">
         <h2 id="what">${count(items.length, "item")}</h2>
@@ -83,7 +94,7 @@ export default function NewOrder({ query }) {
           <${Field} label="Quantity" inputmode="numeric" value=${item.quantity} error=${errors[`items.${at}.quantity`]} onInput=${change(item.id, "quantity")} />
           <${Field} label="Price" inputmode="decimal" placeholder="0.00" value=${item.price} error=${errors[`items.${at}.unit_price_cents`]} onInput=${change(item.id, "price")} />
           <div class="buttons">
-            ${items.length > 1 && html`<button type="button" aria-label=${`Remove item ${at + 1}`} onClick=${() => setItems(items.filter(({ id }) => id !== item.id))}>Remove</button>`}
+            ${items.length > 1 && html`<button type="button" aria-label=${`Remove item ${at + 1}`} onClick=${() => remove(item)}>Remove</button>`}
           </div>
         </fieldset>`)}
         <p class="spread">

@@ -496,6 +496,7 @@ def test_a_customer_who_was_chosen_by_number_is_not_replaced_by_that_of_the_addr
     browser.one("input[name=subject]").send_keys("grace")
     browser.one("input[name='may customers/read']").click()
     browser.one("button", "Sign in").click()
+    browser.one("button", "Sign out")
     browser.one("main input").clear()
     browser.one("main input").send_keys(str(chosen["id"]))
     end_session(browser, guarded)

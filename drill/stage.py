@@ -201,7 +201,6 @@ class Stage:
     def refusing(self, service: str) -> Iterator[None]:
         """A service of the laptop's AWS answers 503."""
         file = self.folder / "cloud" / "refusing" / service
-        file.parent.mkdir(exist_ok=True)
         file.touch()
         try:
             yield

@@ -1150,7 +1150,7 @@ def test_long_numbers_do_not_reach_into_what_stands_beside_them(browser: Browser
             browser.screen(size)
             show(browser, laptop, "seed")
             browser.execute_script(LONG_IDS, f"#/{view}")
-            browser.one(f"{ROWS}", text if (view, size) != ("customers", PHONE) else "")
+            browser.one(ROWS, text if (view, size) != ("customers", PHONE) else "")
             assert browser.execute_script(COLLISIONS) == [], (view, size)
             assert browser.execute_script(TOO_WIDE) == [], (view, size)
     laptop.http.delete(f"/api/webhooks/{hook['id']}/")
